@@ -1,0 +1,13 @@
+// Command caddy is Caddy with the Viewmesh module built in: what
+// xcaddy build --with github.com/viewmesh/viewmesh would make.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+func main() {
+	caddycmd.Main()
+}
