@@ -1,0 +1,194 @@
+package tracker
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// The lists a member stands in, as indexes of member.at.
+const (
+	inAll = iota
+	inGroup
+	inRendition
+)
+
+func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
+	if s.banned[id] {
+		s.emit(Close, id, &signal.Message{Type: signal.Drop, Peer: &id, Reason: "banned"})
+		return
+	}
+	if m := s.members[id]; m != nil {
+		m.facts, m.heard = f, now
+		return
+	}
+	m := &member{id: id, facts: f, rank: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, toldFrom: now}
+	s.members[id] = m
+	s.all = put(s.all, m, inAll)
+	if s.sweepAt == 0 {
+		s.sweepAt = now + s.cfg.Silence/4
+	}
+}
+
+func (s *Swarm) remove(now time.Duration, m *member) {
+	s.leaveGroups(now, m)
+	s.all = take(s.all, m, inAll)
+	delete(s.members, m.id)
+	addReport(&s.ended, &m.totals)
+}
+
+// put appends m to a list and notes its place.
+func put(list []*member, m *member, which int) []*member {
+	m.at[which] = len(list)
+	return append(list, m)
+}
+
+// take removes m from a list by moving the last one to its place.
+func take(list []*member, m *member, which int) []*member {
+	last := list[len(list)-1]
+	list[m.at[which]] = last
+	last.at[which] = m.at[which]
+	list[len(list)-1] = nil
+	return list[:len(list)-1]
+}
+
+// locality is the word by which peers count as near: network before region.
+func (f *Facts) locality() string {
+	if f.ASN != 0 {
+		return "AS" + strconv.FormatUint(uint64(f.ASN), 10)
+	}
+	return f.Region
+}
+
+// regroup puts m where its announcement belongs.
+func (s *Swarm) regroup(now time.Duration, m *member, ann *signal.Announcement) {
+	moved := !m.announced || m.ann.Rendition != ann.Rendition
+	if moved && m.announced {
+		s.leaveGroups(now, m)
+	}
+	m.ann = *ann
+	m.announced = true
+	if moved {
+		m.rendition = poolOf(s.renditions, ann.Rendition)
+		m.group = poolOf(s.groups, groupKey{ann.Rendition, m.facts.locality()})
+		m.rendition.all = put(m.rendition.all, m, inRendition)
+		m.group.all = put(m.group.all, m, inGroup)
+	}
+	switch {
+	case m.uploads() && m.rank < 0:
+		m.rank = len(m.rendition.uploaders)
+		m.rendition.uploaders = append(m.rendition.uploaders, m)
+		s.touch(now, m.rendition)
+	case !m.uploads() && m.rank >= 0:
+		s.loseRank(now, m)
+	}
+}
+
+func poolOf[K comparable](pools map[K]*pool, k K) *pool {
+	p := pools[k]
+	if p == nil {
+		p = &pool{}
+		pools[k] = p
+	}
+	return p
+}
+
+func (s *Swarm) leaveGroups(now time.Duration, m *member) {
+	if m.rendition == nil {
+		return
+	}
+	if m.rank >= 0 {
+		s.loseRank(now, m)
+	}
+	m.rendition.all = take(m.rendition.all, m, inRendition)
+	m.group.all = take(m.group.all, m, inGroup)
+	if len(m.group.all) == 0 {
+		delete(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
+	}
+	if len(m.rendition.all) == 0 {
+		delete(s.renditions, m.ann.Rendition)
+	}
+	m.rendition, m.group, m.announced = nil, nil, false
+}
+
+// loseRank gives the rank of m to the last of its group.
+func (s *Swarm) loseRank(now time.Duration, m *member) {
+	u := m.rendition.uploaders
+	last := u[len(u)-1]
+	u[m.rank] = last
+	last.rank = m.rank
+	u[len(u)-1] = nil
+	m.rendition.uploaders = u[:len(u)-1]
+	m.rank = -1
+	s.touch(now, m.rendition)
+}
+
+// touch has the duties of a group pushed after Settle, if it is small.
+func (s *Swarm) touch(now time.Duration, p *pool) {
+	if p.dirty || len(p.uploaders) > s.cfg.SmallGroup {
+		return
+	}
+	p.dirty = true
+	s.changed = append(s.changed, p)
+	if s.pushAt == 0 {
+		s.pushAt = now + s.cfg.Settle
+	}
+}
+
+func (s *Swarm) pushDuties() {
+	for _, p := range s.changed {
+		p.dirty = false
+		for _, m := range p.uploaders {
+			s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
+		}
+	}
+	s.changed = s.changed[:0]
+	s.pushAt = 0
+}
+
+func (s *Swarm) duty(m *member) *signal.Duty {
+	if m.rank < 0 {
+		return nil
+	}
+	n := len(m.rendition.uploaders)
+	return &signal.Duty{Rank: m.rank, Of: n, Fetchers: s.cfg.Fetchers(n)}
+}
+
+// sweep lets go of members that have been silent.
+func (s *Swarm) sweep(now time.Duration) {
+	s.sweepAt = now + s.cfg.Silence/4
+	for i := len(s.all) - 1; i >= 0; i-- {
+		if i < len(s.all) && now-s.all[i].heard > s.cfg.Silence {
+			m := s.all[i]
+			s.remove(now, m)
+			s.emit(Close, m.id, &signal.Message{Type: signal.ErrorMsg, Code: "silent", Detail: "no message for too long; open a new session"})
+		}
+	}
+}
+
+// accuse counts a complaint of one member about another, which it was told of
+// or which was told of it. The second distinct accuser gets the peer banned.
+func (s *Swarm) accuse(now time.Duration, by *member, accused wire.PeerID) {
+	m := s.members[accused]
+	if m == nil || m == by || slices.Contains(m.accusers, by.id) ||
+		(!slices.Contains(by.known, accused) && !slices.Contains(m.known, by.id)) {
+		return
+	}
+	m.accusers = append(m.accusers, by.id)
+	if len(m.accusers) < 2 {
+		return
+	}
+	s.banned[accused] = true
+	drop := &signal.Message{Type: signal.Drop, Peer: &accused, Reason: "banned"}
+	for _, other := range s.all {
+		if other != m && (len(s.all) <= s.cfg.SmallGroup || slices.Contains(m.known, other.id) || slices.Contains(other.known, accused)) {
+			s.emit(Send, other.id, drop)
+		}
+	}
+	s.emit(Ban, accused, nil)
+	s.remove(now, m)
+	s.emit(Close, accused, drop)
+}

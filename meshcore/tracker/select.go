@@ -1,0 +1,152 @@
+package tracker
+
+import (
+	"slices"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// drawAll is the size up to which a pool is looked at whole; from a larger one
+// as many members are drawn at random.
+const drawAll = 96
+
+// maxKnown bounds the memory of whom a member was told of.
+const maxKnown = 256
+
+type candidate struct {
+	m     *member
+	score float64
+}
+
+func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement) {
+	s.regroup(now, m, ann)
+	m.pending = 0
+	if now-m.toldFrom >= time.Hour {
+		m.told, m.toldFrom = 0, now
+	}
+	answer := &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)}
+	want := min(ann.Want, s.cfg.MaxTold-m.told, signal.MaxPeers)
+	for _, c := range s.choose(m, want) {
+		answer.Peers = append(answer.Peers, signal.PeerInfo{ID: c.m.id, Rendition: c.m.ann.Rendition, Upload: c.m.uploads(), Initiate: true})
+		m.know(c.m.id)
+		c.m.pending++
+		m.told++
+	}
+	s.emit(Send, m.id, answer)
+}
+
+func (m *member) know(id wire.PeerID) {
+	if slices.Contains(m.known, id) {
+		return
+	}
+	if len(m.known) == maxKnown {
+		m.known = slices.Delete(m.known, 0, maxKnown/2)
+	}
+	m.known = append(m.known, id)
+}
+
+// choose gives up to want candidates for m, best first.
+func (s *Swarm) choose(m *member, want int) []candidate {
+	if want <= 0 {
+		return nil
+	}
+	s.stamp++
+	m.stamp = s.stamp
+	for _, id := range m.ann.Failed {
+		if f := s.members[id]; f != nil {
+			f.stamp = s.stamp
+		}
+	}
+	// Whom it was told of lately it is connected to, or has tried; those come
+	// only where nobody else is there.
+	known := m.known[max(0, len(m.known)-64):]
+	if len(s.all) > 2*want {
+		for _, id := range known {
+			if f := s.members[id]; f != nil {
+				f.stamp = s.stamp
+			}
+		}
+	}
+	s.scratch = s.scratch[:0]
+	if m.group != m.rendition {
+		s.draw(m, m.group.all, max(2*want, 16))
+	}
+	s.draw(m, m.rendition.all, drawAll)
+	if len(s.scratch) < want {
+		s.draw(m, s.all, drawAll)
+	}
+	c := s.scratch
+	slices.SortStableFunc(c, func(a, b candidate) int {
+		switch {
+		case a.score > b.score:
+			return -1
+		case a.score < b.score:
+			return 1
+		}
+		return 0
+	})
+	if len(c) <= want {
+		return c
+	}
+	// A quarter of the answer is drawn from those that were not good enough.
+	for i := want - want/4; i < want; i++ {
+		j := i + s.rng.IntN(len(c)-i)
+		c[i], c[j] = c[j], c[i]
+	}
+	return c[:want]
+}
+
+// draw adds candidates for m from a list to the scratch, at most n of them.
+func (s *Swarm) draw(m *member, list []*member, n int) {
+	consider := func(o *member) {
+		if o.stamp == s.stamp || !o.announced || o.facts.Scope != m.facts.Scope || (!m.uploads() && !o.uploads()) ||
+			o.ann.Neighbors+o.pending >= s.cfg.MaxNeighbors {
+			return
+		}
+		o.stamp = s.stamp
+		s.scratch = append(s.scratch, candidate{o, s.score(m, o)})
+	}
+	if len(list) <= n {
+		for _, o := range list {
+			consider(o)
+		}
+		return
+	}
+	for range n {
+		consider(list[s.rng.IntN(len(list))])
+	}
+}
+
+// score is how good o is as a neighbor of m: the same rendition first, then for
+// VOD a playhead ahead of m's, then locality, then a wide and little used
+// uplink; a small random part breaks ties.
+func (s *Swarm) score(m, o *member) float64 {
+	score := s.rng.Float64()
+	if m.rendition == o.rendition {
+		score += 8
+	}
+	if !m.ann.Live {
+		switch ahead := o.ann.PositionMS - m.ann.PositionMS; {
+		case ahead >= 0 && ahead < 10*60*1000:
+			score += 4 - float64(ahead)/(10*60*1000)
+		case ahead >= 0:
+			score += 2
+		case ahead > -60*1000:
+			score++
+		}
+	}
+	switch {
+	case m.facts.Prefix != "" && m.facts.Prefix == o.facts.Prefix:
+		score += 2
+	case m.facts.ASN != 0 && m.facts.ASN == o.facts.ASN:
+		score += 1.5
+	case m.facts.Region != "" && m.facts.Region == o.facts.Region:
+		score++
+	}
+	if o.uploads() {
+		score += 1 + min(float64(o.ann.UplinkBPS), 20e6)/20e6
+	}
+	return score - 2*float64(o.ann.Neighbors+o.pending)/float64(s.cfg.MaxNeighbors)
+}

@@ -1,0 +1,309 @@
+// Package tracker is the edge's side of a swarm: who is in it, whom each peer
+// is told of, who fetches new live segments from the origin, who is banned. It
+// does no I/O and knows no time but what it is given: a driver feeds [Swarm.Step]
+// and carries out the effects. One Swarm is not safe for concurrent use; the
+// driver owns a lock for each, so that swarms go on side by side.
+//
+// # How peers are chosen
+//
+// An announce asks for a number of peers. Candidates are members that the
+// asking peer was not told of lately, that it has not failed to connect to, that
+// are not full, and of which at least one side uploads. They are taken, by
+// random draws where there are many, from the members of the same rendition and
+// locality, then of the same rendition, then of all. Three quarters of the answer
+// are the best of them by [score]; one quarter is drawn at random from the
+// others, so that the mesh never splits (compare Liu et al., "A survey on
+// peer-to-peer video streaming systems", 2008, and RFC 7846, section 4).
+//
+// # Who fetches
+//
+// The uploading members of a rendition have dense ranks, which are their places
+// in a slice: a leaving member's rank goes to the last one. See signal.Duty for the
+// rotation. A change is pushed at once, gathered over [Config].Settle, to the
+// members of a small group; in a large one members learn it with their next
+// announce, because there a stale rank changes only who fetches, not how many.
+package tracker
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// Config is how a swarm works. The zero value of a field means its default.
+type Config struct {
+	// Seed makes the random draws repeatable.
+	Seed uint64
+	// MaxNeighbors is the number of neighbors at which a peer is full; default 32.
+	MaxNeighbors int
+	// MaxTold is how many distinct peers one session is told of in an hour;
+	// default 400.
+	MaxTold int
+	// Settle is how long changes of membership are gathered before the duty is
+	// pushed; default 500 ms.
+	Settle time.Duration
+	// SmallGroup is the largest group to which a changed duty is pushed; default 64.
+	SmallGroup int
+	// Silence is after how long without a message a peer is let go; default 150 s.
+	Silence time.Duration
+	// Burst and Rate bound the messages of one peer: Burst at once, Rate a second
+	// over time; defaults 1000 and 30.
+	Burst, Rate float64
+	// Fetchers gives the number of fetchers for a group of n uploading peers;
+	// default [DefaultFetchers].
+	Fetchers func(n int) int
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.MaxNeighbors, 32)
+	def(&c.MaxTold, 400)
+	def(&c.SmallGroup, 64)
+	if c.Settle == 0 {
+		c.Settle = 500 * time.Millisecond
+	}
+	if c.Silence == 0 {
+		c.Silence = 150 * time.Second
+	}
+	if c.Burst == 0 {
+		c.Burst = 1000
+	}
+	if c.Rate == 0 {
+		c.Rate = 30
+	}
+	if c.Fetchers == nil {
+		c.Fetchers = DefaultFetchers
+	}
+	return c
+}
+
+// DefaultFetchers is 1 up to 40 uploading peers and grows with the logarithm
+// of their number beyond: 2 for 41, 6 for 1,000, 13 for 100,000. With s seeds a
+// chunk reaches n peers in 1 + log2(n/s) upload slots, so a few more seeds a
+// doubling keep the time the same at a cost that does not grow with the swarm.
+func DefaultFetchers(n int) int {
+	k := 1
+	for n > 40 {
+		n /= 2
+		k++
+	}
+	return k
+}
+
+// Kind says what an Input or an Effect is.
+type Kind uint8
+
+// The inputs.
+const (
+	// Tick only lets time pass.
+	Tick Kind = iota
+	// Join admits Peer with Facts: its hello was accepted. A Join of a member
+	// replaces its facts and keeps the rest (a reconnect).
+	Join
+	// Receive brings Message from Peer, of type announce, offer, answer,
+	// candidate, report, complain or leave. What is not for the tracker is
+	// answered with an error message.
+	Receive
+	// Leave takes Peer out: its WebSocket closed.
+	Leave
+)
+
+// The effects.
+const (
+	// Send: the driver sends Message to Peer. Failure needs no answer; the
+	// closing of the WebSocket comes as Leave.
+	Send Kind = iota + 16
+	// Close: the driver sends Message, if any, to Peer and closes its WebSocket.
+	// The member is gone already; no Leave is needed, one does no harm.
+	Close
+	// Ban: the driver refuses sessions to this Peer's address and token for a
+	// while, and does not renew its pass. A Close follows.
+	Ban
+)
+
+// Input is one input.
+type Input struct {
+	Kind    Kind
+	Peer    wire.PeerID
+	Facts   Facts           // Join
+	Message *signal.Message // Receive
+}
+
+// Effect is one effect.
+type Effect struct {
+	Kind    Kind
+	Peer    wire.PeerID
+	Message *signal.Message // Send, Close
+}
+
+// Facts is what the driver knows of a peer. Empty means not known.
+type Facts struct {
+	// Scope is what the peer's pass covers; peers of different scopes never meet.
+	Scope string
+	// Region is a coarse place, for example a country code.
+	Region string
+	// ASN is the number of the network the peer comes from.
+	ASN uint32
+	// Prefix is the peer's network, for example its /24 or /48, as a string.
+	Prefix string
+	// ReceiveOnly says that the peer gives no chunks, whatever it announces.
+	ReceiveOnly bool
+}
+
+// Stats is the state of a swarm in numbers.
+type Stats struct {
+	Peers     int           // members now
+	Uploaders int           // members that give chunks, now
+	Totals    signal.Report // sums over all sessions, ended ones included; BufferMS and Neighbors over present ones
+	Banned    int           // peers banned so far
+}
+
+// Swarm is the engine.
+type Swarm struct {
+	cfg        Config
+	rng        *rand.Rand
+	members    map[wire.PeerID]*member
+	all        []*member // for random draws; order by joining and swap-removal
+	groups     map[groupKey]*pool
+	renditions map[string]*pool
+	pushAt     time.Duration // when changed duties are pushed, 0 if none changed
+	changed    []*pool
+	sweepAt    time.Duration
+	ended      signal.Report
+	banned     map[wire.PeerID]bool
+	stamp      uint64
+	scratch    []candidate
+	out        []Effect
+}
+
+type groupKey struct {
+	rendition, locality string
+}
+
+// member is one peer of the swarm.
+type member struct {
+	id        wire.PeerID
+	facts     Facts
+	ann       signal.Announcement
+	announced bool
+	at        [3]int // places in all, group, rendition
+	rank      int    // place among the uploaders of its rendition, -1 if none
+	group     *pool  // same rendition and locality
+	rendition *pool  // same rendition
+	totals    signal.Report
+	heard     time.Duration
+	allowance float64 // messages it may send
+	allowedAt time.Duration
+	pending   int // introductions since its last announce
+	known     []wire.PeerID
+	told      int // peers told of in this hour
+	toldFrom  time.Duration
+	accusers  []wire.PeerID
+	stamp     uint64
+}
+
+// pool is a set of members with random access, and its uploaders in rank order.
+type pool struct {
+	all       []*member
+	uploaders []*member
+	dirty     bool
+}
+
+// New makes an empty swarm.
+func New(cfg Config) *Swarm {
+	return &Swarm{
+		cfg:        cfg.withDefaults(),
+		rng:        rand.New(rand.NewPCG(cfg.Seed, 0x6d657368)),
+		members:    map[wire.PeerID]*member{},
+		groups:     map[groupKey]*pool{},
+		renditions: map[string]*pool{},
+		banned:     map[wire.PeerID]bool{},
+	}
+}
+
+// Len is the number of members.
+func (s *Swarm) Len() int { return len(s.all) }
+
+// Has says whether the peer is a member.
+func (s *Swarm) Has(p wire.PeerID) bool { return s.members[p] != nil }
+
+// Step takes one input at time now, which counts from any fixed moment and
+// never goes back. The effects are valid until the next call.
+func (s *Swarm) Step(now time.Duration, in Input) []Effect {
+	s.out = s.out[:0]
+	switch in.Kind {
+	case Join:
+		s.join(now, in.Peer, in.Facts)
+	case Receive:
+		if m := s.members[in.Peer]; m != nil {
+			s.receive(now, m, in.Message)
+		}
+	case Leave:
+		if m := s.members[in.Peer]; m != nil {
+			s.remove(now, m)
+		}
+	}
+	if s.pushAt != 0 && now >= s.pushAt {
+		s.pushDuties()
+	}
+	if now >= s.sweepAt {
+		s.sweep(now)
+	}
+	return s.out
+}
+
+// NextDeadline is when Step wants to be called with Tick, if nothing comes
+// before; ok is false while the swarm waits for nothing.
+func (s *Swarm) NextDeadline() (at time.Duration, ok bool) {
+	if len(s.all) == 0 {
+		return 0, false
+	}
+	if s.pushAt != 0 && s.pushAt < s.sweepAt {
+		return s.pushAt, true
+	}
+	return s.sweepAt, true
+}
+
+// Stats sums up the swarm; it takes time in proportion to the members.
+func (s *Swarm) Stats() Stats {
+	st := Stats{Peers: len(s.all), Totals: s.ended, Banned: len(s.banned)}
+	for _, m := range s.all {
+		if m.uploads() {
+			st.Uploaders++
+		}
+		addReport(&st.Totals, &m.totals)
+		st.Totals.BufferMS += m.totals.BufferMS
+		st.Totals.Neighbors += m.totals.Neighbors
+	}
+	return st
+}
+
+// addReport adds the running totals of r; BufferMS and Neighbors are no totals.
+func addReport(sum, r *signal.Report) {
+	sum.PeerBytes += r.PeerBytes
+	sum.OriginBytes += r.OriginBytes
+	sum.RelayedBytes += r.RelayedBytes
+	sum.UploadedBytes += r.UploadedBytes
+	sum.DuplicateBytes += r.DuplicateBytes
+	sum.BadChunks += r.BadChunks
+	sum.StartupMS += r.StartupMS
+	sum.Stalls += r.Stalls
+	sum.StallMS += r.StallMS
+	sum.PlayedMS += r.PlayedMS
+}
+
+func (m *member) uploads() bool { return m.ann.Upload && !m.facts.ReceiveOnly }
+
+func (s *Swarm) emit(kind Kind, to wire.PeerID, m *signal.Message) {
+	s.out = append(s.out, Effect{Kind: kind, Peer: to, Message: m})
+}
+
+func (s *Swarm) refuse(to wire.PeerID, code, detail string) {
+	s.emit(Send, to, &signal.Message{Type: signal.ErrorMsg, Code: code, Detail: detail})
+}
