@@ -1,0 +1,126 @@
+package tokens
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	maxNameSize   = 128 // bytes of a peer id or swarm id
+	maxScopePaths = 16
+)
+
+// Pass is a peer's signed proof of admission, shown to other peers.
+type Pass struct {
+	// Peer is the peer id the pass was given to: 1 to 128 printable ASCII
+	// characters. A pass shown by another peer proves nothing.
+	Peer string
+	// Swarm is the swarm the peer was admitted to: 1 to 128 printable ASCII
+	// characters.
+	Swarm string
+	// Scope lists 1 to 16 path prefixes the peer may receive; "/" is all. See
+	// CoversPath for the rule.
+	Scope []string
+	// ReceiveOnly says that the peer uploads nothing (no consent, save-data).
+	ReceiveOnly bool
+	// Issued and Expires are kept to the second, in UTC. Expires must be later
+	// than Issued. The pass is dead from Expires on.
+	Issued, Expires time.Time
+}
+
+// Covers reports whether the pass lets its peer receive the resource at a path
+// (percent-encoded, without query).
+func (p Pass) Covers(path string) bool {
+	for _, prefix := range p.Scope {
+		if CoversPath(prefix, path) {
+			return true
+		}
+	}
+	return false
+}
+
+type passClaims struct {
+	Peer        string   `json:"sub"`
+	Swarm       string   `json:"swm"`
+	Scope       []string `json:"scp"`
+	ReceiveOnly bool     `json:"rcv,omitempty"`
+	Issued      int64    `json:"iat"`
+	Expires     int64    `json:"exp"`
+}
+
+// SignPass signs a pass with the newest key (EdDSA JWS, typ "mesh-pass+jwt").
+// Times are cut to the second. The same pass gives the same bytes. The error
+// wraps ErrMalformed when a field breaks the rule beside it or the token would
+// exceed MaxTokenSize.
+func (k *Keyring) SignPass(p Pass) (string, error) {
+	c := passClaims{
+		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly,
+		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(),
+	}
+	if err := c.check(); err != nil {
+		return "", fmt.Errorf("sign pass: %w", err)
+	}
+	return k.sign(typePass, c)
+}
+
+// VerifyPass checks a pass at a time and gives its content. Errors wrap
+// ErrMalformed, ErrAlgorithm, ErrWrongType, ErrCritical, ErrUnknownKey,
+// ErrSignature or ErrExpired. There is no leeway: a viewer whose clock may be
+// wrong passes the edge's time, not its own. The caller still has to compare
+// Peer and Swarm with the peer it talks to, and the path asked for with Covers.
+func (v *Verifier) VerifyPass(token string, now time.Time) (Pass, error) {
+	payload, err := v.verifyCompact(token, typePass)
+	if err != nil {
+		return Pass{}, fmt.Errorf("verify pass: %w", err)
+	}
+	var c passClaims
+	if err := decodeObject(payload, &c); err != nil {
+		return Pass{}, fmt.Errorf("verify pass: %w: claims are not of the known shape", ErrMalformed)
+	}
+	if err := c.check(); err != nil {
+		return Pass{}, fmt.Errorf("verify pass: %w", err)
+	}
+	p := Pass{
+		Peer: c.Peer, Swarm: c.Swarm, Scope: c.Scope, ReceiveOnly: c.ReceiveOnly,
+		Issued: time.Unix(c.Issued, 0).UTC(), Expires: time.Unix(c.Expires, 0).UTC(),
+	}
+	if !now.Before(p.Expires) {
+		return Pass{}, fmt.Errorf("verify pass: %w", ErrExpired)
+	}
+	return p, nil
+}
+
+func (c passClaims) check() error {
+	if !isName(c.Peer) {
+		return fmt.Errorf("%w: peer id must be 1 to %d printable ASCII characters", ErrMalformed, maxNameSize)
+	}
+	if !isName(c.Swarm) {
+		return fmt.Errorf("%w: swarm id must be 1 to %d printable ASCII characters", ErrMalformed, maxNameSize)
+	}
+	if len(c.Scope) == 0 || len(c.Scope) > maxScopePaths {
+		return fmt.Errorf("%w: scope must have 1 to %d paths; \"/\" is all", ErrMalformed, maxScopePaths)
+	}
+	for _, prefix := range c.Scope {
+		if !isPlainPath(prefix) {
+			return fmt.Errorf("%w: a scope path must start with \"/\" and hold no query, no dot segment and no encoded slash", ErrMalformed)
+		}
+	}
+	if c.Issued < 0 || c.Expires <= c.Issued || c.Expires > maxSafeInteger {
+		return fmt.Errorf("%w: expiry must be later than the issue time", ErrMalformed)
+	}
+	return nil
+}
+
+// isName holds ids to visible ASCII, so that they can be logged and compared
+// byte for byte in every language.
+func isName(s string) bool {
+	if s == "" || len(s) > maxNameSize {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

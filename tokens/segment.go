@@ -1,0 +1,98 @@
+package tokens
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxChunkSize bounds Segment.ChunkSize, in bytes (1 GiB).
+const MaxChunkSize = 1 << 30
+
+// Segment is the edge's statement that a segment may be shared and what its
+// digest is. It names no viewer: it is the same for all, so it caches.
+type Segment struct {
+	// Path of the resource in its percent-encoded form, from "/", without
+	// query. Dot segments and encoded slashes are refused.
+	Path string
+	// Offset is the first byte of a byte range, in bytes; 0 for a whole
+	// resource.
+	Offset int64
+	// Size is the length of the resource or range, in bytes, at least 1.
+	// Offset+Size is at most 2^53-1.
+	Size int64
+	// ChunkSize is the length of each chunk but the last, in bytes, 1 to
+	// MaxChunkSize.
+	ChunkSize int
+	// Root is the digest over the chunk hashes, as meshcore/integrity makes it.
+	Root [32]byte
+	// Expires is kept to the second, in UTC. The token is dead from then on.
+	Expires time.Time
+}
+
+type segmentClaims struct {
+	Path      string `json:"pth"`
+	Offset    int64  `json:"off,omitempty"`
+	Size      int64  `json:"siz"`
+	ChunkSize int64  `json:"chk"`
+	Root      string `json:"rot"`
+	Expires   int64  `json:"exp"`
+}
+
+// SignSegment signs a segment token with the newest key (EdDSA JWS, typ
+// "mesh-segment+jwt"). It is deterministic: the same segment gives the same
+// bytes. Expires is cut to the second. The error wraps ErrMalformed when a field
+// breaks the rule beside it or the token would exceed MaxTokenSize.
+func (k *Keyring) SignSegment(s Segment) (string, error) {
+	c := segmentClaims{
+		Path: s.Path, Offset: s.Offset, Size: s.Size, ChunkSize: int64(s.ChunkSize),
+		Root: b64.EncodeToString(s.Root[:]), Expires: s.Expires.Unix(),
+	}
+	if err := c.check(); err != nil {
+		return "", fmt.Errorf("sign segment: %w", err)
+	}
+	return k.sign(typeSegment, c)
+}
+
+// VerifySegment checks a segment token at a time and gives its content. Errors
+// wrap ErrMalformed, ErrAlgorithm, ErrWrongType, ErrCritical, ErrUnknownKey,
+// ErrSignature or ErrExpired. There is no leeway. The caller still has to
+// compare Path, Offset and Size with what it asked for.
+func (v *Verifier) VerifySegment(token string, now time.Time) (Segment, error) {
+	payload, err := v.verifyCompact(token, typeSegment)
+	if err != nil {
+		return Segment{}, fmt.Errorf("verify segment: %w", err)
+	}
+	var c segmentClaims
+	if err := decodeObject(payload, &c); err != nil {
+		return Segment{}, fmt.Errorf("verify segment: %w: claims are not of the known shape", ErrMalformed)
+	}
+	if err := c.check(); err != nil {
+		return Segment{}, fmt.Errorf("verify segment: %w", err)
+	}
+	root, err := decodeB64(c.Root)
+	if err != nil || len(root) != 32 {
+		return Segment{}, fmt.Errorf("verify segment: %w: root must be 32 bytes in base64url", ErrMalformed)
+	}
+	s := Segment{
+		Path: c.Path, Offset: c.Offset, Size: c.Size, ChunkSize: int(c.ChunkSize),
+		Root: [32]byte(root), Expires: time.Unix(c.Expires, 0).UTC(),
+	}
+	if !now.Before(s.Expires) {
+		return Segment{}, fmt.Errorf("verify segment: %w", ErrExpired)
+	}
+	return s, nil
+}
+
+func (c segmentClaims) check() error {
+	switch {
+	case !isPlainPath(c.Path):
+		return fmt.Errorf("%w: path must be percent-encoded, start with \"/\" and hold no query, no dot segment and no encoded slash", ErrMalformed)
+	case c.Offset < 0 || c.Size < 1 || c.Offset > maxSafeInteger || c.Size > maxSafeInteger-c.Offset:
+		return fmt.Errorf("%w: size must be at least 1 and offset at least 0", ErrMalformed)
+	case c.ChunkSize < 1 || c.ChunkSize > MaxChunkSize:
+		return fmt.Errorf("%w: chunk size must be 1 to %d", ErrMalformed, MaxChunkSize)
+	case c.Expires <= 0 || c.Expires > maxSafeInteger:
+		return fmt.Errorf("%w: expiry is out of range", ErrMalformed)
+	}
+	return nil
+}
