@@ -16,7 +16,8 @@ type Assembler struct {
 // caller. An error, which wraps ErrValue, means that fragments came out of
 // order: close the connection.
 //
-// Memory grows with what arrives, never with what is promised.
+// Beyond the first 256 KiB memory grows with what arrives, never with what is
+// promised.
 func (a *Assembler) Add(m Message) (whole Message, ok bool, err error) {
 	if m.Offset == 0 {
 		if len(a.data) != 0 {

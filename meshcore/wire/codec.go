@@ -6,7 +6,8 @@ import (
 )
 
 // Append appends the encoding of m to b. It panics if m breaks a limit of the
-// protocol, which is a fault of the caller and never of a peer.
+// protocol, which is a fault of the caller and never of a peer: whatever Append
+// takes, Decode accepts (but for a hello of another Version).
 func Append(b []byte, m *Message) []byte {
 	start := len(b)
 	b = append(b, byte(m.Type))
@@ -26,6 +27,9 @@ func Append(b []byte, m *Message) []byte {
 		}
 		b = be.AppendUint16(b, uint16(len(m.Haves)))
 		for _, h := range m.Haves {
+			if !h.valid() {
+				panic("wire: a have with bits beyond its chunks")
+			}
 			b = be.AppendUint64(b, uint64(h.Segment))
 			b = append(b, h.Chunks)
 			b = be.AppendUint64(b, h.Mask)
@@ -43,12 +47,15 @@ func Append(b []byte, m *Message) []byte {
 	case Proof:
 		b = be.AppendUint64(b, uint64(m.Segment))
 		b = appendToken(b, m.Token)
-		if len(m.Hashes)%32 != 0 || len(m.Hashes) > 32*MaxChunks {
+		if len(m.Hashes) == 0 || len(m.Hashes)%32 != 0 || len(m.Hashes) > 32*MaxChunks {
 			panic("wire: hashes are not 1 to 64 times 32 bytes")
 		}
 		b = append(b, byte(len(m.Hashes)/32))
 		b = append(b, m.Hashes...)
 	case Chunk:
+		if !m.validFragment() {
+			panic("wire: a fragment that lies outside its chunk")
+		}
 		b = be.AppendUint64(b, uint64(m.Segment))
 		b = append(b, m.Index)
 		b = be.AppendUint32(b, m.Total)
@@ -95,8 +102,8 @@ func Fragments(segment SegmentID, index uint8, data []byte, emit func([]byte) er
 	return nil
 }
 
-// Decode reads one message. Data, Hashes and Haves of the result may share
-// memory with b only for Data; the caller must not reuse b while it is in use.
+// Decode reads one message. Data of the result shares memory with b, which the
+// caller must not reuse while Data is in use; the other fields are copies.
 // The error wraps one of ErrTooLarge, ErrShort, ErrTrailing, ErrType,
 // ErrVersion and ErrValue.
 func Decode(b []byte) (Message, error) {
@@ -130,7 +137,7 @@ func Decode(b []byte) (Message, error) {
 		m.Haves = make([]SegmentHave, n)
 		for i := range m.Haves {
 			h := SegmentHave{Segment: SegmentID(r.u64()), Chunks: r.u8(), Mask: r.u64()}
-			if h.Chunks > MaxChunks || (h.Chunks != 0 && h.Mask&^All(int(h.Chunks)) != 0) {
+			if !h.valid() {
 				return m, fmt.Errorf("%w: have with mask %x of %d chunks", ErrValue, h.Mask, h.Chunks)
 			}
 			m.Haves[i] = h
@@ -159,8 +166,7 @@ func Decode(b []byte) (Message, error) {
 		m.Total = r.u32()
 		m.Offset = r.u32()
 		m.Data = r.take(len(r.b))
-		if r.err == nil && (m.Index >= MaxChunks || m.Total > MaxChunk || len(m.Data) == 0 ||
-			uint64(m.Offset)+uint64(len(m.Data)) > uint64(m.Total)) {
+		if r.err == nil && !m.validFragment() {
 			return m, fmt.Errorf("%w: chunk %d, %d bytes at %d of %d", ErrValue, m.Index, len(m.Data), m.Offset, m.Total)
 		}
 	case Ping, Pong:
@@ -179,6 +185,16 @@ func Decode(b []byte) (Message, error) {
 		return m, fmt.Errorf("%v: %w: %d", m.Type, ErrTrailing, len(r.b))
 	}
 	return m, nil
+}
+
+func (h *SegmentHave) valid() bool {
+	return h.Chunks <= MaxChunks && (h.Chunks == 0 || h.Mask&^All(int(h.Chunks)) == 0)
+}
+
+// validFragment says whether the fields of a chunk keep to the protocol.
+func (m *Message) validFragment() bool {
+	return m.Index < MaxChunks && m.Total <= MaxChunk && len(m.Data) > 0 &&
+		uint64(m.Offset)+uint64(len(m.Data)) <= uint64(m.Total)
 }
 
 func errOr(first, second error) error {
