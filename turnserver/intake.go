@@ -1,0 +1,470 @@
+package turnserver
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/turn/v2"
+	"go.uber.org/zap"
+)
+
+// clientSide sends to clients: to any over a UDP socket, to one over a connection.
+type clientSide interface {
+	// toClient sends messages in order and returns how many were sent.
+	toClient(client netip.AddrPort, msgs [][]byte) (int, error)
+}
+
+// intake is one way in for clients, with a pion server of its own. pion reads it
+// as a net.PacketConn, in one goroutine: a request goes to pion when pion reads,
+// pion calls back while it handles the request (authenticate, AllocatePacketConn,
+// permit, answer), and is done with it when it reads again (settle). So request
+// below belongs to that goroutine, and needs no lock.
+type intake struct {
+	s         *Server
+	transport Transport
+	client    clientSide
+	local     net.Addr
+
+	msg message
+	up  upQueue
+	req request
+
+	mu     sync.RWMutex
+	allocs map[netip.AddrPort]*allocation
+}
+
+// request is the request that pion is handling.
+type request struct {
+	active, answered bool
+	from             netip.AddrPort
+	alloc            *allocation // the client's, made by this request or before
+	made             bool        // by this request
+	ending           bool        // alloc ends when the request is answered
+	cred             credential
+	key              []byte // not nil once the request is authenticated
+	code             int    // the error code to answer with instead of pion's
+}
+
+func (in *intake) lookup(client netip.AddrPort) *allocation {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return in.allocs[client]
+}
+
+func (in *intake) remove(a *allocation) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.allocs[a.client] == a {
+		delete(in.allocs, a.client)
+	}
+}
+
+func (in *intake) count() int {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return len(in.allocs)
+}
+
+// take works on one datagram or frame. It reports whether it is a request for pion.
+// b must stay as it is until the up queue is flushed.
+func (in *intake) take(b []byte, from netip.AddrPort, now int64) bool {
+	m := &in.msg
+	m.isChannelData = false
+	if d := m.parse(b); d != dropNone {
+		in.s.counters.drop(d)
+		return false
+	}
+	if !m.isChannelData && m.class == classRequest {
+		return in.request(from, now)
+	}
+	if d := in.relayUp(m, from, now); d != dropNone {
+		in.s.counters.drop(d)
+	}
+	return false
+}
+
+// relayUp relays ChannelData or a Send indication to its peer.
+func (in *intake) relayUp(m *message, from netip.AddrPort, now int64) Drop {
+	a := in.lookup(from)
+	if a == nil {
+		return DropAllocation
+	}
+	var peer netip.AddrPort
+	if m.isChannelData {
+		var ok bool
+		if peer, ok = a.peerOf(m.channel, now); !ok {
+			return DropPermission
+		}
+	} else if peer = m.peers[0]; !a.permitted(peer.Addr(), now) {
+		return DropPermission
+	}
+	if d := a.admit(now, len(m.payload)); d != dropNone {
+		return d
+	}
+	if peer.Addr() == a.addr.Addr() {
+		// The relay's own address: another allocation, by way of memory. Nothing else
+		// on this host can be reached so.
+		if to := in.s.relays.get(peer); to != nil {
+			d := to.receive(a.addr, m.payload, now)
+			a.countUp(1, int64(len(m.payload)))
+			return d
+		}
+		if p := a.policy.Load(); !p.opens(peer.Addr()) {
+			return DropOwnAddress
+		}
+	}
+	in.up.add(a, peer, m.payload)
+	return dropNone
+}
+
+// request looks at a request before pion does, answers those that pion would not
+// answer, or not well, and reports whether the request is for pion.
+func (in *intake) request(from netip.AddrPort, now int64) bool {
+	m, c := &in.msg, &in.s.counters
+	in.req = request{from: from, alloc: in.lookup(from)}
+	signed := m.has&hasIntegrity != 0
+	switch {
+	case m.method == methodBinding:
+		if !in.mayAnswer(now, 0.25) {
+			return false
+		}
+		if len(m.unknown) > 0 {
+			in.refuse(codeUnknownAttr)
+			return false
+		}
+		c.bindings.Add(1)
+		in.reply(in.bindingAnswer())
+		return false
+	case !signed && !in.mayAnswer(now, 1):
+		return false
+	case m.method == methodCreatePermission || m.method == methodChannelBind:
+		// An allocation in its last second takes no more permissions: pion would not
+		// survive one that is added while the allocation expires.
+		if a := in.req.alloc; a == nil || a.expires.Load() < now+int64(time.Second) {
+			if !signed || in.mayAnswer(now, 1) {
+				in.refuse(codeMismatch)
+			}
+			return false
+		}
+	}
+	if signed && len(m.unknown) > 0 {
+		if in.mayAnswer(now, 1) {
+			in.refuse(codeUnknownAttr)
+		}
+		return false
+	}
+	if !signed {
+		c.challenges.Add(1)
+	}
+	in.req.active = true
+	return true
+}
+
+// mayAnswer holds the limit on answers to unauthenticated datagrams. Streams need
+// none, as nobody can be answered there who has not asked.
+func (in *intake) mayAnswer(now int64, cost float64) bool {
+	if in.transport != UDP || in.s.sources.take(now, in.req.from.Addr(), cost, in.s.policy.Load().UnauthRate) {
+		return true
+	}
+	in.s.counters.drop(DropUnauthLimit)
+	return false
+}
+
+func (in *intake) bindingAnswer() []byte {
+	m := &in.msg
+	var v [20]byte
+	n := putXORAddress(v[:], in.req.from, m.txid)
+	b := appendHeader(make([]byte, 0, 64), classSuccess, methodBinding, m.txid)
+	b = appendAttr(b, attrXORMapped, v[:n])
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)+8-stunHeader))
+	return appendAttr(b, attrFingerprint, binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b)^fingerprintXOR))
+}
+
+// refuse answers the current request with an error of the server's own.
+func (in *intake) refuse(code int) {
+	var nonce []byte
+	key := in.req.key
+	switch {
+	case code == codeUnauthorized:
+		nonce, key = in.msg.nonce, nil // pion has found the nonce good
+	case key != nil:
+		in.s.counters.refused[code].Add(1)
+	}
+	in.reply(errorAnswer(in.msg.method, in.msg.txid, code, in.s.cfg.Realm, nonce, in.msg.unknown, key))
+}
+
+func (in *intake) reply(b []byte) {
+	in.req.answered = true
+	if _, err := in.client.toClient(in.req.from, [][]byte{b}); err != nil && !errors.Is(err, net.ErrClosed) {
+		in.s.counters.drop(DropSocket)
+	}
+}
+
+// settle ends the request that pion has handled. pion leaves some unanswered that
+// are for an allocation that does not exist.
+func (in *intake) settle() {
+	r := &in.req
+	if !r.active {
+		return
+	}
+	if !r.answered {
+		in.refuse(codeMismatch)
+	}
+	if r.ending && r.alloc != nil {
+		_ = r.alloc.Close()
+	}
+	in.req = request{}
+}
+
+// WriteTo is pion's answer to the current request.
+func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
+	r := &in.req
+	if len(b) < stunHeader || !r.active || r.answered {
+		return len(b), nil
+	}
+	c, _ := splitType(binary.BigEndian.Uint16(b))
+	if c == classSuccess {
+		in.granted(b)
+		in.reply(b)
+		return len(b), nil
+	}
+	code := r.code
+	if code == 0 {
+		if code = errorCode(b); code == 0 {
+			code = codeBadRequest // pion refuses a permission without a code
+		} else if r.key == nil {
+			// A challenge or a stale nonce: pion's answer has the nonce.
+			if in.msg.has&hasIntegrity == 0 || in.mayAnswer(in.s.now(), 1) {
+				in.reply(b)
+			}
+			r.answered = true
+			return len(b), nil
+		}
+	}
+	if r.key != nil || in.mayAnswer(in.s.now(), 1) {
+		in.refuse(code)
+	}
+	r.answered = true
+	return len(b), nil
+}
+
+// errorCode reads the ERROR-CODE of a response that pion has made, or returns 0.
+func errorCode(b []byte) int {
+	for i := stunHeader; i+8 <= len(b); {
+		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
+		if typ == attrErrorCode {
+			return int(b[i+6])*100 + int(b[i+7])
+		}
+		i += 4 + (size+3)&^3
+	}
+	return 0
+}
+
+// granted takes over into the data plane what pion grants with the response b.
+func (in *intake) granted(b []byte) {
+	r, m := &in.req, &in.msg
+	a := r.alloc
+	if a == nil {
+		return // a deletion of nothing
+	}
+	switch m.method {
+	case methodAllocate:
+		if r.made {
+			a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
+		}
+	case methodRefresh:
+		a.policy.Store(in.s.policy.Load())
+		a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
+	case methodCreatePermission:
+		for _, peer := range m.peers {
+			a.allow(peer.Addr())
+		}
+	case methodChannelBind:
+		a.bind(m.channel, m.peers[0])
+	}
+}
+
+// lifetimeOf reads the LIFETIME of a response that pion has made.
+func lifetimeOf(b []byte) time.Duration {
+	for i := stunHeader; i+8 <= len(b); {
+		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
+		if typ == attrLifetime {
+			return time.Duration(binary.BigEndian.Uint32(b[i+4:])) * time.Second
+		}
+		i += 4 + (size+3)&^3
+	}
+	return 0
+}
+
+// authenticate is pion's AuthHandler. It finds the key that the request is signed
+// with, or refuses it.
+func (in *intake) authenticate(username, realm string, _ net.Addr) ([]byte, bool) {
+	r, m := &in.req, &in.msg
+	p := in.s.policy.Load()
+	refuse := func(code int) ([]byte, bool) {
+		if code == codeUnauthorized || code == codeWrongUser {
+			in.s.counters.authFailures.Add(1)
+		}
+		r.code = code
+		return nil, false
+	}
+	cred, ok := parseCredential(username)
+	if !ok || realm != in.s.cfg.Realm {
+		return refuse(codeUnauthorized)
+	}
+	var key []byte
+	for _, secret := range p.Secrets {
+		if k := longTermKey(secret, username, realm); m.signedBy(k) {
+			key = k
+			break
+		}
+	}
+	if key == nil {
+		return refuse(codeUnauthorized)
+	}
+	r.key, r.cred = key, cred
+	if r.alloc != nil && r.alloc.user.name != cred.user {
+		return refuse(codeWrongUser)
+	}
+	// Credentials live for minutes, allocations for as long as they are used: what
+	// was allocated in time may be refreshed.
+	if r.alloc == nil && !m.deletes() && !time.Now().Before(cred.expires) {
+		return refuse(codeUnauthorized)
+	}
+	if m.method == methodRefresh && r.alloc != nil && !p.RelayEnabled && !m.deletes() {
+		r.ending = true
+		return refuse(codeForbidden)
+	}
+	if m.method == methodChannelBind && (m.has&hasChannel == 0 || m.channel < minChannel || m.channel > maxChannel || len(m.peers) != 1) ||
+		m.method == methodCreatePermission && len(m.peers) == 0 {
+		return refuse(codeBadRequest)
+	}
+	return key, true
+}
+
+// permit is pion's PermissionHandler.
+func (in *intake) permit(_ net.Addr, ip net.IP) bool {
+	peer, ok := netip.AddrFromSlice(ip)
+	if !ok || in.req.alloc == nil {
+		return false
+	}
+	switch in.s.policy.Load().checkPeer(peer, in.req.alloc.addr.Addr(), in.s.own.has) {
+	case peerAllowed:
+		return true
+	case peerFamily:
+		in.req.code = codePeerFamily
+	default:
+		in.req.code = codeForbidden
+	}
+	return false
+}
+
+// generator is pion's RelayAddressGenerator.
+type generator struct{ in *intake }
+
+var errRefused = errors.New("refused")
+
+func (generator) Validate() error { return nil }
+
+func (generator) AllocateConn(string, int) (net.Conn, net.Addr, error) { return nil, nil, errRefused }
+
+// AllocatePacketConn makes the allocation that the current request asks for.
+func (g generator) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
+	in, r := g.in, &g.in.req
+	a, code := in.allocate()
+	if code != 0 {
+		r.code = code
+		return nil, nil, errRefused
+	}
+	r.alloc, r.made = a, true
+	return a, net.UDPAddrFromAddrPort(a.addr), nil
+}
+
+// allocate makes an allocation for the current request, or tells the error code.
+func (in *intake) allocate() (*allocation, int) {
+	s, r, m := in.s, &in.req, &in.msg
+	p := s.policy.Load()
+	public, bind := s.cfg.RelayAddress, s.cfg.RelayBind
+	switch {
+	case !p.RelayEnabled || !public.IsValid():
+		return nil, codeForbidden
+	case m.transport != transportUDP:
+		return nil, codeTransport // a TCP relay, RFC 6062
+	case m.has&(hasEvenPort|hasReservation) != 0:
+		return nil, codeInsufficient
+	case m.family == familyIPv6 && public.Is4():
+		public, bind = s.cfg.RelayAddress6, s.cfg.RelayBind6
+	case m.family != familyIPv6 && public.Is6() && m.family != 0:
+		return nil, codeFamily
+	}
+	if !public.IsValid() {
+		return nil, codeFamily
+	}
+	if p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes {
+		return nil, codeInsufficient
+	}
+	u, ok := s.users.acquire(r.cred.user, r.cred.expires, p.UserAllocations)
+	if !ok {
+		return nil, codeQuota
+	}
+	if p.UserBytes > 0 && u.used() >= p.UserBytes {
+		s.users.release(u)
+		return nil, codeQuota
+	}
+	a := &allocation{
+		s: s, in: in, user: u, client: r.from,
+		permissions: map[netip.Addr]int64{},
+		channels:    map[uint16]*channel{},
+		bound:       map[netip.AddrPort]*channel{},
+		closed:      make(chan struct{}),
+	}
+	a.policy.Store(p)
+	if !s.enter() {
+		s.users.release(u)
+		return nil, codeInsufficient
+	}
+	if err := s.relays.add(a, public, bind); err != nil {
+		s.wg.Done()
+		s.users.release(u)
+		s.log.Warn("allocation refused", zap.Error(err))
+		return nil, codeInsufficient
+	}
+	in.mu.Lock()
+	in.allocs[a.client] = a
+	in.mu.Unlock()
+	s.counters.live[in.transport].Add(1)
+	s.counters.made[in.transport].Add(1)
+	fields := []zap.Field{zap.Stringer("transport", in.transport), zap.String("user", u.name)}
+	if p.LogAddresses {
+		fields = append(fields, zap.Stringer("client", a.client), zap.Stringer("relayed", a.addr))
+	}
+	s.log.Debug("allocation made", fields...)
+	return a, 0
+}
+
+// LocalAddr and the deadlines make an intake a net.PacketConn.
+func (in *intake) LocalAddr() net.Addr              { return in.local }
+func (in *intake) SetDeadline(time.Time) error      { return nil }
+func (in *intake) SetReadDeadline(time.Time) error  { return nil }
+func (in *intake) SetWriteDeadline(time.Time) error { return nil }
+
+// serve starts a pion server that reads conn, which embeds in.
+func (in *intake) serve(conn net.PacketConn) error {
+	_, err := turn.NewServer(turn.ServerConfig{
+		Realm:         in.s.cfg.Realm,
+		AuthHandler:   in.authenticate,
+		LoggerFactory: silent{},
+		InboundMTU:    bufferSize,
+		PacketConnConfigs: []turn.PacketConnConfig{{
+			PacketConn:            conn,
+			RelayAddressGenerator: generator{in},
+			PermissionHandler:     in.permit,
+		}},
+	})
+	return err
+}

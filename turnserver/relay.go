@@ -1,0 +1,348 @@
+package turnserver
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// How long a permission and a channel last: RFC 8656, sections 9 and 12.
+const (
+	permissionLifetime = 5 * time.Minute
+	channelLifetime    = 10 * time.Minute
+)
+
+// maxBindTries bounds the ports that are tried for one allocation, where other
+// programs hold ports of the range or the system refuses sockets altogether.
+const maxBindTries = 64
+
+// allocation is the data plane's side of an allocation: who may send what to whom.
+// pion holds it as the allocation's relay socket (it is the net.PacketConn that
+// pion reads from), and closes it when the allocation ends.
+type allocation struct {
+	s      *Server
+	in     *intake
+	user   *user
+	client netip.AddrPort
+	addr   netip.AddrPort // the relayed transport address, as given out
+	sock   packetSocket
+	txid   [12]byte // of Data indications: any value does, as nobody answers them
+
+	policy  atomic.Pointer[Policy] // as of the allocation or its last refresh
+	expires atomic.Int64
+	flow    flow
+
+	mu          sync.RWMutex
+	permissions map[netip.Addr]int64 // until when
+	channels    map[uint16]*channel
+	bound       map[netip.AddrPort]*channel
+
+	closeOnce sync.Once
+	closed    chan struct{}
+}
+
+type channel struct {
+	number  uint16
+	peer    netip.AddrPort
+	expires int64
+}
+
+// allow adds or renews a permission.
+func (a *allocation) allow(peer netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.s.now()
+	for p, until := range a.permissions {
+		if until < now {
+			delete(a.permissions, p)
+		}
+	}
+	a.permissions[peer] = now + int64(permissionLifetime)
+}
+
+// bind binds a channel, or renews the binding, and the permission with it.
+func (a *allocation) bind(number uint16, peer netip.AddrPort) {
+	a.allow(peer.Addr())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if old := a.channels[number]; old != nil {
+		delete(a.bound, old.peer)
+	}
+	if old := a.bound[peer]; old != nil {
+		delete(a.channels, old.number)
+	}
+	c := &channel{number, peer, a.s.now() + int64(channelLifetime)}
+	a.channels[number], a.bound[peer] = c, c
+}
+
+// permitted reports whether datagrams may pass to and from peer.
+func (a *allocation) permitted(peer netip.Addr, now int64) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.permissions[peer] > now
+}
+
+// peerOf returns the peer that a channel is bound to.
+func (a *allocation) peerOf(number uint16, now int64) (netip.AddrPort, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	c := a.channels[number]
+	if c == nil || c.expires <= now {
+		return netip.AddrPort{}, false
+	}
+	return c.peer, true
+}
+
+// channelOf returns the channel that peer is bound to, or 0.
+func (a *allocation) channelOf(peer netip.AddrPort, now int64) uint16 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if c := a.bound[peer]; c != nil && c.expires > now {
+		return c.number
+	}
+	return 0
+}
+
+// admit holds the quotas for n payload bytes.
+func (a *allocation) admit(now int64, n int) Drop {
+	p := a.policy.Load()
+	switch {
+	case p.UserBytes > 0 && a.user.used() >= p.UserBytes,
+		p.TotalBytes > 0 && a.s.relayed.Load() >= p.TotalBytes:
+		return DropQuota
+	case p.UserBandwidth > 0 && !a.user.rate.takeBytes(now, int64(n), p.UserBandwidth),
+		p.TotalBandwidth > 0 && !a.s.rate.takeBytes(now, int64(n), p.TotalBandwidth):
+		return DropBandwidth
+	}
+	return dropNone
+}
+
+// countUp counts payload that was relayed to a peer, countDown what was relayed to
+// the client.
+func (a *allocation) countUp(packets int, bytes int64) {
+	a.flow.upPackets.Add(int64(packets))
+	a.flow.upBytes.Add(bytes)
+	a.user.up.Add(bytes)
+	a.s.relayed.Add(bytes)
+}
+
+func (a *allocation) countDown(packets int, bytes int64) {
+	a.flow.downPackets.Add(int64(packets))
+	a.flow.downBytes.Add(bytes)
+	a.user.down.Add(bytes)
+	a.s.relayed.Add(bytes)
+}
+
+// down relays a batch that came in at the relayed address to the client.
+func (a *allocation) down(b *batch) bool {
+	now := a.s.now()
+	b.out = b.out[:0]
+	var bytes int64
+	for i := range b.packets {
+		p := &b.packets[i]
+		if p.oversize {
+			a.s.counters.drop(DropOversize)
+			continue
+		}
+		msg, d := a.wrap(p.buf, p.size, p.from, now)
+		if d != dropNone {
+			a.s.counters.drop(d)
+			continue
+		}
+		b.out = append(b.out, msg)
+		bytes += int64(p.size)
+	}
+	a.deliver(b.out, bytes)
+	return true
+}
+
+// wrap makes the message that tells the client of a datagram from peer: ChannelData
+// where there is a channel, a Data indication where there is a permission. The
+// datagram lies in buf at headroom; the message is built around it in place.
+func (a *allocation) wrap(buf []byte, size int, peer netip.AddrPort, now int64) ([]byte, Drop) {
+	number := a.channelOf(peer, now)
+	if number == 0 && !a.permitted(peer.Addr(), now) {
+		return nil, DropPermission
+	}
+	if d := a.admit(now, size); d != dropNone {
+		return nil, d
+	}
+	end := headroom + size
+	if number != 0 {
+		msg := buf[headroom-channelHeader : end]
+		binary.BigEndian.PutUint16(msg, number)
+		binary.BigEndian.PutUint16(msg[2:], uint16(size))
+		if a.in.transport == UDP {
+			return msg, dropNone // the padding is for streams
+		}
+		return pad(buf, headroom-channelHeader, end), dropNone
+	}
+	attr := 8
+	if peer.Addr().Is6() {
+		attr = 20
+	}
+	start := headroom - stunHeader - 4 - attr - 4
+	h := appendHeader(buf[start:start:end], classIndication, methodData, a.txid)
+	h = binary.BigEndian.AppendUint16(h, attrXORPeerAddress)
+	h = binary.BigEndian.AppendUint16(h, uint16(attr))
+	h = h[:len(h)+attr]
+	putXORAddress(h[len(h)-attr:], peer, a.txid)
+	h = binary.BigEndian.AppendUint16(h, attrData)
+	binary.BigEndian.AppendUint16(h, uint16(size))
+	msg := pad(buf, start, end)
+	binary.BigEndian.PutUint16(msg[2:], uint16(len(msg)-stunHeader))
+	return msg, dropNone
+}
+
+// pad returns buf[start:end] with zero bytes added up to a multiple of four.
+func pad(buf []byte, start, end int) []byte {
+	for (end-start)%4 != 0 {
+		buf[end] = 0
+		end++
+	}
+	return buf[start:end]
+}
+
+// deliver sends messages that carry the given payload bytes to the client.
+func (a *allocation) deliver(msgs [][]byte, bytes int64) {
+	if len(msgs) == 0 {
+		return
+	}
+	sent, err := a.in.client.toClient(a.client, msgs)
+	if sent < len(msgs) {
+		a.s.counters.drops[DropSocket].Add(int64(len(msgs) - sent))
+		bytes = bytes * int64(sent) / int64(len(msgs))
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		a.s.log.Debug("cannot relay to a client", a.s.errorField(err))
+	}
+	a.countDown(sent, bytes)
+}
+
+// receive hands a datagram to this allocation that another allocation of this server
+// has sent to its relayed address.
+func (a *allocation) receive(from netip.AddrPort, payload []byte, now int64) Drop {
+	b := batches.Get().(*batch)
+	defer batches.Put(b)
+	buf := b.room[0].buf
+	copy(buf[headroom:], payload)
+	msg, d := a.wrap(buf, len(payload), from, now)
+	if d == dropNone {
+		a.deliver(append(b.out[:0], msg), int64(len(payload)))
+	}
+	return d
+}
+
+// ReadFrom is called by pion, once, on a goroutine of the allocation's own. It does
+// all the relaying from peers to the client and returns when the allocation ends,
+// with an error, at which pion forgets the allocation.
+func (a *allocation) ReadFrom([]byte) (int, net.Addr, error) {
+	defer a.s.wg.Done()
+	_ = a.sock.receive(nil, a.down) // ends when the socket does; then the allocation must end first
+	<-a.closed
+	return 0, nil, net.ErrClosed
+}
+
+// WriteTo is not called, as no data goes by way of pion.
+func (a *allocation) WriteTo([]byte, net.Addr) (int, error) { return 0, net.ErrClosed }
+
+// Close ends the allocation. pion calls it when the allocation is deleted or expires
+// or when its intake ends. It always returns nil: pion would leave other allocations
+// open at an error.
+func (a *allocation) Close() error {
+	a.closeOnce.Do(func() {
+		close(a.closed)
+		_ = a.sock.Close()
+		a.in.remove(a)
+		a.s.relays.remove(a)
+		a.s.users.release(a.user)
+		a.s.counters.live[a.in.transport].Add(-1)
+		a.s.log.Debug("allocation ended", zap.Stringer("transport", a.in.transport), zap.String("user", a.user.name),
+			zap.Int64("up", a.flow.upBytes.Load()), zap.Int64("down", a.flow.downBytes.Load()))
+	})
+	return nil
+}
+
+// LocalAddr and the deadlines make an allocation a net.PacketConn.
+func (a *allocation) LocalAddr() net.Addr              { return a.sock.LocalAddr() }
+func (a *allocation) SetDeadline(time.Time) error      { return nil }
+func (a *allocation) SetReadDeadline(time.Time) error  { return nil }
+func (a *allocation) SetWriteDeadline(time.Time) error { return nil }
+
+// relays are the server's live allocations by relayed transport address.
+type relays struct {
+	s  *Server
+	mu sync.RWMutex
+	by map[netip.AddrPort]*allocation
+}
+
+func (r *relays) get(addr netip.AddrPort) *allocation {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.by[addr]
+}
+
+func (r *relays) each(f func(*allocation)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, a := range r.by {
+		f(a)
+	}
+}
+
+// remove takes a out of the table; what it has relayed is kept in the counters.
+func (r *relays) remove(a *allocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by[a.addr] != a {
+		return
+	}
+	delete(r.by, a.addr)
+	total := &r.s.counters.flow
+	total.upBytes.Add(a.flow.upBytes.Load())
+	total.upPackets.Add(a.flow.upPackets.Load())
+	total.downBytes.Add(a.flow.downBytes.Load())
+	total.downPackets.Add(a.flow.downPackets.Load())
+}
+
+// add opens a relay socket for a on public, at a random free port of the range, and
+// enters a in the table.
+func (r *relays) add(a *allocation, public, bind netip.Addr) error {
+	ports := r.s.cfg.RelayPorts
+	count := int(ports.Max) - int(ports.Min) + 1
+	network := "udp4"
+	if bind.Is6() {
+		network = "udp6"
+	}
+	start := rand.IntN(count)
+	var last error
+	for i, failed := 0, 0; i < count && failed < maxBindTries; i++ {
+		addr := netip.AddrPortFrom(public, ports.Min+uint16((start+i)%count))
+		if r.get(addr) != nil {
+			continue
+		}
+		sock, err := r.s.listenPacket(network, netip.AddrPortFrom(bind, addr.Port()).String(), false)
+		if err != nil {
+			last = err
+			failed++
+			continue
+		}
+		a.sock, a.addr = sock, addr
+		r.mu.Lock()
+		r.by[addr] = a
+		r.mu.Unlock()
+		return nil
+	}
+	if last == nil {
+		return fmt.Errorf("every relay port from %d to %d is in use: widen the range", ports.Min, ports.Max)
+	}
+	return fmt.Errorf("cannot open a relay socket: %w", last)
+}

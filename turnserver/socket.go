@@ -1,0 +1,146 @@
+package turnserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// headroom is kept free before each received datagram, so that the header of a
+	// Data indication (20 + 24 + 4 bytes for an IPv6 peer) can be put there without
+	// moving the datagram.
+	headroom = 48
+	// maxDatagram is the largest datagram that is relayed: well over an Ethernet
+	// frame, as no path carries more unfragmented.
+	maxDatagram = 2048
+	bufferSize  = headroom + maxDatagram + 4
+
+	socketBuffer = 4 << 20
+)
+
+// packetSocket is a UDP socket that reads and writes in batches.
+type packetSocket interface {
+	// receive calls f with every batch that comes in, until f returns false (then
+	// it returns nil) or the socket is closed (then it returns net.ErrClosed). It
+	// reads into b; where b is nil it borrows a batch while there is something to
+	// read, so that a silent socket holds no buffers.
+	receive(b *batch, f func(*batch) bool) error
+
+	// send sends each of msgs to addr as a datagram of its own, in order. All but
+	// the last have the same length and the last is not longer. It returns how many
+	// were sent.
+	send(addr netip.AddrPort, msgs [][]byte) (int, error)
+
+	LocalAddr() net.Addr
+	Close() error
+}
+
+// packet is one received datagram.
+type packet struct {
+	buf      []byte // bufferSize long; the datagram begins at headroom
+	size     int
+	from     netip.AddrPort
+	oversize bool
+}
+
+func (p *packet) data() []byte { return p.buf[headroom : headroom+p.size] }
+
+// batch is a number of datagrams that were received together, with the room that
+// working on them takes.
+type batch struct {
+	packets []packet // those received
+	room    []packet // all there is room for
+	out     [][]byte
+	sys     batchSys
+}
+
+const (
+	intakeBatch = 64
+	relayBatch  = 32
+)
+
+func newBatch(n int) *batch {
+	b := &batch{room: make([]packet, n), out: make([][]byte, 0, n)}
+	buf := make([]byte, n*bufferSize)
+	for i := range b.room {
+		b.room[i].buf = buf[i*bufferSize : (i+1)*bufferSize : (i+1)*bufferSize]
+	}
+	b.sys.init(b.room)
+	return b
+}
+
+var batches = sync.Pool{New: func() any { return newBatch(relayBatch) }}
+
+// listenPacket opens a socket through the config's hook or the operating system.
+func (s *Server) listenPacket(network, address string, shared bool) (packetSocket, error) {
+	if s.cfg.ListenPacket != nil {
+		conn, err := s.cfg.ListenPacket(context.Background(), network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &plainSocket{PacketConn: conn}, nil
+	}
+	return listenSystem(network, address, shared)
+}
+
+// plainSocket is a packetSocket over any net.PacketConn, a datagram at a time.
+type plainSocket struct{ net.PacketConn }
+
+func (s *plainSocket) receive(b *batch, f func(*batch) bool) error {
+	if b == nil {
+		b = newBatch(1)
+	}
+	for {
+		p := &b.room[0]
+		n, from, err := s.ReadFrom(p.buf[headroom:])
+		if err != nil {
+			if !transient(err) {
+				return net.ErrClosed
+			}
+			continue
+		}
+		p.from, p.oversize = addrPortOf(from), n > maxDatagram
+		p.size = min(n, maxDatagram)
+		b.packets = b.room[:1]
+		if !f(b) {
+			return nil
+		}
+	}
+}
+
+func (s *plainSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
+	to := net.UDPAddrFromAddrPort(addr)
+	for i, msg := range msgs {
+		if _, err := s.WriteTo(msg, to); err != nil {
+			return i, err
+		}
+	}
+	return len(msgs), nil
+}
+
+// transient reports whether a socket that failed with err can be read again. What
+// is not known to pass is taken for the socket's end, so that no loop spins on it.
+func transient(err error) bool {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		time.Sleep(time.Millisecond) // a deadline that nobody here has set
+		return true
+	}
+	return false
+}
+
+// addrPortOf reads a UDP or TCP address; it is invalid where addr is neither.
+func addrPortOf(addr net.Addr) netip.AddrPort {
+	var ap netip.AddrPort
+	switch a := addr.(type) {
+	case *net.UDPAddr:
+		ap = a.AddrPort()
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

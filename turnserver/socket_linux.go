@@ -1,0 +1,268 @@
+package turnserver
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// canShare tells whether several sockets can share a port.
+const canShare = true
+
+// systemSocket is a packetSocket that reads with recvmmsg and writes with sendmsg,
+// several datagrams at a time by UDP_SEGMENT (generic segmentation offload).
+type systemSocket struct {
+	*net.UDPConn
+	raw   syscall.RawConn
+	inet6 bool        // the socket is AF_INET6, so IPv4 addresses are written mapped
+	noGSO atomic.Bool // UDP_SEGMENT has failed on this socket
+}
+
+func listenSystem(network, address string, shared bool) (packetSocket, error) {
+	lc := net.ListenConfig{}
+	if shared {
+		lc.Control = func(_, _ string, c syscall.RawConn) error {
+			var err error
+			if cerr := c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			}); cerr != nil {
+				return cerr
+			}
+			return err
+		}
+	}
+	conn, err := lc.ListenPacket(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	s := &systemSocket{UDPConn: conn.(*net.UDPConn)}
+	if s.raw, err = s.SyscallConn(); err == nil {
+		err = s.raw.Control(func(fd uintptr) { s.setUp(int(fd)) })
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// setUp asks for large buffers, as much of them as the system gives, and looks up the
+// socket's family.
+func (s *systemSocket) setUp(fd int) {
+	for _, opt := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt[0], socketBuffer) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt[1], socketBuffer)
+		}
+	}
+	domain, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	s.inet6 = domain == unix.AF_INET6
+}
+
+// batchSys is what recvmmsg wants to know about a batch's buffers.
+type batchSys struct {
+	msgs  []unix.Mmsghdr
+	iovs  []unix.Iovec
+	names []unix.RawSockaddrInet6
+}
+
+func (b *batchSys) init(room []packet) {
+	b.msgs = make([]unix.Mmsghdr, len(room))
+	b.iovs = make([]unix.Iovec, len(room))
+	b.names = make([]unix.RawSockaddrInet6, len(room))
+	for i := range room {
+		b.iovs[i].Base = &room[i].buf[headroom]
+		b.iovs[i].SetLen(maxDatagram)
+		h := &b.msgs[i].Hdr
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.Iov = &b.iovs[i]
+		h.SetIovlen(1)
+	}
+}
+
+// recv reads what there is into b, without waiting.
+func (b *batch) recv(fd uintptr) (full bool, errno unix.Errno) {
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.sys.msgs[0])), uintptr(len(b.sys.msgs)),
+		unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return false, errno
+	}
+	b.packets = b.room[:n]
+	for i := range b.packets {
+		p, m := &b.packets[i], &b.sys.msgs[i]
+		p.size = int(m.Len)
+		p.oversize = m.Hdr.Flags&unix.MSG_TRUNC != 0
+		p.from = addrPortOfRaw(&b.sys.names[i])
+		m.Hdr.Namelen = unix.SizeofSockaddrInet6
+	}
+	return int(n) == len(b.room), 0
+}
+
+// receive waits for the socket as Go's poller does. The poller is edge-triggered and
+// remembers an edge that comes while the batch is worked on, so a batch that was not
+// full means that there is nothing to read until the poller says so: the read that
+// would only find that out is saved.
+func (s *systemSocket) receive(own *batch, f func(*batch) bool) error {
+	stopped, failures := false, 0
+	err := s.raw.Read(func(fd uintptr) bool {
+		b := own
+		if b == nil {
+			b = batches.Get().(*batch)
+			defer batches.Put(b)
+		}
+		for {
+			full, errno := b.recv(fd)
+			switch {
+			case errno == unix.EAGAIN:
+				return false
+			case errno == unix.EINTR:
+				continue
+			case errno != 0:
+				if failures++; failures > 100 {
+					return true
+				}
+				continue // what a socket reports of earlier sends
+			}
+			failures = 0
+			if !f(b) {
+				stopped = true
+				return true
+			}
+			if !full {
+				return false
+			}
+		}
+	})
+	if err == nil && stopped {
+		return nil
+	}
+	return net.ErrClosed
+}
+
+// sender is the room that a sendmsg call takes.
+type sender struct {
+	hdr   unix.Msghdr
+	iovs  [maxRun]unix.Iovec
+	name4 unix.RawSockaddrInet4
+	name6 unix.RawSockaddrInet6
+	cmsg  []byte
+	errno unix.Errno
+	try   func(fd uintptr)
+	wait  func(fd uintptr) bool
+}
+
+var senders = sync.Pool{New: func() any {
+	s := &sender{cmsg: make([]byte, unix.CmsgSpace(2))}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&s.cmsg[0]))
+	h.Level, h.Type = unix.SOL_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	s.try = func(fd uintptr) {
+		for {
+			_, _, s.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&s.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			if s.errno != unix.EINTR {
+				return
+			}
+		}
+	}
+	s.wait = func(fd uintptr) bool {
+		s.try(fd)
+		return s.errno != unix.EAGAIN
+	}
+	return s
+}}
+
+func (s *systemSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
+	x := senders.Get().(*sender)
+	defer senders.Put(x)
+	x.address(addr, s.inet6)
+	if len(msgs) > 1 && len(msgs) <= maxRun && !s.noGSO.Load() {
+		err := s.sendOne(x, msgs)
+		if err == nil {
+			return len(msgs), nil
+		}
+		switch err {
+		case unix.EIO, unix.EINVAL, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+			s.noGSO.Store(true) // the kernel or the device cannot
+		case unix.EMSGSIZE: // too large for this path in segments: the kernel may yet fragment them one by one
+		default:
+			return 0, err
+		}
+	}
+	for i := range msgs {
+		if err := s.sendOne(x, msgs[i:i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(msgs), nil
+}
+
+// sendOne makes one sendmsg call: one datagram, or several by UDP_SEGMENT.
+func (s *systemSocket) sendOne(x *sender, msgs [][]byte) error {
+	for i, m := range msgs {
+		x.iovs[i].Base = unsafe.SliceData(m)
+		x.iovs[i].SetLen(len(m))
+	}
+	x.hdr.Iov = &x.iovs[0]
+	x.hdr.SetIovlen(len(msgs))
+	x.hdr.Control = nil
+	x.hdr.SetControllen(0)
+	if len(msgs) > 1 {
+		binary.NativeEndian.PutUint16(x.cmsg[unix.CmsgLen(0):], uint16(len(msgs[0])))
+		x.hdr.Control = &x.cmsg[0]
+		x.hdr.SetControllen(len(x.cmsg))
+	}
+	// Control takes no lock, so that allocations can write to one socket at a time;
+	// only where the socket is full does a writer queue up.
+	err := s.raw.Control(x.try)
+	if err == nil && x.errno == unix.EAGAIN {
+		err = s.raw.Write(x.wait)
+	}
+	for i := range msgs {
+		x.iovs[i].Base = nil
+	}
+	if err != nil {
+		return err
+	}
+	if x.errno != 0 {
+		return x.errno
+	}
+	return nil
+}
+
+// address makes addr the destination.
+func (x *sender) address(addr netip.AddrPort, inet6 bool) {
+	if !inet6 {
+		x.name4.Family = unix.AF_INET
+		x.name4.Addr = addr.Addr().As4()
+		putPort(&x.name4.Port, addr.Port())
+		x.hdr.Name = (*byte)(unsafe.Pointer(&x.name4))
+		x.hdr.Namelen = unix.SizeofSockaddrInet4
+		return
+	}
+	x.name6.Family = unix.AF_INET6
+	x.name6.Addr = addr.Addr().As16()
+	x.name6.Scope_id = 0
+	putPort(&x.name6.Port, addr.Port())
+	x.hdr.Name = (*byte)(unsafe.Pointer(&x.name6))
+	x.hdr.Namelen = unix.SizeofSockaddrInet6
+}
+
+// putPort writes a port in network byte order.
+func putPort(field *uint16, port uint16) {
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(field))[:], port)
+}
+
+func addrPortOfRaw(raw *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&raw.Port))[:])
+	if raw.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(raw)).Addr), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(raw.Addr).Unmap(), port)
+}

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package turnserver
+
+import (
+	"context"
+	"net"
+)
+
+// canShare tells whether several sockets can share a port.
+const canShare = false
+
+type batchSys struct{}
+
+func (*batchSys) init([]packet) {}
+
+func listenSystem(network, address string, shared bool) (packetSocket, error) {
+	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &plainSocket{PacketConn: conn}, nil
+}

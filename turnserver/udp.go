@@ -1,0 +1,109 @@
+package turnserver
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// udpIntake takes clients in over one UDP socket.
+type udpIntake struct {
+	intake
+	sock    packetSocket
+	batch   *batch
+	next    int // the first packet of batch that was not looked at
+	pending []byte
+}
+
+// ListenUDP serves STUN and TURN on a UDP address, "host:port", with the given number
+// of sockets that share the port (SO_REUSEPORT), each served by a goroutine of its
+// own; where the system cannot share a port there is one. It returns the address
+// that was bound.
+//
+// On a host with several addresses of one family, listen on each: the answers from
+// a socket on the unspecified address leave from the address that the system picks.
+func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
+	if sockets < 1 || !canShare || s.cfg.ListenPacket != nil {
+		sockets = 1
+	}
+	var all []packetSocket
+	for range sockets {
+		sock, err := s.listenPacket("udp", addr, sockets > 1)
+		if err != nil {
+			for _, sock := range all {
+				_ = sock.Close()
+			}
+			return nil, fmt.Errorf("cannot listen for TURN on udp/%s: %w", addr, err)
+		}
+		all = append(all, sock)
+		addr = sock.LocalAddr().String() // port 0 has become a port, which the others share
+	}
+	for i, sock := range all {
+		u := &udpIntake{sock: sock, batch: newBatch(intakeBatch)}
+		u.intake = intake{s: s, transport: UDP, client: u, local: sock.LocalAddr(), allocs: map[netip.AddrPort]*allocation{}}
+		if err := s.adopt(sock); err != nil {
+			for _, rest := range all[i:] {
+				_ = rest.Close()
+			}
+			return nil, err
+		}
+		if err := u.serve(u); err != nil {
+			s.wg.Done()
+			_ = sock.Close()
+			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", addr, err)
+		}
+	}
+	s.log.Info("TURN listens", s.addressField("udp", all[0].LocalAddr()))
+	return all[0].LocalAddr(), nil
+}
+
+// ReadFrom gives pion the next request. Everything else that comes in is worked on
+// here, in pion's reading goroutine.
+func (u *udpIntake) ReadFrom(p []byte) (int, net.Addr, error) {
+	u.settle()
+	if u.drain() {
+		if err := u.sock.receive(u.batch, func(*batch) bool { u.next = 0; return u.drain() }); err != nil {
+			u.s.forget(u.sock)
+			u.s.wg.Done()
+			return 0, nil, err
+		}
+	}
+	return copy(p, u.pending), net.UDPAddrFromAddrPort(u.req.from), nil
+}
+
+// drain works on what is left of the batch. It stops and returns false at a request
+// for pion, which is then pending.
+func (u *udpIntake) drain() bool {
+	defer u.up.flush()
+	now := u.s.now()
+	for u.next < len(u.batch.packets) {
+		p := &u.batch.packets[u.next]
+		u.next++
+		if p.oversize {
+			u.s.counters.drop(DropOversize)
+			continue
+		}
+		if u.take(p.data(), p.from, now) {
+			u.pending = p.data()
+			return false
+		}
+	}
+	return true
+}
+
+func (u *udpIntake) toClient(client netip.AddrPort, msgs [][]byte) (int, error) {
+	sent := 0
+	for len(msgs) > 0 {
+		n := runLength(msgs)
+		done, err := u.sock.send(client, msgs[:n])
+		sent += done
+		if err != nil {
+			return sent, err
+		}
+		msgs = msgs[n:]
+	}
+	return sent, nil
+}
+
+// Close is called by nobody but completes the net.PacketConn.
+func (u *udpIntake) Close() error { return u.sock.Close() }
