@@ -1,0 +1,83 @@
+package peer
+
+import (
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// Config is how an engine works. The zero value of a field means its default.
+type Config struct {
+	// ID is this peer's id.
+	ID wire.PeerID
+	// Seed makes the engine's draws repeatable.
+	Seed uint64
+	// Pass is shown to every neighbor.
+	Pass string
+	// ReceiveOnly: give no chunks.
+	ReceiveOnly bool
+	// Neighbors is the number of neighbors it accepts; it looks for two thirds of
+	// them itself. Default 24, at most 64.
+	Neighbors int
+	// UploadRate is the most it gives, in bytes a second; 0 is no limit.
+	UploadRate float64
+	// UploadRatio is the most it gives, as a multiple of what it received from
+	// anywhere (and 4 MiB at the start); 0 is no limit.
+	UploadRatio float64
+	// CacheBytes is how many bytes of segments it keeps; default 128 MiB.
+	CacheBytes int64
+	// BufferGoal is how far ahead of the playhead it takes segments of a VOD;
+	// default 30 s. Of a live stream it takes all there is.
+	BufferGoal time.Duration
+	// OriginGoal is how far ahead of the playhead it takes segments of a VOD from
+	// the origin that no neighbor has; default 10 s, at most BufferGoal.
+	OriginGoal time.Duration
+	// AnnounceInterval and ReportInterval are as the session says; defaults
+	// 60 s and 10 s.
+	AnnounceInterval, ReportInterval time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Neighbors <= 0 {
+		c.Neighbors = 24
+	}
+	c.Neighbors = min(c.Neighbors, 64)
+	if c.CacheBytes <= 0 {
+		c.CacheBytes = 128 << 20
+	}
+	if c.BufferGoal <= 0 {
+		c.BufferGoal = 30 * time.Second
+	}
+	if c.OriginGoal <= 0 {
+		c.OriginGoal = 10 * time.Second
+	}
+	c.OriginGoal = min(c.OriginGoal, c.BufferGoal)
+	if c.AnnounceInterval <= 0 {
+		c.AnnounceInterval = 60 * time.Second
+	}
+	if c.ReportInterval <= 0 {
+		c.ReportInterval = 10 * time.Second
+	}
+	return c
+}
+
+// The engine's constants. Times that depend on the stream are derived from the
+// slack of a segment: the time from when it is known to its deadline.
+const (
+	settle          = 8 * time.Millisecond    // inputs that come this close are planned together
+	haveFraction    = 32                      // a have is sent at most every slack/haveFraction
+	minHaveInterval = 50 * time.Millisecond   //
+	maxHaveInterval = 400 * time.Millisecond  //
+	startRate       = 250e3                   // bytes/s that a neighbor is thought to give before it has
+	startOrigin     = 500e3                   // the same of the origin
+	startUplink     = 600e3                   // the same of our own uplink
+	pipeline        = 500 * time.Millisecond  // of a neighbor's rate is asked for at once
+	maxQueue        = 1500 * time.Millisecond // of our uplink is promised at once
+	uploadWindow    = 128 << 10               // bytes handed to the driver and not yet sent
+	maxStrikes      = 3                       // timeouts in a row after which a neighbor is dropped
+	maxMisses       = 2                       // announced chunks that were not there, likewise
+	maxTable        = 2048                    // segments known at once, placeholders included
+	joinPatience    = 4 * time.Second         // how long a peer without neighbors waits for the first
+	keepBehind      = 20 * time.Second        // of a live stream that was played is kept
+	announceFloor   = 2 * time.Second         // between two announces
+)

@@ -1,0 +1,167 @@
+package peer
+
+import (
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// Kind says what an Input or an Effect is.
+type Kind uint8
+
+// The inputs, with the fields that each uses.
+const (
+	// Tick only lets time pass.
+	Tick Kind = iota
+
+	// Manifest: the player's media playlist is now Input.Manifest. The engine
+	// keeps the pointer; the driver must not change what it points to.
+	ManifestIn
+	// Play: the playhead is at Position of media time and runs if Playing. To be
+	// given when it starts, stalls, goes on, or is moved.
+	Play
+	// Need: the player waits for Segment and must have it within Within.
+	Need
+
+	// NeighborUp: the data channel to Peer is open. Relayed says that its bytes
+	// go over a relay.
+	NeighborUp
+	// NeighborDown: the data channel to Peer closed or could not be opened.
+	NeighborDown
+	// Offered: Peer offers a connection; the answer is Accept or Disconnect.
+	Offered
+	// Receive: Message came from Peer; chunks are whole (wire.Assembler).
+	Receive
+	// Sent: the chunk of a SendChunk to Peer has left: the path to Peer can take
+	// another. Bytes is its length.
+	Sent
+
+	// PassChecked: the answer to CheckPass; OK says whether the pass is good.
+	PassChecked
+	// ProofChecked: the answer to CheckProof; if OK, Layout is the segment's.
+	ProofChecked
+	// ChunkChecked: the answer to CheckChunk for Chunk of Segment from Peer; if
+	// OK the driver has stored it.
+	ChunkChecked
+
+	// OriginProof: the origin's answer said, with a good signature, that Segment
+	// has Layout and may be shared.
+	OriginProof
+	// OriginChunk: Chunk of Segment came from the origin, matched its digest, and
+	// is stored. Bytes is its length. May come only after OriginProof.
+	OriginChunk
+	// OriginDone: the request of a FetchOrigin ended. If OK all bytes asked for
+	// have come and are stored; without a proof they are Bytes in all and are for
+	// this player alone. If not OK, Bytes says how many came all the same.
+	OriginDone
+
+	// Signal: Signal came from the edge, of type peers or drop.
+	SignalIn
+	// SetUpload: uploading is allowed from now on if OK.
+	SetUpload
+)
+
+// The effects: what the driver owes, and how failure comes back.
+const (
+	// Connect: open a connection to Peer and a data channel on it. It comes back
+	// as NeighborUp or NeighborDown, always.
+	Connect Kind = iota + 64
+	// Accept: answer the offer of Peer. It comes back as NeighborUp or
+	// NeighborDown, always.
+	Accept
+	// Disconnect: send what is queued, then close the connection to Peer or give
+	// up opening it. The engine has forgotten Peer already: no NeighborDown.
+	Disconnect
+	// Send: send Message to Peer. A failure comes as NeighborDown.
+	Send
+	// SendChunk: send Chunk of Segment to Peer in fragments (wire.Fragments), and
+	// give Sent when the channel's buffer is low again. If the chunk is not stored
+	// any more, give Sent with Bytes 0.
+	SendChunk
+
+	// SendProof: send the proof of Segment, kept from CheckProof or OriginProof, to
+	// Peer, ahead of any SendChunk that follows.
+	SendProof
+
+	// CheckPass: verify the pass Message.Token of Peer: signature, expiry, swarm,
+	// that its subject is Peer. Answer PassChecked.
+	CheckPass
+	// CheckProof: verify the segment token Message.Token and Message.Hashes that
+	// came from Peer for Segment: signature, expiry, id, root. Keep both.
+	// Answer ProofChecked.
+	CheckProof
+	// CheckChunk: check Data, which Peer sent as Chunk of Segment, against the
+	// proof; store it if it is good. Answer ChunkChecked.
+	CheckChunk
+
+	// FetchOrigin: take Chunks of Segment from the origin by byte range, or the
+	// whole segment if Chunks is 0. Comes back as OriginProof, OriginChunk and, always, OriginDone.
+	FetchOrigin
+	// CancelOrigin: stop the fetch of Segment; OriginDone still comes, not OK.
+	CancelOrigin
+
+	// Complete: all bytes of Segment are stored.
+	Complete
+	// Evict: forget all of Segment. The player has it or will not want it.
+	Evict
+	// Signal: send Signal (announce, report, complain) to the edge. If the
+	// WebSocket is closed, drop it; a new one begins with Engine.Announce.
+	Signal
+)
+
+// Segment is one media segment, init section or part of a manifest.
+type Segment struct {
+	ID wire.SegmentID
+	// Sequence is the media sequence number, the same for all viewers of the
+	// rendition; below 0 if there is none.
+	Sequence int64
+	// Start and Duration are on the presentation's timeline; an init section has
+	// the duration 0 and the start of the first segment that needs it.
+	Start, Duration time.Duration
+	// Size is the number of bytes, 0 if not known.
+	Size int64
+	// Private says that it must come from the origin and must not be shared.
+	Private bool
+}
+
+// Manifest is a media playlist as the engine sees it.
+type Manifest struct {
+	// Rendition names the rendition among the peers, on the wire as the number.
+	Rendition string
+	Number    uint64
+	Live      bool
+	// Segments are in playing order.
+	Segments []Segment
+}
+
+// Input is one input. Which fields count follows from Kind.
+type Input struct {
+	Kind     Kind
+	Peer     wire.PeerID
+	Segment  wire.SegmentID
+	Chunk    uint8
+	OK       bool
+	Playing  bool
+	Relayed  bool
+	Bytes    int64
+	Position time.Duration
+	Within   time.Duration
+	Layout   integrity.Layout
+	Message  *wire.Message
+	Manifest *Manifest
+	Signal   *signal.Message
+}
+
+// Effect is one effect. Which fields count follows from Kind.
+type Effect struct {
+	Kind    Kind
+	Peer    wire.PeerID
+	Segment wire.SegmentID
+	Chunk   uint8
+	Chunks  uint64
+	Data    []byte
+	Message wire.Message
+	Signal  *signal.Message
+}

@@ -1,0 +1,329 @@
+package peer
+
+import (
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// onMessage takes one message of a neighbor whose channel is open.
+func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
+	switch {
+	case m.Type == wire.Bye:
+		if m.Reason == wire.ByeFull || m.Reason == wire.ByePass || m.Reason == wire.ByeSlow {
+			e.failed = remember(e.failed, n.id)
+		}
+		e.release(now, n)
+		e.emit(Effect{Kind: Disconnect, Peer: n.id})
+		e.lookForPeers(now)
+		return
+	case m.Type == wire.Hello:
+		if n.greeted || m.Version != wire.Version || m.Peer != n.id {
+			e.fault(now, n)
+			return
+		}
+		n.greeted, n.noUpload, n.number = true, m.Flags&wire.FlagNoUpload != 0, m.Rendition
+		e.emit(Effect{Kind: CheckPass, Peer: n.id, Message: *m})
+		return
+	case !n.greeted:
+		if m.Type != wire.Ping && m.Type != wire.Pong {
+			e.fault(now, n)
+			return
+		}
+	}
+	switch m.Type {
+	case wire.Ping:
+		e.send(n, wire.Message{Type: wire.Pong, Nonce: m.Nonce})
+	case wire.Pong:
+		if n.pingAt != 0 {
+			n.rtt = max(now-n.pingAt, time.Millisecond)
+			n.pingAt = 0
+		}
+	case wire.Status:
+		n.noUpload, n.number = m.Flags&wire.FlagNoUpload != 0, m.Rendition
+		if n.noUpload {
+			for _, s := range e.list {
+				s.theirs[n.slot] = 0
+			}
+			e.forgetPending(n)
+			e.dirty(now)
+		}
+	case wire.Have:
+		e.onHave(now, n, m.Haves)
+	case wire.Request:
+		e.onRequest(now, n, m)
+	case wire.Cancel:
+		e.unqueue(func(it *item) bool {
+			return it.n == n && it.seg.ID == m.Segment && m.Mask>>it.index&1 == 1
+		})
+	case wire.Reject:
+		e.onReject(now, n, m)
+	case wire.Proof:
+		e.onProofMessage(now, n, m)
+	case wire.Chunk:
+		e.onChunk(now, n, m)
+	}
+}
+
+// fault ends the connection to a neighbor that broke the protocol.
+func (e *Engine) fault(now time.Duration, n *neighbor) {
+	e.barred = remember(e.barred, n.id)
+	e.drop(now, n, wire.ByeFault)
+}
+
+func (e *Engine) onPass(now time.Duration, in *Input) {
+	n := e.byID[in.Peer]
+	if n == nil || !n.greeted || n.up {
+		return
+	}
+	if !in.OK {
+		e.barred = remember(e.barred, n.id)
+		e.drop(now, n, wire.ByePass)
+		return
+	}
+	n.up = true
+	if e.upload {
+		e.sendAllHaves(n)
+	}
+	e.dirty(now)
+}
+
+func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave) {
+	if n.noUpload {
+		return
+	}
+	for i := range haves {
+		h := &haves[i]
+		s := e.table[h.Segment]
+		if s == nil {
+			if h.Mask == 0 {
+				continue
+			}
+			s = e.entry(h.Segment)
+		}
+		if h.Chunks != 0 {
+			if s.chunks == 0 {
+				s.setChunks(int(h.Chunks))
+			} else if s.chunks != int(h.Chunks) {
+				if s.proven { // it speaks of other bytes under the same name
+					s.theirs[n.slot] = 0
+				}
+				continue
+			}
+		}
+		s.theirs[n.slot] = h.Mask
+		if s.wanted && !s.whole && h.Mask&^s.have != 0 {
+			e.dirty(now)
+		}
+	}
+}
+
+// onReject takes back what a neighbor will not give. Chunks that it announced
+// and does not have count as misses.
+func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
+	s := e.table[m.Segment]
+	if s == nil || e.takePending(n, s, m.Mask) == 0 {
+		return
+	}
+	switch m.Reason {
+	case wire.RejectBusy:
+		n.busyUntil = now + max(50*time.Millisecond, min(time.Duration(m.Retry)*time.Millisecond, 2*time.Second))
+	default:
+		s.theirs[n.slot] = 0
+		n.misses++
+		if n.misses >= maxMisses && m.Reason == wire.RejectMissing {
+			e.fault(now, n)
+		}
+	}
+	e.dirty(now)
+}
+
+// takePending removes the chunks of a mask from what is asked of n and
+// returns those that were.
+func (e *Engine) takePending(n *neighbor, s *segment, mask uint64) (found uint64) {
+	kept := n.pending[:0]
+	for _, p := range n.pending {
+		if p.seg == s && mask>>p.index&1 == 1 {
+			found |= 1 << p.index
+			n.pendingBytes -= p.bytes
+			s.asked &^= 1 << p.index
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	n.pending = kept
+	return found
+}
+
+func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message) {
+	s := e.table[m.Segment]
+	if s == nil || s.proven || s.proofFrom != n.slot {
+		return
+	}
+	e.emit(Effect{Kind: CheckProof, Peer: n.id, Segment: s.ID, Message: *m})
+}
+
+func (e *Engine) onProof(now time.Duration, in *Input) {
+	s := e.table[in.Segment]
+	if s == nil || s.proven {
+		return
+	}
+	if n := e.byID[in.Peer]; n != nil && !in.OK {
+		e.complain(n.id, s.ID, "proof")
+		e.fault(now, n)
+		return
+	}
+	if in.OK {
+		e.prove(now, s, in)
+	}
+}
+
+// prove takes the layout of a segment and has what was held checked.
+func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
+	if s.proven {
+		return
+	}
+	if n := in.Layout.Chunks(); s.chunks != n {
+		for _, nb := range e.slots {
+			if nb != nil {
+				e.takePending(nb, s, ^uint64(0))
+			}
+		}
+		clear(s.theirs)
+		s.setChunks(n)
+		s.asked, s.checking, s.held = 0, 0, nil
+	}
+	s.proven, s.layout, s.Size, s.proofFrom = true, in.Layout, in.Layout.Size, -1
+	held := s.held
+	s.held = nil
+	for _, h := range held {
+		if n := e.slots[h.slot]; n != nil {
+			e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: h.index, Data: h.data})
+		} else {
+			s.checking &^= 1 << h.index
+		}
+	}
+	e.dirty(now)
+}
+
+// onChunk takes a chunk that was asked for, or was and is still missing: a cancel
+// may have crossed it. Others are ignored.
+func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
+	s := e.table[m.Segment]
+	if s == nil || m.Index >= 64 {
+		return
+	}
+	bit := uint64(1) << m.Index
+	bytes := int64(m.Total)
+	var asked time.Duration
+	found := false
+	for i := range n.pending {
+		if p := &n.pending[i]; p.seg == s && p.index == m.Index {
+			asked, found = p.at, true
+			break
+		}
+	}
+	switch {
+	case found:
+		e.takePending(n, s, bit)
+		dt := max(now-max(n.lastAt, asked), time.Millisecond)
+		sample := float64(bytes) / dt.Seconds()
+		n.rate += 0.3 * (min(sample, 8*n.rate) - n.rate)
+		n.lastAt = now
+		n.strikes = 0
+	case s.theirs[n.slot]&bit == 0 || !s.wanted:
+		e.report.DuplicateBytes += bytes
+		return
+	case s.asked&bit != 0: // late, but before the one that was asked instead
+		for _, o := range e.slots {
+			if o != nil && e.takePending(o, s, bit) != 0 {
+				e.send(o, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: bit})
+			}
+		}
+	}
+	if s.have&bit != 0 || s.checking&bit != 0 || s.whole {
+		e.report.DuplicateBytes += bytes
+		e.dirty(now)
+		return
+	}
+	s.checking |= bit
+	if s.proven {
+		e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: m.Index, Data: m.Data})
+	} else {
+		s.held = append(s.held, heldChunk{n.slot, m.Index, m.Data})
+	}
+	e.dirty(now)
+}
+
+func (e *Engine) onChunkChecked(now time.Duration, in *Input) {
+	s := e.table[in.Segment]
+	n := e.byID[in.Peer]
+	if s == nil {
+		return
+	}
+	bit := uint64(1) << in.Chunk
+	s.checking &^= bit
+	if !in.OK {
+		e.report.BadChunks++
+		e.complain(in.Peer, s.ID, "digest")
+		if n != nil {
+			e.fault(now, n)
+		}
+		e.dirty(now)
+		return
+	}
+	if s.have&bit != 0 {
+		e.report.DuplicateBytes += s.bytes(bit)
+		return
+	}
+	bytes := s.bytes(bit)
+	e.report.PeerBytes += bytes
+	if n != nil {
+		n.gaveUs += bytes
+		n.gaveRecent += bytes
+		if n.relayed {
+			e.report.RelayedBytes += bytes
+		}
+	}
+	e.gain(now, s, bit)
+}
+
+// gain notes chunks that are verified and stored.
+func (e *Engine) gain(now time.Duration, s *segment, mask uint64) {
+	mask &^= s.have
+	if mask == 0 {
+		return
+	}
+	s.have |= mask
+	s.origin &^= mask
+	if !s.whole {
+		e.stored += s.bytes(mask)
+	}
+	e.queueHave(now, s)
+	if s.have == s.all && !s.whole {
+		s.whole = true
+		e.complete(now, s)
+	}
+	e.dirty(now)
+}
+
+// complete ends what is still under way for a segment.
+func (e *Engine) complete(now time.Duration, s *segment) {
+	if s.asked != 0 {
+		for _, n := range e.slots {
+			if n == nil {
+				continue
+			}
+			if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
+				e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
+			}
+		}
+	}
+	e.emit(Effect{Kind: Complete, Segment: s.ID})
+}
+
+// complain tells the edge of a peer that lied.
+func (e *Engine) complain(id wire.PeerID, seg wire.SegmentID, reason string) {
+	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Complain, Peer: &id, Segment: &seg, Reason: reason}})
+}

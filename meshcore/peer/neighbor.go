@@ -1,0 +1,285 @@
+package peer
+
+import (
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// neighbor is a connected peer, or one that we are connecting to.
+type neighbor struct {
+	id       wire.PeerID
+	slot     int
+	open     bool // the data channel is open
+	greeted  bool // its hello came
+	up       bool // its pass is good: chunks may travel
+	relayed  bool
+	noUpload bool
+	number   uint64 // its rendition
+	since    time.Duration
+
+	pending      []pending // what we asked of it, oldest first
+	pendingBytes int64
+	minRoom      int64 // bytes that may be asked of it however slow it is
+	rtt          time.Duration
+	pingAt       time.Duration
+	rate         float64       // bytes/s it gives us
+	lastAt       time.Duration // when its last chunk came
+	busyUntil    time.Duration // it asked us to wait
+	strikes      int           // timeouts in a row
+	misses       int           // announced chunks that were not there
+
+	gaveUs, tookFromUs     int64 // bytes, over all
+	gaveRecent, tookRecent int64 // since the last review
+	shared                 int   // chunks it queues with us now
+}
+
+type pending struct {
+	seg   *segment
+	index uint8
+	bytes int64
+	at    time.Duration
+	by    time.Duration // when it is given up
+}
+
+// connected is the number of neighbors that chunks may travel to and from.
+func (e *Engine) connected() int {
+	c := 0
+	for _, n := range e.slots {
+		if n != nil && n.up {
+			c++
+		}
+	}
+	return c
+}
+
+func (e *Engine) occupied() int {
+	c := 0
+	for _, n := range e.slots {
+		if n != nil {
+			c++
+		}
+	}
+	return c
+}
+
+// target is the number of neighbors that the engine looks for itself; the
+// rest of the slots is for those who look for it.
+func (e *Engine) target() int { return max(1, e.cfg.Neighbors*2/3) }
+
+func (e *Engine) addNeighbor(now time.Duration, id wire.PeerID) *neighbor {
+	for i, n := range e.slots {
+		if n == nil {
+			n = &neighbor{id: id, slot: i, since: now, rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10}
+			e.slots[i] = n
+			e.byID[id] = n
+			return n
+		}
+	}
+	return nil
+}
+
+func contains(list []wire.PeerID, id wire.PeerID) bool {
+	for _, x := range list {
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+// remember appends to a bounded list.
+func remember(list []wire.PeerID, id wire.PeerID) []wire.PeerID {
+	if contains(list, id) {
+		return list
+	}
+	if len(list) == signal.MaxFailed {
+		copy(list, list[1:])
+		list = list[:len(list)-1]
+	}
+	return append(list, id)
+}
+
+// onSignal takes a peer list or a drop from the edge.
+func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
+	switch m.Type {
+	case signal.Peers:
+		e.swarmSize = m.SwarmSize
+		if m.Duty != nil || len(m.Peers) > 0 || !e.upload {
+			e.duty = m.Duty
+		}
+		for i := range m.Peers {
+			p := &m.Peers[i]
+			if !p.Initiate || p.ID == e.cfg.ID || e.byID[p.ID] != nil || contains(e.barred, p.ID) ||
+				(!p.Upload && !e.upload) || e.occupied() >= e.target() {
+				continue
+			}
+			e.addNeighbor(now, p.ID)
+			e.emit(Effect{Kind: Connect, Peer: p.ID})
+		}
+		e.dirty(now)
+	case signal.Drop:
+		if m.Peer == nil {
+			return
+		}
+		n := e.byID[*m.Peer]
+		if m.Reason == "banned" {
+			e.barred = remember(e.barred, *m.Peer)
+			if n != nil {
+				e.drop(now, n, wire.ByeFault)
+			}
+		} else if n != nil && !n.open { // it left before it could answer
+			e.drop(now, n, wire.ByeLeaving)
+		}
+	}
+}
+
+// onOffered accepts a peer that offers a connection, if there is room. When two
+// peers offer to each other at once, the offer of the smaller id stands.
+func (e *Engine) onOffered(now time.Duration, id wire.PeerID) {
+	n := e.byID[id]
+	switch {
+	case contains(e.barred, id) || id == e.cfg.ID:
+		e.emit(Effect{Kind: Disconnect, Peer: id})
+		return
+	case n != nil && !n.open && e.cfg.ID < id:
+		return // ours stands; the other side will accept it
+	case n != nil:
+		e.release(now, n) // it began anew
+	}
+	if e.addNeighbor(now, id) == nil {
+		e.emit(Effect{Kind: Disconnect, Peer: id})
+		return
+	}
+	e.emit(Effect{Kind: Accept, Peer: id})
+}
+
+func (e *Engine) onUp(now time.Duration, in *Input) {
+	n := e.byID[in.Peer]
+	if n == nil {
+		e.emit(Effect{Kind: Disconnect, Peer: in.Peer})
+		return
+	}
+	if n.open {
+		return
+	}
+	n.open, n.relayed, n.pingAt = true, in.Relayed, now
+	e.send(n, wire.Message{Type: wire.Hello, Version: wire.Version, Flags: e.flags(), Peer: e.cfg.ID, Rendition: e.number, Token: e.cfg.Pass})
+	e.send(n, wire.Message{Type: wire.Ping, Nonce: uint32(n.slot)})
+}
+
+func (e *Engine) onDown(now time.Duration, id wire.PeerID) {
+	n := e.byID[id]
+	if n == nil {
+		return
+	}
+	if !n.open {
+		e.failed = remember(e.failed, id)
+	}
+	e.release(now, n)
+	e.lookForPeers(now)
+}
+
+// drop ends a connection for a reason that the neighbor is told.
+func (e *Engine) drop(now time.Duration, n *neighbor, reason uint8) {
+	if n.open {
+		e.send(n, wire.Message{Type: wire.Bye, Reason: reason})
+	}
+	e.release(now, n)
+	e.emit(Effect{Kind: Disconnect, Peer: n.id})
+	e.lookForPeers(now)
+}
+
+// release forgets a neighbor and all that was asked of it or by it.
+func (e *Engine) release(now time.Duration, n *neighbor) {
+	e.forgetPending(n)
+	for _, s := range e.list {
+		s.theirs[n.slot] = 0
+		if s.proofFrom == n.slot {
+			s.proofFrom = -1
+		}
+		held := s.held[:0]
+		for _, h := range s.held {
+			if h.slot == n.slot {
+				s.checking &^= 1 << h.index
+			} else {
+				held = append(held, h)
+			}
+		}
+		s.held = held
+	}
+	e.unqueue(func(it *item) bool { return it.n == n })
+	e.slots[n.slot] = nil
+	delete(e.byID, n.id)
+	e.dirty(now)
+}
+
+// forgetPending takes back all that was asked of a neighbor.
+func (e *Engine) forgetPending(n *neighbor) {
+	for i := range n.pending {
+		n.pending[i].seg.asked &^= 1 << n.pending[i].index
+	}
+	n.pending, n.pendingBytes = n.pending[:0], 0
+}
+
+// lookForPeers has an announce sent soon if there are too few neighbors.
+func (e *Engine) lookForPeers(now time.Duration) {
+	if e.occupied() < e.target() && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
+		e.announceAt = min(e.announceAt, max(now, e.announced+announceFloor))
+	}
+}
+
+// Announce sends an announce at once. The driver calls it when the WebSocket
+// was opened anew; the effects come with the next Step.
+func (e *Engine) Announce(now time.Duration) {
+	e.announced = now
+	e.announceAt = now + e.cfg.AnnounceInterval
+	e.review(now)
+	want := max(0, e.target()-e.occupied())
+	if want > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
+		// Ask again soon, with some spread, while neighbors are lacking.
+		e.announceAt = now + 3*announceFloor + time.Duration(e.rng.Int64N(int64(2*announceFloor)))
+	}
+	a := &signal.Announcement{
+		Rendition: e.rendition, Live: e.live, PositionMS: max(0, e.playhead(now).Milliseconds()),
+		Neighbors: e.occupied(), Want: want, Upload: e.upload,
+		Failed: append([]wire.PeerID(nil), e.failed...),
+	}
+	if e.report.UploadedBytes > 0 {
+		a.UplinkBPS = int64(8 * e.uplink)
+	}
+	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Announce, Announcement: a}})
+}
+
+// review drops, each announce interval, a neighbor that was of no use, when
+// there is another of the swarm to try in its place.
+func (e *Engine) review(now time.Duration) {
+	if e.occupied() < e.target() || e.swarmSize <= e.occupied()+1 {
+		for _, n := range e.slots {
+			if n != nil {
+				n.gaveRecent, n.tookRecent = 0, 0
+			}
+		}
+		return
+	}
+	var worst *neighbor
+	for _, n := range e.slots {
+		if n == nil || !n.up || now-n.since < e.cfg.AnnounceInterval/2 {
+			continue
+		}
+		if n.gaveRecent+n.tookRecent == 0 && (worst == nil || (n.number != e.number && worst.number == e.number)) {
+			worst = n
+		}
+	}
+	for _, n := range e.slots {
+		if n != nil {
+			n.gaveRecent, n.tookRecent = 0, 0
+		}
+	}
+	if worst != nil {
+		e.send(worst, wire.Message{Type: wire.Bye, Reason: wire.ByeSlow})
+		e.release(now, worst)
+		e.emit(Effect{Kind: Disconnect, Peer: worst.id})
+	}
+}

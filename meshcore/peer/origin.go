@@ -1,0 +1,212 @@
+package peer
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// originTime is how long the origin needs for bytes, from what was measured.
+func (e *Engine) originTime(bytes int64) time.Duration {
+	return e.originDelay + time.Duration(float64(bytes)/e.originRate*float64(time.Second))
+}
+
+// urgent is the length of the window before a segment's deadline in which the
+// origin is used without waiting: one and a half times what the origin needs for
+// the rest of the segment, and some margin; at most half the slack.
+func (e *Engine) urgent(s *segment) time.Duration {
+	rest := s.Size
+	if s.chunks > 0 {
+		rest = s.bytes(s.all &^ s.have)
+	}
+	u := e.originTime(rest)*3/2 + 300*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
+	return max(min(u, s.slack/2), 400*time.Millisecond)
+}
+
+// planOrigin takes s, or what is missing of it, from the origin if it is time
+// to, and returns when to look again.
+func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
+	if s.fetching {
+		return never
+	}
+	if now < s.retryAt {
+		return s.retryAt
+	}
+	at := e.fetchTime(now, s)
+	if now < at {
+		return at
+	}
+	left := s.due - now
+	if left <= e.urgent(s) {
+		return e.fetchUrgent(now, s)
+	}
+	if e.fetches >= 2 && !e.onDuty(s) {
+		return never // the end of a fetch plans anew
+	}
+	if mask := s.missing(); s.chunks == 0 || mask != 0 {
+		e.fetch(now, s, mask)
+	}
+	return never
+}
+
+// fetchTime is when this peer is to take s from the origin, as things stand.
+func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
+	urgentAt := s.due - e.urgent(s)
+	alone := e.connected() == 0 && (e.swarmSize == 1 || now-e.startedAt > joinPatience)
+	switch {
+	case s.Private || alone:
+		if e.live {
+			return min(urgentAt, now)
+		}
+		return min(urgentAt, s.due-e.cfg.OriginGoal)
+	case s.copies > 0:
+		return urgentAt
+	case !e.live:
+		// Nobody near has it. Those who wait together go at different times, and
+		// the first spares the others the way.
+		spread := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
+		return min(urgentAt, s.due-e.cfg.OriginGoal+spread)
+	case !s.fresh || e.duty == nil || s.Sequence < 0:
+		return urgentAt
+	}
+	// Live: the fetchers go at once; if nothing is heard of the segment, the
+	// next in the rotation follow, twice as many at each stage.
+	d := e.distance(s)
+	if d < e.duty.Fetchers {
+		return min(urgentAt, s.known)
+	}
+	stage := bits.Len(uint(d / max(1, e.duty.Fetchers)))
+	wait := time.Duration(float64(s.slack) * (0.2 + 0.1*float64(stage)))
+	return min(urgentAt, s.known+wait)
+}
+
+// distance is this peer's place in the rotation for s (signal.Duty).
+func (e *Engine) distance(s *segment) int {
+	of := int64(e.duty.Of)
+	d := (int64(e.duty.Rank) - s.Sequence*int64(e.duty.Fetchers)) % of
+	if d < 0 {
+		d += of
+	}
+	return int(d)
+}
+
+func (e *Engine) onDuty(s *segment) bool {
+	return e.live && s.fresh && e.duty != nil && s.Sequence >= 0 && e.distance(s) < e.duty.Fetchers
+}
+
+// fetchUrgent takes from the origin what neighbors will not bring in time: all
+// that is not asked of them, what they are late with, and, in the endgame, all
+// that has not come.
+func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
+	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+150*time.Millisecond
+	again := never
+	for _, n := range e.slots {
+		if n == nil || s.asked == 0 {
+			continue
+		}
+		var late, cum int64
+		var mask uint64
+		for i := range n.pending {
+			p := &n.pending[i]
+			cum += p.bytes
+			if p.seg != s {
+				continue
+			}
+			at := max(now, n.lastAt) + time.Duration(float64(cum)/n.rate*float64(time.Second))
+			if endgame || at > s.due-100*time.Millisecond || !s.proven {
+				mask |= 1 << p.index
+				late++
+			}
+		}
+		if late > 0 {
+			e.takePending(n, s, mask)
+			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
+		}
+	}
+	if mask := s.missing(); s.chunks == 0 || mask != 0 || !s.proven {
+		e.fetch(now, s, mask)
+	} else if s.asked != 0 {
+		again = now + 100*time.Millisecond
+	}
+	return again
+}
+
+// fetch takes chunks of s from the origin; without a proof it takes all of it.
+func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
+	if !s.proven {
+		mask = 0
+		s.origin = s.all &^ s.have
+	} else {
+		if mask == 0 {
+			return
+		}
+		s.origin |= mask
+	}
+	s.fetching = true
+	s.fetchFrom = now
+	s.fetched = 0
+	e.fetches++
+	e.emit(Effect{Kind: FetchOrigin, Segment: s.ID, Chunks: mask})
+}
+
+func (e *Engine) onOrigin(now time.Duration, in *Input) {
+	s := e.table[in.Segment]
+	if s == nil {
+		return
+	}
+	switch in.Kind {
+	case OriginProof:
+		e.prove(now, s, in)
+	case OriginChunk:
+		if !s.proven || int(in.Chunk) >= s.chunks {
+			return
+		}
+		bit := uint64(1) << in.Chunk
+		e.report.OriginBytes += in.Bytes
+		s.fetched += in.Bytes
+		if s.have&bit != 0 {
+			e.report.DuplicateBytes += in.Bytes
+		}
+		s.origin &^= bit
+		if s.asked&bit != 0 {
+			for _, n := range e.slots {
+				if n != nil && e.takePending(n, s, bit) != 0 {
+					e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: bit})
+				}
+			}
+		}
+		e.gain(now, s, bit)
+	case OriginDone:
+		if s.fetching {
+			s.fetching = false
+			e.fetches--
+			e.learnOrigin(now-s.fetchFrom, s.fetched+in.Bytes)
+		}
+		e.report.OriginBytes += in.Bytes
+		s.origin = 0
+		if !in.OK {
+			s.failures++
+			s.retryAt = now + time.Duration(min(s.failures, 8))*250*time.Millisecond
+		} else {
+			s.failures = 0
+			if !s.whole && !s.proven {
+				s.whole = true
+				s.Size = in.Bytes
+				e.stored += s.Size
+				e.complete(now, s)
+			}
+		}
+	}
+	e.dirty(now)
+}
+
+// learnOrigin takes the time that a fetch took into the estimates.
+func (e *Engine) learnOrigin(took time.Duration, bytes int64) {
+	if bytes < 4<<10 || took <= 0 {
+		return
+	}
+	e.originDelay += (min(took/3, 2*time.Second) - e.originDelay) / 8
+	rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
+	e.originRate += 0.3 * (min(rate, 4*e.originRate) - e.originRate)
+}

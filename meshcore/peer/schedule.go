@@ -1,0 +1,281 @@
+package peer
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// plan decides what to ask of whom. It runs when something changed and when a
+// time it gave itself has come.
+func (e *Engine) plan(now time.Duration) {
+	e.planAt = never
+	wake := e.expire(now)
+	e.passPlayed(now)
+
+	e.order = e.order[:0]
+	if s := e.needed; s != nil && !s.whole && !s.wanted {
+		e.order = append(e.order, s)
+	}
+	for _, s := range e.wanted {
+		if !s.whole {
+			e.order = append(e.order, s)
+		}
+	}
+	e.arrange(now)
+	for _, s := range e.order {
+		wake = min(wake, e.planOrigin(now, s))
+	}
+	e.ready = e.ready[:0]
+	for _, n := range e.slots {
+		if n == nil || !n.up || n.noUpload {
+			continue
+		}
+		if n.busyUntil > now {
+			wake = min(wake, n.busyUntil)
+		} else if n.room() > 0 {
+			e.ready = append(e.ready, n)
+		}
+	}
+	for _, s := range e.order {
+		if len(e.ready) == 0 {
+			break
+		}
+		wake = min(wake, e.planPeers(now, s))
+	}
+	e.planAt = min(e.planAt, wake)
+}
+
+// passPlayed takes out of wanted what the playhead has passed.
+func (e *Engine) passPlayed(now time.Duration) {
+	pos := e.playhead(now)
+	i := 0
+	for ; i < len(e.wanted); i++ {
+		s := e.wanted[i]
+		if s.Start+s.Duration > pos || s.Duration == 0 {
+			break
+		}
+		s.wanted = false
+	}
+	if i > 0 {
+		e.wanted = append(e.wanted[:0], e.wanted[i:]...)
+	}
+	if !e.live && e.manifest != nil {
+		e.refreshWanted(now)
+	}
+}
+
+// arrange puts the segments that are not complete in the order of before. It is
+// an insertion sort, because from one plan to the next little changes.
+func (e *Engine) arrange(now time.Duration) {
+	for _, s := range e.order {
+		s.due = e.deadline(now, s)
+		s.near = s.due-now < 2*e.urgent(s)
+		s.copies = 0
+		for _, m := range s.theirs {
+			if m != 0 {
+				s.copies++
+			}
+		}
+	}
+	o := e.order
+	for i := 1; i < len(o); i++ {
+		for j := i; j > 0 && before(o[j], o[j-1]); j-- {
+			o[j], o[j-1] = o[j-1], o[j]
+		}
+	}
+}
+
+// before is the order in which segments are asked for: those whose deadline is
+// near by deadline, then the others, rarest first.
+func before(a, b *segment) bool {
+	switch {
+	case a.near != b.near:
+		return a.near
+	case !a.near && a.copies != b.copies:
+		return a.copies < b.copies
+	}
+	return a.due < b.due
+}
+
+// room is how many bytes more may be asked of a neighbor now.
+func (n *neighbor) room() int64 {
+	return max(int64(n.rate*pipeline.Seconds()), n.minRoom) - n.pendingBytes
+}
+
+// finish is how long a neighbor would need for bytes more.
+func (n *neighbor) finish(bytes int64) time.Duration {
+	return n.rtt + time.Duration(float64(n.pendingBytes+bytes)/n.rate*float64(time.Second))
+}
+
+// planPeers asks the ready neighbors for missing chunks of s: again and again
+// the neighbor that would deliver first is asked for the chunk that the fewest
+// neighbors have. It returns when to plan anew for the proof's sake.
+func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
+	wake := never
+	if s.proofFrom >= 0 && !s.proven {
+		if now < s.proofBy {
+			wake = s.proofBy
+		} else {
+			if n := e.slots[s.proofFrom]; n != nil {
+				e.strike(now, n)
+			}
+			s.proofFrom = -1
+		}
+	}
+	missing := s.missing()
+	if missing == 0 || s.Private {
+		if missing == 0 && !s.proven && s.proofFrom < 0 && len(s.held) > 0 {
+			e.askProof(now, s)
+		}
+		return wake
+	}
+	var mask [64]uint64
+	size := s.chunkBytes()
+	left := s.due - now
+	start := uint(e.chance(s) % uint64(s.chunks))
+	asked := false
+	for missing != 0 {
+		var best *neighbor
+		var bestAt time.Duration
+		for _, n := range e.ready {
+			if s.theirs[n.slot]&missing == 0 || n.room() <= 0 {
+				continue
+			}
+			if at := n.finish(size); best == nil || at < bestAt {
+				best, bestAt = n, at
+			}
+		}
+		if best == nil || (bestAt > left && e.playing && asked) {
+			break
+		}
+		if bestAt > left && e.playing && left > 0 {
+			break // too late from any neighbor: planOrigin takes it
+		}
+		c := rarest(s.theirs, s.theirs[best.slot]&missing, start)
+		bit := uint64(1) << c
+		missing &^= bit
+		s.asked |= bit
+		mask[best.slot] |= bit
+		asked = true
+		bytes := s.bytes(bit)
+		// A neighbor is given up when it takes three times as long as expected.
+		best.pending = append(best.pending, pending{seg: s, index: uint8(c), bytes: bytes, at: now,
+			by: now + 3*bestAt + 500*time.Millisecond})
+		best.pendingBytes += bytes
+		best.minRoom = 2 * size
+	}
+	if !asked {
+		return wake
+	}
+	kept := e.ready[:0]
+	for _, n := range e.ready {
+		if m := mask[n.slot]; m != 0 {
+			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(left, 0), time.Hour).Milliseconds())}
+			if !s.proven && s.proofFrom < 0 {
+				req.Flags |= wire.FlagProof
+				s.proofFrom = n.slot
+				s.proofBy = now + 3*n.rtt + time.Second
+				wake = min(wake, s.proofBy)
+			}
+			e.send(n, req)
+			wake = min(wake, n.pending[0].by)
+		}
+		if n.room() > 0 {
+			kept = append(kept, n)
+		}
+	}
+	e.ready = kept
+	return wake
+}
+
+// askProof asks another neighbor for the proof of a segment whose chunks are
+// here and cannot be checked.
+func (e *Engine) askProof(now time.Duration, s *segment) {
+	for _, n := range e.slots {
+		if n != nil && n.up && n.busyUntil <= now && s.theirs[n.slot] != 0 {
+			e.send(n, wire.Message{Type: wire.Request, Segment: s.ID, Flags: wire.FlagProof})
+			s.proofFrom, s.proofBy = n.slot, now+3*n.rtt+time.Second
+			e.planAt = min(e.planAt, s.proofBy)
+			return
+		}
+	}
+}
+
+// rarest gives the bit of avail that is set in the fewest of theirs; among
+// equals the first from start on, so that neighbors ask for different ones.
+func rarest(theirs []uint64, avail uint64, start uint) int {
+	if avail&(avail-1) == 0 {
+		return bits.TrailingZeros64(avail)
+	}
+	// Bits that few have stay in once and twice: a carry-save count to three.
+	var one, two, more uint64
+	for _, m := range theirs {
+		m &= avail
+		more |= two & m & one
+		two |= one & m
+		one |= m
+	}
+	for _, set := range [...]uint64{one &^ two, two &^ more, more} {
+		if set &= avail; set != 0 {
+			r := bits.RotateLeft64(set, -int(start))
+			return (bits.TrailingZeros64(r) + int(start)) % 64
+		}
+	}
+	return bits.TrailingZeros64(avail)
+}
+
+// chance is a number that is fixed for this peer and segment and unlike that of
+// other peers (SplitMix64, Steele et al. 2014).
+func (e *Engine) chance(s *segment) uint64 {
+	z := uint64(s.ID) ^ uint64(e.cfg.ID)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// fraction is chance as a number from 0 to 1.
+func (e *Engine) fraction(s *segment) float64 { return float64(e.chance(s)>>11) / (1 << 53) }
+
+// expire gives up what neighbors did not deliver in time, and returns when to
+// look again.
+func (e *Engine) expire(now time.Duration) time.Duration {
+	wake := never
+	for _, n := range e.slots {
+		if n == nil || len(n.pending) == 0 {
+			continue
+		}
+		// A neighbor that delivers is late only when the next chunk is.
+		by := max(n.pending[0].by, n.lastAt+n.rtt+time.Second/2)
+		if now < by {
+			wake = min(wake, by)
+			continue
+		}
+		e.withdraw(n)
+		e.strike(now, n)
+	}
+	return wake
+}
+
+// withdraw cancels all that is asked of a neighbor.
+func (e *Engine) withdraw(n *neighbor) {
+	for len(n.pending) > 0 {
+		s := n.pending[0].seg
+		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
+			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
+		}
+	}
+}
+
+// strike demotes a neighbor that let a time pass; the third in a row drops it.
+func (e *Engine) strike(now time.Duration, n *neighbor) {
+	n.rate = max(n.rate/2, 1000)
+	n.strikes++
+	n.busyUntil = now + time.Duration(n.strikes)*500*time.Millisecond
+	if n.strikes >= maxStrikes {
+		e.barred = remember(e.barred, n.id)
+		e.drop(now, n, wire.ByeSlow)
+	}
+	e.dirty(now)
+}

@@ -1,0 +1,197 @@
+package peer
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// segment is all that the engine knows of one segment.
+type segment struct {
+	Segment
+	wanted bool          // it stands in the manifest, from the playhead on
+	known  time.Duration // when the manifest first listed it
+	slack  time.Duration // from then to its deadline
+	fresh  bool          // it was new to the manifest then: fetchers are due
+
+	chunks int    // number of chunks, 0 if not known
+	all    uint64 // mask of all chunks
+	layout integrity.Layout
+	proven bool   // layout is known and may be vouched for to others
+	have   uint64 // verified and stored
+	whole  bool   // all bytes are stored, proven or not
+	shut   bool   // must not be shared: the origin's bytes did not bear the proof out
+
+	proofFrom int           // slot of the neighbor asked for the proof, -1 if none
+	proofBy   time.Duration // when that neighbor is given up
+	held      []heldChunk   // came before the proof
+
+	asked     uint64 // asked of neighbors and not come
+	checking  uint64 // came from neighbors, with the driver for checking
+	origin    uint64 // asked of the origin and not come
+	fetching  bool   // a fetch from the origin is under way
+	failures  int    // of the origin, in a row
+	retryAt   time.Duration
+	fetchFrom time.Duration // when the fetch began
+	fetched   int64         // bytes of its chunks so far
+
+	// What plan works out anew each time.
+	due    time.Duration // the deadline
+	near   bool          // it is near
+	copies int           // neighbors that have any of it
+
+	theirs []uint64  // by slot: what a neighbor has
+	told   uint64    // what neighbors were last told we have
+	given  [64]uint8 // how often each chunk was given
+	queued bool      // stands in the list of haves to send
+}
+
+type heldChunk struct {
+	slot  int
+	index uint8
+	data  []byte
+}
+
+// missing is what is neither here nor on the way.
+func (s *segment) missing() uint64 {
+	if s.whole {
+		return 0
+	}
+	return s.all &^ (s.have | s.asked | s.checking | s.origin)
+}
+
+// chunkBytes is the size of a chunk, as far as it is known.
+func (s *segment) chunkBytes() int64 {
+	switch {
+	case s.proven:
+		return int64(s.layout.ChunkSize)
+	case s.chunks > 0 && s.Size > 0:
+		return max(1, s.Size/int64(s.chunks))
+	}
+	return integrity.MinChunkSize
+}
+
+// bytes is the size of the chunks of a mask, as far as it is known.
+func (s *segment) bytes(mask uint64) int64 {
+	if !s.proven {
+		return int64(bits.OnesCount64(mask)) * s.chunkBytes()
+	}
+	n := int64(bits.OnesCount64(mask)) * int64(s.layout.ChunkSize)
+	if mask>>uint(s.chunks-1)&1 == 1 {
+		from, to := s.layout.Range(s.chunks - 1)
+		n -= int64(s.layout.ChunkSize) - (to - from)
+	}
+	return n
+}
+
+// setChunks learns the number of chunks, from a have or a proof.
+func (s *segment) setChunks(n int) {
+	s.chunks, s.all = n, wire.All(n)
+}
+
+// lookup finds a segment of the table.
+func (e *Engine) lookup(id wire.SegmentID) *segment { return e.table[id] }
+
+// entry finds a segment or makes a place for it.
+func (e *Engine) entry(id wire.SegmentID) *segment {
+	s := e.table[id]
+	if s == nil {
+		if len(e.list) >= maxTable {
+			e.forgetOldest()
+		}
+		s = &segment{Segment: Segment{ID: id, Sequence: -1}, proofFrom: -1, theirs: make([]uint64, len(e.slots))}
+		e.table[id] = s
+		e.list = append(e.list, s)
+	}
+	return s
+}
+
+// forgetOldest drops the oldest segment that is neither wanted nor stored.
+func (e *Engine) forgetOldest() {
+	for i, s := range e.list {
+		if !s.wanted && s.have == 0 && !s.whole && !s.fetching && s.asked|s.checking == 0 {
+			e.forget(i)
+			return
+		}
+	}
+	for i, s := range e.list { // all are in use: give up one that was played
+		if !s.wanted && !s.fetching && s.asked|s.checking == 0 {
+			e.evict(i)
+			return
+		}
+	}
+}
+
+// forget takes entry i out of the table.
+func (e *Engine) forget(i int) {
+	s := e.list[i]
+	delete(e.table, s.ID)
+	copy(e.list[i:], e.list[i+1:])
+	e.list[len(e.list)-1] = nil
+	e.list = e.list[:len(e.list)-1]
+	if s.queued {
+		for j, q := range e.haveQueue {
+			if q == s {
+				e.haveQueue = append(e.haveQueue[:j], e.haveQueue[j+1:]...)
+				break
+			}
+		}
+	}
+}
+
+// evict gives up what is stored of entry i, tells the neighbors, and the driver.
+func (e *Engine) evict(i int) {
+	s := e.list[i]
+	e.stored -= s.storedBytes()
+	if s.have != 0 && s.told != 0 {
+		for _, n := range e.slots {
+			if n != nil && n.up && !n.noUpload {
+				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
+			}
+		}
+	}
+	e.unqueue(func(it *item) bool { return it.seg == s })
+	e.emit(Effect{Kind: Evict, Segment: s.ID})
+	e.forget(i)
+}
+
+func (s *segment) storedBytes() int64 {
+	if s.whole {
+		return s.Size
+	}
+	return s.bytes(s.have)
+}
+
+// keepWithinBudget evicts what was played: of a live stream what is too old,
+// and beyond CacheBytes what lies furthest behind the playhead.
+func (e *Engine) keepWithinBudget(now time.Duration) {
+	pos := e.playhead(now)
+	for {
+		worst := -1
+		var worstEnd time.Duration
+		for i, s := range e.list {
+			if s.wanted || s.fetching || s.asked|s.checking != 0 {
+				continue
+			}
+			end := s.Start + s.Duration
+			if !s.whole && s.have == 0 {
+				if e.live && s.known != 0 && end < pos-keepBehind {
+					worst = i
+					break
+				}
+				continue
+			}
+			if (e.live && end < pos-keepBehind) || e.stored > e.cfg.CacheBytes {
+				if worst < 0 || end < worstEnd {
+					worst, worstEnd = i, end
+				}
+			}
+		}
+		if worst < 0 {
+			return
+		}
+		e.evict(worst)
+	}
+}

@@ -1,0 +1,146 @@
+package peer
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// item is one chunk that a neighbor asked for and that waits for the uplink.
+type item struct {
+	n     *neighbor
+	seg   *segment
+	index uint8
+	due   time.Duration // when the neighbor's player needs it
+	bytes int64
+}
+
+// onRequest queues the chunks that a neighbor asks for, as far as we have them
+// and the uplink will take them in time, and rejects the rest at once, so that it
+// can ask another.
+func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
+	s := e.table[m.Segment]
+	reject := func(mask uint64, reason uint8, retry time.Duration) {
+		if mask != 0 {
+			e.send(n, wire.Message{Type: wire.Reject, Segment: m.Segment, Mask: mask, Reason: reason, Retry: uint32(retry.Milliseconds())})
+		}
+	}
+	if !n.up || !e.upload {
+		reject(m.Mask, wire.RejectDenied, 0)
+		return
+	}
+	if s == nil || !s.proven || s.shut || s.Private {
+		reject(m.Mask, wire.RejectMissing, 0)
+		return
+	}
+	reject(m.Mask&^s.have, wire.RejectMissing, 0)
+	if m.Flags&wire.FlagProof != 0 {
+		e.emit(Effect{Kind: SendProof, Peer: n.id, Segment: s.ID})
+	}
+	due := now + time.Duration(m.Within)*time.Millisecond
+	limit := max(int64(e.uplink*maxQueue.Seconds()), 4*s.chunkBytes())
+	mask := m.Mask & s.have
+	for mask != 0 {
+		if e.queueBytes+e.inFlight >= limit {
+			wait := time.Duration(float64(e.queueBytes+e.inFlight) / e.uplink * float64(time.Second))
+			reject(mask, wire.RejectBusy, wait/2)
+			return
+		}
+		c := bits.TrailingZeros64(mask)
+		bit := uint64(1) << c
+		mask &^= bit
+		if e.queuedFor(n, s, uint8(c)) {
+			continue
+		}
+		it := item{n: n, seg: s, index: uint8(c), due: due, bytes: s.bytes(bit)}
+		e.queue = append(e.queue, it)
+		e.queueBytes += it.bytes
+	}
+}
+
+func (e *Engine) queuedFor(n *neighbor, s *segment, index uint8) bool {
+	for i := range e.queue {
+		if it := &e.queue[i]; it.n == n && it.seg == s && it.index == index {
+			return true
+		}
+	}
+	return false
+}
+
+// sooner is the order in which the uplink is given, one chunk after another:
+// when it is short, those who give come before those who only take; then
+// chunks that were given less often, so that each new chunk has its second
+// home soon; then the earlier deadline.
+func sooner(a, b *item, short bool) bool {
+	if short {
+		if fa, fb := a.n.onlyTakes(), b.n.onlyTakes(); fa != fb {
+			return fb
+		}
+	}
+	if ga, gb := a.seg.given[a.index], b.seg.given[b.index]; ga != gb {
+		return ga < gb
+	}
+	return a.due < b.due
+}
+
+// onlyTakes says whether a neighbor takes much and gives nothing.
+func (n *neighbor) onlyTakes() bool { return n.tookFromUs > 4<<20 && n.gaveUs < n.tookFromUs/32 }
+
+// serve hands the next chunks to the driver, as long as the window is open.
+func (e *Engine) serve(now time.Duration) {
+	for len(e.queue) > 0 && e.inFlight < uploadWindow && now >= e.paceAt && !e.overRatio() {
+		short := float64(e.queueBytes) > e.uplink/2
+		best := 0
+		for i := 1; i < len(e.queue); i++ {
+			if sooner(&e.queue[i], &e.queue[best], short) {
+				best = i
+			}
+		}
+		it := e.queue[best]
+		e.queue = append(e.queue[:best], e.queue[best+1:]...)
+		e.queueBytes -= it.bytes
+		if it.seg.given[it.index] < 255 {
+			it.seg.given[it.index]++
+		}
+		if e.inFlight == 0 {
+			e.sentAt = now
+		}
+		e.inFlight += it.bytes
+		it.n.tookFromUs += it.bytes
+		it.n.tookRecent += it.bytes
+		e.report.UploadedBytes += it.bytes
+		if e.cfg.UploadRate > 0 {
+			e.paceAt = max(e.paceAt, now-100*time.Millisecond) + time.Duration(float64(it.bytes)/e.cfg.UploadRate*float64(time.Second))
+		}
+		e.emit(Effect{Kind: SendChunk, Peer: it.n.id, Segment: it.seg.ID, Chunk: it.index})
+	}
+}
+
+// overRatio says whether the upload ratio forbids another chunk.
+func (e *Engine) overRatio() bool {
+	return e.cfg.UploadRatio > 0 &&
+		float64(e.report.UploadedBytes) > e.cfg.UploadRatio*float64(e.report.PeerBytes+e.report.OriginBytes)+4<<20
+}
+
+// onSent learns the uplink's rate from a chunk that has left.
+func (e *Engine) onSent(now time.Duration, in *Input) {
+	e.inFlight = max(0, e.inFlight-in.Bytes)
+	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
+		e.uplink += 0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink)
+	}
+	e.sentAt = now
+}
+
+// unqueue takes out of the queue what gone says.
+func (e *Engine) unqueue(gone func(*item) bool) {
+	kept := e.queue[:0]
+	for i := range e.queue {
+		if gone(&e.queue[i]) {
+			e.queueBytes -= e.queue[i].bytes
+		} else {
+			kept = append(kept, e.queue[i])
+		}
+	}
+	e.queue = kept
+}
