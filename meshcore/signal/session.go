@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -102,17 +103,53 @@ func DecodeSession(b []byte) (SessionRequest, error) {
 	if len(b) > MaxSession {
 		return r, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxSession)
 	}
-	if t := bytes.TrimSpace(b); len(t) == 0 || t[0] != '{' {
-		return r, ErrRequest
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		var te *json.UnmarshalTypeError
-		if errors.As(err, &te) && te.Field != "" {
-			return r, &FieldError{te.Field, fmt.Sprintf("is a %s, want %s", te.Value, te.Type)}
-		}
-		return r, fmt.Errorf("%w: %w", ErrRequest, err)
+	if err := unmarshalObject(b, &r, ErrRequest); err != nil {
+		return r, err
 	}
 	return r, r.check()
+}
+
+// unmarshalObject reads one JSON object into v. A field of the wrong JSON type is
+// a *FieldError; what is no object wraps notObject.
+func unmarshalObject(b []byte, v any, notObject error) error {
+	if t := bytes.TrimSpace(b); len(t) == 0 || t[0] != '{' {
+		return notObject
+	}
+	err := json.Unmarshal(b, v)
+	var (
+		syntax *json.SyntaxError
+		wrong  *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: %w", notObject, err)
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return &FieldError{wrong.Field, fmt.Sprintf("is a JSON %.40s, want %s", wrong.Value, jsonType(wrong.Type))}
+	}
+	return err
+}
+
+// jsonType says what a field of type t looks like in JSON.
+func jsonType(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int64, reflect.Uint16:
+		return "a whole number in range"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Uint64:
+		return "a string of 16 hexadecimal digits"
+	default:
+		return "an object"
+	}
 }
 
 func (r *SessionRequest) check() error {

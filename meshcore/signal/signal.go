@@ -34,9 +34,11 @@
 package signal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
@@ -46,7 +48,7 @@ const MaxMessage = 64 << 10
 
 // Limits of the fields of a message.
 const (
-	MaxSDP       = 32 << 10 // bytes
+	MaxSDP       = 32 << 10 // bytes, and half as much again as a JSON string
 	MaxCandidate = 2 << 10  // bytes
 	MaxText      = 256      // bytes of a rendition, connection, code or reason
 	MaxPass      = wire.MaxToken
@@ -208,7 +210,8 @@ var (
 )
 
 // Code gives the word that an error message carries for an error of Decode:
-// "too_large", "bad_json", "unknown_type" or "bad_field".
+// "too_large", "bad_json", "unknown_type" or "bad_field". A field of another
+// JSON type than it should have is a bad field.
 func Code(err error) string {
 	switch {
 	case errors.Is(err, ErrTooLarge):
@@ -222,13 +225,16 @@ func Code(err error) string {
 	}
 }
 
-// Encode gives the frame of m.
+// Encode gives the frame of m. What Decode accepted from one peer fits a frame
+// for another.
 func Encode(m *Message) []byte {
-	b, err := json.Marshal(m)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it would make six bytes of one, and a frame too large
+	if err := e.Encode(m); err != nil {
 		panic("signal: " + err.Error()) // no field of Message can fail
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // Decode reads a frame and checks that the fields its type needs are there and
@@ -238,11 +244,14 @@ func Decode(b []byte) (Message, error) {
 	if len(b) > MaxMessage {
 		return m, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxMessage)
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return Message{}, fmt.Errorf("%w: %w", ErrJSON, err)
+	if err := unmarshalObject(b, &m, ErrJSON); err != nil {
+		if !errors.Is(err, ErrJSON) {
+			err = fmt.Errorf("%w: %w", ErrField, err)
+		}
+		return Message{}, err
 	}
 	if err := m.check(); err != nil {
-		return m, fmt.Errorf("%s: %w", m.Type, err)
+		return m, fmt.Errorf("%.32s: %w", m.Type, err)
 	}
 	return m, nil
 }
@@ -259,6 +268,9 @@ func (m *Message) check() error {
 		if len(f.value) > f.max {
 			return fmt.Errorf("%w: %s has %d bytes, at most %d", ErrField, f.name, len(f.value), f.max)
 		}
+	}
+	if n := quoted(m.SDP); n > MaxSDP*3/2 {
+		return fmt.Errorf("%w: sdp has %d bytes as a JSON string, at most %d", ErrField, n, MaxSDP*3/2)
 	}
 	missing := func(name string) error { return fmt.Errorf("%w: %s is missing", ErrField, name) }
 	switch m.Type {
@@ -292,9 +304,7 @@ func (m *Message) check() error {
 			if m.Candidate == nil {
 				return missing("candidate")
 			}
-			if len(m.Candidate.Candidate) > MaxCandidate {
-				return fmt.Errorf("%w: candidate has %d bytes, at most %d", ErrField, len(m.Candidate.Candidate), MaxCandidate)
-			}
+			return m.Candidate.check()
 		}
 	case ReportMsg:
 		if m.Report == nil {
@@ -312,8 +322,40 @@ func (m *Message) check() error {
 	return nil
 }
 
+func (c *ICECandidate) check() error {
+	if len(c.Candidate) > MaxCandidate {
+		return fmt.Errorf("%w: candidate has %d bytes, at most %d", ErrField, len(c.Candidate), MaxCandidate)
+	}
+	if c.SDPMid != nil && len(*c.SDPMid) > MaxText {
+		return fmt.Errorf("%w: sdpMid has %d bytes, at most %d", ErrField, len(*c.SDPMid), MaxText)
+	}
+	if c.UsernameFragment != nil && len(*c.UsernameFragment) > MaxText {
+		return fmt.Errorf("%w: usernameFragment has %d bytes, at most %d", ErrField, len(*c.UsernameFragment), MaxText)
+	}
+	return nil
+}
+
+// quoted is the number of bytes of s in a JSON string, without the quotes.
+func quoted(s string) int {
+	n := len(s)
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\' || r == '\b' || r == '\f' || r == '\n' || r == '\r' || r == '\t':
+			n++
+		case r < ' ':
+			n += 5
+		case r == '\u2028' || r == '\u2029':
+			n += 3
+		}
+	}
+	return n
+}
+
 func (a *Announcement) check() error {
+	control := func(r rune) bool { return r < ' ' }
 	switch {
+	case strings.ContainsFunc(a.Rendition, control):
+		return fmt.Errorf("%w: rendition has control characters", ErrField)
 	case len(a.Rendition) > MaxText:
 		return fmt.Errorf("%w: rendition has %d bytes, at most %d", ErrField, len(a.Rendition), MaxText)
 	case len(a.Failed) > MaxFailed:
