@@ -56,10 +56,10 @@ func ID(path string, offset, length int64) wire.SegmentID {
 
 // ChunkSize is the chunk size an edge chooses for a segment of size bytes: the
 // smallest power of two, at least MinChunkSize, that gives at most TargetChunks
-// chunks.
+// chunks. For a size over MaxSegment, which is not shared, it is the largest.
 func ChunkSize(size int64) int {
 	c := int64(MinChunkSize)
-	for c*TargetChunks < size {
+	for c < wire.MaxChunk && c*TargetChunks < size {
 		c *= 2
 	}
 	return int(c)
