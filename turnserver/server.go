@@ -113,15 +113,16 @@ func (s *Server) Close() error {
 	s.closers = map[io.Closer]struct{}{}
 	s.mu.Unlock()
 
-	var errs []error
+	var closing sync.WaitGroup
 	for c := range closers {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
+		// All at once, as a TLS connection says goodbye first and its client may not
+		// listen. What goes wrong with that is of no interest any more.
+		closing.Go(func() { _ = c.Close() })
 	}
+	closing.Wait()
 	s.wg.Wait()
 	s.users.report(time.Now(), s.cfg.OnUsage)
-	return errors.Join(errs...)
+	return nil
 }
 
 // enter counts something that Close waits for, which ends with wg.Done. It returns

@@ -270,8 +270,12 @@ func (st *streamIntake) toClient(_ netip.AddrPort, msgs [][]byte) (int, error) {
 
 var batchBytes = sync.Pool{New: func() any { return new([]byte) }}
 
-// end gives back what the connection holds.
+// end gives back what the connection holds, the allocation first: saying goodbye may
+// take seconds where the client is stuck.
 func (st *streamIntake) end() {
+	if a := st.lookup(st.peer); a != nil {
+		_ = a.Close()
+	}
 	_ = st.conn.Close()
 	st.s.forget(st.conn)
 	st.s.conns.release(st.peer.Addr())
