@@ -1,0 +1,110 @@
+package live
+
+import (
+	"fmt"
+	"html"
+	"strings"
+	"time"
+)
+
+// initName is the last element of the URL of an init section.
+const initName = "init.mp4"
+
+// segmentName is the last element of a segment's URL. Its number counts from the epoch, so it never comes again.
+func segmentName(n sequence) string { return fmt.Sprintf("seg-%d.m4s", n) }
+
+// mediaPlaylist is the sliding window of a rendition (RFC 8216, section 6.2.2). There is no discontinuity: the
+// timeline goes on over the end of the loop.
+func (o *Origin) mediaPlaylist(r *rendition, first, last sequence) string {
+	var b strings.Builder
+	b.Grow(256 + int(last-first+1)*48)
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", r.target, first)
+	fmt.Fprintf(&b, "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=%q\n", initName)
+	turn, index := o.split(first)
+	fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", o.epoch.Add(r.start(turn, index)).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	for n := first; n <= last; n++ {
+		_, index := o.split(n)
+		fmt.Fprintf(&b, "#EXTINF:%.6f,\n%s\n", r.duration(index).Seconds(), segmentName(n))
+	}
+	return b.String()
+}
+
+// dashManifest is a live MPD (ISO/IEC 23009-1) over the same segments. A player computes what is available from
+// the wall clock, so it carries the server's.
+func (o *Origin) dashManifest(now time.Time) string {
+	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+	return fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="dynamic"
+  availabilityStartTime="%s" publishTime="%s" minimumUpdatePeriod="PT60S"
+  timeShiftBufferDepth="%s" suggestedPresentationDelay="%s" minBufferTime="%s">
+%s  <UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="%s"/>
+</MPD>
+`, stamp(o.epoch.Add(o.delay)), stamp(o.epoch), xmlDuration(o.span(o.window)), xmlDuration(o.span(3)), xmlDuration(o.span(1)),
+		o.dash, stamp(now))
+}
+
+// span is the length of n segments on average.
+func (o *Origin) span(n int) time.Duration {
+	return o.loop() * time.Duration(n) / time.Duration(len(o.grid))
+}
+
+// dashBody is the part of the MPD that does not depend on the clock.
+func dashBody(renditions []*rendition, grid []time.Duration) string {
+	var sets [2]strings.Builder // video, audio
+	for _, r := range renditions {
+		peak := 0
+		for i, s := range r.segments {
+			peak = max(peak, int(float64(len(s.data)*8)/r.duration(i).Seconds()))
+		}
+		set, extra := &sets[0], ""
+		if r.Audio {
+			set, extra = &sets[1], fmt.Sprintf(` audioSamplingRate="%d"`, r.tracks[0].timescale)
+		} else if width, height, ok := strings.Cut(r.Attributes["RESOLUTION"], "x"); ok {
+			extra = attribute("width", width) + attribute("height", height)
+		}
+		fmt.Fprintf(set, "      <Representation%s bandwidth=\"%d\"%s%s/>\n",
+			attribute("id", r.Name), peak, attribute("codecs", codecs(r, renditions)), extra)
+	}
+	var b strings.Builder
+	b.WriteString("  <Period id=\"0\" start=\"PT0S\">\n")
+	for i, kind := range []string{"video", "audio"} {
+		if sets[i].Len() == 0 {
+			continue
+		}
+		// The grid is even to within what the number template allows, and exact over each turn of the loop.
+		fmt.Fprintf(&b, `    <AdaptationSet id="%d" contentType="%s" mimeType="%s/mp4" segmentAlignment="true" startWithSAP="1">
+      <SegmentTemplate timescale="1000000" duration="%d" startNumber="0" initialization="$RepresentationID$/%s" media="$RepresentationID$/seg-$Number$.m4s"/>
+%s    </AdaptationSet>
+`, i, kind, kind, grid[len(grid)-1].Microseconds()/int64(len(grid)), initName, sets[i].String())
+	}
+	b.WriteString("  </Period>\n")
+	return b.String()
+}
+
+// codecs is what the CODECS of the variants say about one rendition. A variant with an audio group lists its own
+// codec first and that of the group after it.
+func codecs(r *rendition, renditions []*rendition) string {
+	for _, variant := range renditions {
+		own, group, _ := strings.Cut(variant.Attributes["CODECS"], ",")
+		switch {
+		case variant == r && r.Attributes["AUDIO"] != "":
+			return own
+		case variant == r:
+			return r.Attributes["CODECS"]
+		case r.Audio && variant.Attributes["AUDIO"] == r.Attributes["GROUP-ID"] && !variant.Audio:
+			return strings.TrimSpace(group)
+		}
+	}
+	return ""
+}
+
+// attribute writes an XML attribute, or nothing where there is no value.
+func attribute(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return " " + name + `="` + html.EscapeString(value) + `"`
+}
+
+// xmlDuration writes a duration as XML Schema has it, in seconds.
+func xmlDuration(d time.Duration) string { return fmt.Sprintf("PT%gS", d.Seconds()) }

@@ -1,0 +1,106 @@
+package live
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Content types of RFC 8216 (section 10), ISO/IEC 23009-1 and RFC 4337.
+const (
+	typeHLS     = "application/vnd.apple.mpegurl"
+	typeDASH    = "application/dash+xml"
+	typeInit    = "video/mp4"
+	typeSegment = "video/iso.segment"
+)
+
+// How long an answer may be kept. Segment names never come again with other bytes, so segments may be kept for
+// good; playlists are new each segment.
+const (
+	cachePlaylist     = "public, max-age=1"
+	cacheMultivariant = "public, max-age=60"
+	cacheInit         = "public, max-age=3600"
+	cacheSegment      = "public, max-age=86400, immutable"
+)
+
+// ServeHTTP answers GET and HEAD with ranges and validators. A segment that is not out yet, or that left its
+// playlist more than a window ago, is a 404 that may not be stored, and so is any other path. Before the first
+// segment playlists are 503 with Retry-After.
+func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are served here", http.StatusMethodNotAllowed)
+		return
+	}
+	now := o.now()
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	switch name {
+	case "index.m3u8":
+		serve(w, r, typeHLS, cacheMultivariant, tag(o.multivariant), time.Time{}, bytes.NewReader(o.multivariant))
+		return
+	case "manifest.mpd":
+		o.servePlaylist(w, r, now, typeDASH, func(_, _ sequence) string { return o.dashManifest(now) })
+		return
+	}
+	dir, file := path.Split(name)
+	rendition, ok := o.renditions[strings.TrimSuffix(dir, "/")]
+	if !ok {
+		notFound(w, "no such rendition; start at index.m3u8 or manifest.mpd")
+		return
+	}
+	switch file {
+	case path.Base(rendition.Playlist):
+		o.servePlaylist(w, r, now, typeHLS, func(first, last sequence) string { return o.mediaPlaylist(rendition, first, last) })
+	case initName:
+		serve(w, r, typeInit, cacheInit, rendition.initTag, time.Time{}, bytes.NewReader(rendition.init))
+	default:
+		n, ok := segmentNumber(file)
+		if !ok || !o.available(n, now) {
+			notFound(w, "no such segment now; the media playlist lists those that are out")
+			return
+		}
+		turn, index := o.split(n)
+		s := rendition.segments[index]
+		serve(w, r, typeSegment, cacheSegment, s.tag+"-"+strconv.FormatInt(n, 10), o.published(n), s.spliced(turn, n, rendition.tracks))
+	}
+}
+
+func (o *Origin) servePlaylist(w http.ResponseWriter, r *http.Request, now time.Time, contentType string, write func(first, last sequence) string) {
+	first, last, ok := o.listed(now)
+	if !ok {
+		wait := o.published(0).Sub(now)
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "the stream has not started", http.StatusServiceUnavailable)
+		return
+	}
+	text := write(first, last)
+	serve(w, r, contentType, cachePlaylist, tag([]byte(text)), o.published(last), strings.NewReader(text))
+}
+
+func serve(w http.ResponseWriter, r *http.Request, contentType, cache, tag string, modified time.Time, body io.ReadSeeker) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", cache)
+	h.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", modified, body)
+}
+
+func notFound(w http.ResponseWriter, why string) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, why, http.StatusNotFound)
+}
+
+// segmentNumber reads the number of a segment's name in its one spelling, so that no two URLs name one segment.
+func segmentNumber(file string) (sequence, bool) {
+	digits, ok := strings.CutPrefix(file, "seg-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSuffix(digits, ".m4s"), 10, 64)
+	return n, err == nil && n >= 0 && segmentName(n) == file
+}
