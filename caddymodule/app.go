@@ -1,0 +1,175 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+func init() { caddy.RegisterModule(&App{}) }
+
+// App is the mesh of a server: its keys, its STUN and TURN server, and the
+// sessions and swarms of all its sites. They live on over a reload. It needs no
+// configuration: the handler brings the app with it.
+type App struct {
+	// KeysFile is a JWKS file with private Ed25519 keys, which sign passes and
+	// segment tokens; the newest signs, all verify. Default: keys that are made and
+	// kept in Caddy's storage, and rotated every 30 days.
+	KeysFile string `json:"keys_file,omitempty"`
+
+	// STUN is the address that the STUN server listens on, such as
+	// "udp/203.0.113.7:3478", or "off". Default: udp/:3478, where nothing else has
+	// that port; none if TURN is configured, which answers STUN on its UDP
+	// listeners.
+	STUN string `json:"stun,omitempty"`
+
+	// TURN is the relay. Default: none.
+	TURN *TURN `json:"turn,omitempty"`
+
+	rt      *runtime
+	pooled  bool
+	logger  *zap.Logger
+	storage certmagic.Storage
+	keys    atomic.Pointer[tokens.Keyring]
+	secret  []byte
+	relay   *relay
+	relayID string // key of relay in the pool
+	tls     *tls.Config
+	stop    context.CancelFunc
+	stopped chan struct{}
+}
+
+// CaddyModule says what this module is.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "mesh", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision finds or makes what outlives the config. It changes nothing in it:
+// that is for Start.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger, a.storage = ctx.Logger(), ctx.Storage()
+	v, _, err := runtimes.LoadOrNew(runtimeKey, func() (caddy.Destructor, error) {
+		secret, err := storedRandom(ctx, a.storage)
+		if err != nil {
+			a.logger.Warn("swarm ids will be others after a restart", zap.Error(err))
+			secret = make([]byte, 32)
+			if _, err := rand.Read(secret); err != nil {
+				return nil, fmt.Errorf("draw a secret: %w", err)
+			}
+		}
+		return newRuntime(a.logger, secret), nil
+	})
+	if err != nil {
+		return err
+	}
+	a.rt, a.pooled = v.(*runtime), true
+	if err := a.provisionKeys(ctx); err != nil {
+		return err
+	}
+	mac := hmac.New(sha256.New, a.rt.catalog.secret)
+	mac.Write([]byte("turn"))
+	a.secret = mac.Sum(nil)
+	if err := a.provisionTURN(ctx); err != nil {
+		return err
+	}
+	return a.registerMetrics(ctx)
+}
+
+func (a *App) provisionKeys(ctx caddy.Context) error {
+	var keys *tokens.Keyring
+	var err error
+	if a.KeysFile != "" {
+		if keys, err = readKeysFile(a.KeysFile); err != nil {
+			return err
+		}
+	} else if keys, err = storedKeyring(ctx, a.storage, a.rt.now()); err != nil {
+		a.logger.Warn("viewers will have to open new sessions after a restart", zap.Error(err))
+		if current := a.rt.current.Load(); current != nil {
+			keys = current.keys.Load()
+		} else if keys, err = tokens.NewKeyring(a.rt.now()); err != nil {
+			return err
+		}
+	}
+	a.keys.Store(keys)
+	return nil
+}
+
+// Start makes this config's policy the current one.
+func (a *App) Start() error {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop, a.stopped = stop, make(chan struct{})
+	go a.watchKeys(ctx)
+	a.rt.publish(a)
+	return nil
+}
+
+// Stop takes this config's policy back.
+func (a *App) Stop() error {
+	a.rt.withdraw(a)
+	a.stop()
+	<-a.stopped
+	return nil
+}
+
+// Cleanup gives back what the config used. What nobody else uses ends.
+func (a *App) Cleanup() error {
+	err := a.cleanupTURN()
+	if a.pooled {
+		a.pooled = false
+		if _, derr := runtimes.Delete(runtimeKey); derr != nil {
+			err = derr
+		}
+	}
+	return err
+}
+
+// applied is called when the policy of a becomes the current one. rt.mu is held.
+func (a *App) applied() { a.applyTURN() }
+
+// watchKeys rotates the stored keys and takes over those that another edge made.
+func (a *App) watchKeys(ctx context.Context) {
+	defer close(a.stopped)
+	if a.KeysFile != "" {
+		return
+	}
+	t := time.NewTicker(keyCheck)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			a.refreshKeys(ctx)
+		}
+	}
+}
+
+func (a *App) refreshKeys(ctx context.Context) {
+	keys, err := storedKeyring(ctx, a.storage, a.rt.now())
+	if err != nil {
+		a.logger.Warn("could not look for newer signing keys", zap.Error(err))
+		return
+	}
+	if keys.KeyID() != a.keys.Load().KeyID() {
+		a.keys.Store(keys)
+		a.logger.Info("signing with a newer key", zap.String("key_id", keys.KeyID()))
+	}
+}
+
+var (
+	_ caddy.Module       = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

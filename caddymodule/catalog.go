@@ -1,0 +1,377 @@
+package caddymodule
+
+import (
+	"container/list"
+	"crypto/sha256"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// Bounds of the catalog. What falls out is no longer shared until a manifest
+// lists it again; playback does not notice.
+const (
+	maxPresentations = 4096    // remembered at once; the least recently used goes first
+	maxListed        = 1 << 18 // segments in all presentations
+	maxListedEach    = 1 << 16 // segments of one presentation
+	maxPlaylists     = 256     // playlists of one presentation
+	maxForbidden     = 4096    // key URIs and the like of one presentation
+	maxScopes        = 16      // directories of one presentation; tokens.Pass takes no more
+	// liveGrace is how long a segment stays listed after the last playlist of a
+	// live presentation that listed it.
+	liveGrace = 10 * time.Minute
+)
+
+// catalog is what the manifests that passed have listed. It is safe for
+// concurrent use.
+type catalog struct {
+	mu            sync.RWMutex
+	presentations map[string]*list.Element // by key, of *presentation
+	used          *list.List               // most recently used first
+	playlists     map[location]*presentation
+	segments      map[location]*listed
+	listed        int                      // weight of segments
+	swarms        map[string]*presentation // by swarm id that was given out
+	secret        []byte                   // of the swarm ids
+}
+
+// location is a host and an escaped path.
+type location struct{ host, path string }
+
+// presentation is one stream at one host.
+type presentation struct {
+	host string
+	dir  string // directory of the multivariant playlist, with slash at the end
+
+	egress  atomic.Int64 // bytes of segment bodies sent
+	stopped atomic.Pointer[string]
+
+	// The rest is under catalog.mu.
+	scopes    []string
+	playlists map[string]*servedPlaylist // by path
+	forbidden map[string]bool            // paths that are never shared
+	listed    int                        // weight of its segments
+	swarms    []string                   // swarm ids that were given out, newest last
+	epoch     int64                      // of the newest
+}
+
+// servedPlaylist is what one playlist listed.
+type servedPlaylist struct {
+	sum   [32]byte  // of the body last read
+	queue []*listed // in the order of their last listing, for live
+	ended bool
+}
+
+// listed is a path that a playlist listed as a segment, a part or an init
+// section.
+type listed struct {
+	presentation *presentation
+	path         string
+	at           time.Time // last listing
+	query        string    // the query it was listed with
+	ambiguous    bool      // listed with two queries by one playlist: never shared
+	by           string    // the playlist that listed it last
+
+	// ranges are the byte ranges that are listed, the zero value for the whole
+	// resource; true where a key covers it.
+	ranges map[byteRange]bool
+}
+
+// byteRange is a part of a resource; length 0 means the whole of it.
+type byteRange struct{ offset, length int64 }
+
+// newCatalog makes an empty catalog; secret makes its swarm ids unguessable.
+func newCatalog(secret []byte) *catalog {
+	return &catalog{
+		secret:        secret,
+		swarms:        map[string]*presentation{},
+		presentations: map[string]*list.Element{},
+		used:          list.New(),
+		playlists:     map[location]*presentation{},
+		segments:      map[location]*listed{},
+	}
+}
+
+// key names the presentation among all, and for people.
+func (p *presentation) key() string { return p.host + p.dir }
+
+// stop ends sharing of p for good; it reports whether this call did.
+func (p *presentation) stop(why string) bool { return p.stopped.CompareAndSwap(nil, &why) }
+
+// covers reports whether the passes of p cover a path. c.mu is held.
+func (p *presentation) covers(path string) bool {
+	return slices.ContainsFunc(p.scopes, func(s string) bool { return tokens.CoversPath(s, path) })
+}
+
+// dirOf is the directory of an escaped path, with slash at the end.
+func dirOf(p string) string {
+	d := path.Dir(p)
+	if !strings.HasPrefix(d, "/") {
+		return "/"
+	}
+	if d != "/" {
+		d += "/"
+	}
+	return d
+}
+
+// presentation gives the presentation that the manifest at a location belongs
+// to, and makes it where there is none. It is nil for a path that no pass could
+// cover.
+func (c *catalog) presentation(host, path string) *presentation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.playlists[location{host, path}]; p != nil {
+		c.touch(p)
+		return p
+	}
+	return c.open(host, dirOf(path))
+}
+
+// open gives the presentation of a directory. c.mu is held.
+func (c *catalog) open(host, dir string) *presentation {
+	key := host + dir
+	if e := c.presentations[key]; e != nil {
+		c.used.MoveToFront(e)
+		return e.Value.(*presentation)
+	}
+	if !tokens.CoversPath("/", dir) {
+		return nil
+	}
+	p := &presentation{
+		host: host, dir: dir, scopes: []string{dir},
+		playlists: map[string]*servedPlaylist{}, forbidden: map[string]bool{},
+	}
+	c.presentations[key] = c.used.PushFront(p)
+	c.trim(p)
+	return p
+}
+
+// find gives the presentation with a key, or nil.
+func (c *catalog) find(key string) *presentation {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if e := c.presentations[key]; e != nil {
+		return e.Value.(*presentation)
+	}
+	return nil
+}
+
+// scopesOf gives the path prefixes that a pass for p covers.
+func (c *catalog) scopesOf(p *presentation) []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Clone(p.scopes)
+}
+
+// all gives the presentations of a host.
+func (c *catalog) all(host string) []*presentation {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var out []*presentation
+	for e := c.used.Front(); e != nil; e = e.Next() {
+		if p := e.Value.(*presentation); p.host == host {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// touch marks p as used. c.mu is held.
+func (c *catalog) touch(p *presentation) {
+	if e := c.presentations[p.key()]; e != nil {
+		c.used.MoveToFront(e)
+	}
+}
+
+// segment gives what is listed at a location. What it points to is not changed
+// afterwards; a new listing makes a new one.
+func (c *catalog) segment(host, path string) *listed {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.segments[location{host, path}]
+}
+
+// known reports whether the playlist at path was read with just this body, and
+// remembers that it is being read now.
+func (c *catalog) known(p *presentation, path string, body []byte, now time.Time) bool {
+	sum := sha256.Sum256(body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := p.playlists[path]
+	if s == nil {
+		if len(p.playlists) >= maxPlaylists {
+			return true
+		}
+		s = &servedPlaylist{}
+		p.playlists[path] = s
+	}
+	c.touch(p)
+	if s.sum == sum {
+		return true
+	}
+	s.sum = sum
+	return false
+}
+
+// learnMultivariant remembers the renditions of the multivariant playlist at
+// base as belonging to p.
+func (c *catalog) learnMultivariant(p *presentation, base *url.URL, pl *playlist) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, uri := range pl.renditions {
+		path, _, ok := resolve(base, p.host, uri)
+		if !ok || !tokens.CoversPath("/", path) {
+			continue
+		}
+		at := location{p.host, path}
+		if len(p.playlists) >= maxPlaylists {
+			break
+		}
+		if old := c.playlists[at]; old != nil && old != p {
+			continue // the first multivariant playlist that names it has it
+		}
+		if dir := dirOf(path); !p.covers(dir) && len(p.scopes) < maxScopes {
+			p.scopes = append(p.scopes, dir)
+		}
+		c.playlists[at] = p
+		if p.playlists[path] == nil {
+			p.playlists[path] = &servedPlaylist{}
+		}
+	}
+	c.forbid(p, base, pl.forbidden)
+}
+
+// forbid keeps URIs from ever being shared within p. c.mu is held.
+func (c *catalog) forbid(p *presentation, base *url.URL, uris []string) {
+	for _, uri := range uris {
+		path, _, ok := resolve(base, p.host, uri)
+		if !ok || p.forbidden[path] || len(p.forbidden) >= maxForbidden {
+			continue
+		}
+		p.forbidden[path] = true
+		c.unlist(location{p.host, path})
+	}
+}
+
+// learnMedia remembers what the media playlist at base lists.
+func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now time.Time) {
+	fresh := map[string]*listed{}
+	order := make([]*listed, 0, len(pl.resources))
+	for _, r := range pl.resources {
+		path, query, ok := resolve(base, p.host, r.uri)
+		if !ok || r.length < 0 {
+			continue
+		}
+		l := fresh[path]
+		if l == nil {
+			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
+			fresh[path] = l
+			order = append(order, l)
+		}
+		if l.query != query {
+			l.ambiguous = true
+		}
+		l.add(byteRange{r.offset, r.length}, r.encrypted)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forbid(p, base, pl.forbidden)
+	s := p.playlists[base.EscapedPath()]
+	if s == nil {
+		return // p was let go meanwhile
+	}
+	s.ended = pl.ended
+	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh[l.path] != nil })
+	for _, l := range order {
+		at := location{p.host, l.path}
+		if p.forbidden[l.path] || p.playlists[l.path] != nil || c.playlists[at] != nil || !p.covers(l.path) {
+			continue
+		}
+		if old := c.segments[at]; old != nil {
+			if old.by != l.by && old.presentation == p {
+				l.merge(old)
+			}
+			c.unlist(at)
+		}
+		c.segments[at] = l
+		p.listed += l.weight()
+		c.listed += l.weight()
+		s.queue = append(s.queue, l)
+	}
+	if !s.ended {
+		c.shorten(s, func(l *listed) bool { return now.Sub(l.at) > liveGrace })
+	}
+	c.shorten(s, func(*listed) bool { return p.listed > maxListedEach })
+	c.trim(p)
+}
+
+// shorten takes the oldest entries from the queue of a playlist while drop
+// says so. c.mu is held.
+func (c *catalog) shorten(s *servedPlaylist, drop func(*listed) bool) {
+	n := 0
+	for n < len(s.queue) && drop(s.queue[n]) {
+		l := s.queue[n]
+		if at := (location{l.presentation.host, l.path}); c.segments[at] == l {
+			c.unlist(at)
+		}
+		n++
+	}
+	s.queue = slices.Delete(s.queue, 0, n)
+}
+
+// unlist forgets what is listed at a location. c.mu is held.
+func (c *catalog) unlist(at location) {
+	if l := c.segments[at]; l != nil {
+		delete(c.segments, at)
+		l.presentation.listed -= l.weight()
+		c.listed -= l.weight()
+	}
+}
+
+// trim lets the least recently used presentations go, but never keep, until the
+// catalog is within its bounds. c.mu is held.
+func (c *catalog) trim(keep *presentation) {
+	for c.used.Len() > maxPresentations || c.listed > maxListed {
+		e := c.used.Back()
+		p := e.Value.(*presentation)
+		if p == keep {
+			return
+		}
+		c.used.Remove(e)
+		delete(c.presentations, p.key())
+		for _, id := range p.swarms {
+			delete(c.swarms, id)
+		}
+		for path, s := range p.playlists {
+			if at := (location{p.host, path}); c.playlists[at] == p {
+				delete(c.playlists, at)
+			}
+			c.shorten(s, func(*listed) bool { return true })
+		}
+	}
+}
+
+// add notes that the resource, or a byte range of it, is listed. What is listed
+// twice is encrypted only if it is so each time.
+func (l *listed) add(r byteRange, encrypted bool) {
+	before, twice := l.ranges[r]
+	l.ranges[r] = encrypted && (!twice || before)
+}
+
+// merge adds what another playlist listed of the same resource.
+func (l *listed) merge(old *listed) {
+	for r, encrypted := range old.ranges {
+		l.add(r, encrypted)
+	}
+	l.ambiguous = l.ambiguous || old.ambiguous
+}
+
+// weight is what l counts against the bounds.
+func (l *listed) weight() int { return len(l.ranges) }

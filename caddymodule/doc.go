@@ -1,0 +1,44 @@
+// Package caddymodule is the edge: it puts the mesh into Caddy.
+//
+// # What is where
+//
+//	app.go          the app "mesh": configuration, life over reloads
+//	runtime.go      what outlives a reload: swarms, connections, catalog
+//	keyring.go      the signing keys, in a file or in Caddy's storage
+//	turn.go         the STUN and TURN server of the app
+//	caddyfile.go    the global option and the directive
+//	handler.go      the handler: which request is whose
+//	manifest.go     responses that are playlists: Mesh-Bootstrap
+//	hls.go          which URIs a playlist lists, and as what
+//	playlist.go     the line reader beside the m3u8 library
+//	catalog.go      what the served playlists listed: presentations, segments
+//	segment.go      responses that are segments: Mesh-Segment
+//	shareable.go    which responses may be shared
+//	statement.go    digests and tokens of segments, kept and checked
+//	sendfile.go     a file's bytes on their way past us
+//	session.go      POST /mesh/session
+//	signal.go       GET /mesh/signal, the WebSocket
+//	conn.go         one WebSocket connection
+//	swarm.go        one tracker engine, its lock, its timer, its connections
+//	stats.go        GET /mesh/stats
+//	metrics.go      Prometheus collectors
+//
+// # Which response gets which header
+//
+// A response is a manifest if its path ends in .m3u8 or .m3u, or its
+// Content-Type says HLS. It gets Mesh-Bootstrap (RFC 9651 dictionary), the same
+// for every viewer; its body is not touched. A copy of the body is read on the
+// side to learn which URIs are segments.
+//
+// The presentation of a manifest is the host and the directory of its
+// multivariant playlist. When a multivariant playlist passes, its renditions are
+// remembered as belonging to it. A media playlist whose multivariant playlist has
+// not passed is a presentation of its own, under its own directory, until it
+// does.
+//
+// A response to GET is a segment if a manifest listed its path. It gets
+// Mesh-Segment, a signed token, and Mesh-Digests (RFC 9651 byte sequence, 32
+// bytes a chunk) if it may be shared and its digest is known: of a file before
+// the header goes out; of a body from elsewhere once it has passed through
+// whole. GET /mesh/segment?path=PATH answers what the headers would have said.
+package caddymodule

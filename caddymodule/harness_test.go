@@ -1,0 +1,335 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/dunglas/httpsfv"
+	"github.com/gorilla/websocket"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// edge is a real Caddy in this process. There can be one at a time.
+type edge struct {
+	t       *testing.T
+	storage string
+	addr    string // 127.0.0.1:PORT
+	client  *http.Client
+}
+
+// newEdge picks a free port; load starts Caddy. Caddy is stopped at the end of
+// the test.
+func newEdge(t *testing.T) *edge {
+	t.Helper()
+	e := &edge{t: t, storage: t.TempDir(), addr: freeAddr(t)}
+	e.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 20 * time.Second}
+	t.Cleanup(func() {
+		e.client.CloseIdleConnections()
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stop Caddy: %v", err)
+		}
+	})
+	return e
+}
+
+// freeAddr gives an address on which nothing listens now.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// adapt makes a Caddyfile with one site from the global options and the site's
+// directives.
+func (e *edge) caddyfile(global, site string) string {
+	return fmt.Sprintf(`{
+		admin off
+		persist_config off
+		auto_https off
+		grace_period 1s
+		storage file_system %s
+		log {
+			output discard
+		}
+		%s
+	}
+	http://%s {
+		%s
+	}`, e.storage, global, e.addr, site)
+}
+
+// tryLoad loads a Caddyfile.
+func (e *edge) tryLoad(caddyfile string) error {
+	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		if !strings.Contains(w.Message, "not formatted") {
+			e.t.Logf("adapt: %v", w)
+		}
+	}
+	return caddy.Load(adapted, false)
+}
+
+// load loads global options and a site, with no STUN unless said otherwise.
+func (e *edge) load(global, site string) {
+	e.t.Helper()
+	if global == "" {
+		global = "mesh {\n stun off\n }"
+	}
+	if err := e.tryLoad(e.caddyfile(global, site)); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *edge) url(path string) string { return "http://" + e.addr + path }
+
+// do sends a request and reads the whole answer.
+func (e *edge) do(method, path, body string, header ...string) (*http.Response, []byte) {
+	e.t.Helper()
+	resp, b, err := e.try(method, path, body, header...)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return resp, b
+}
+
+func (e *edge) try(method, path, body string, header ...string) (*http.Response, []byte, error) {
+	req, err := http.NewRequest(method, e.url(path), strings.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp, b, err
+}
+
+func (e *edge) get(path string, header ...string) (*http.Response, []byte) {
+	e.t.Helper()
+	return e.do(http.MethodGet, path, "", header...)
+}
+
+// swarmOf loads a manifest and gives the swarm that its header names.
+func (e *edge) swarmOf(manifest string) string {
+	e.t.Helper()
+	resp, _ := e.get(manifest)
+	d, err := httpsfv.UnmarshalDictionary(resp.Header.Values(headerBootstrap))
+	if err != nil {
+		e.t.Fatalf("%s: %s: %v", manifest, headerBootstrap, err)
+	}
+	member, ok := d.Get("swarm")
+	if !ok {
+		e.t.Fatalf("%s: no swarm in %q (status %d)", manifest, resp.Header.Values(headerBootstrap), resp.StatusCode)
+	}
+	return member.(httpsfv.Item).Value.(string)
+}
+
+// openSession opens a session in the swarm of a manifest.
+func (e *edge) openSession(manifest string) signal.SessionAnswer {
+	e.t.Helper()
+	return e.openSessionIn(e.swarmOf(manifest))
+}
+
+func (e *edge) openSessionIn(swarm string) signal.SessionAnswer {
+	e.t.Helper()
+	resp, b := e.do(http.MethodPost, "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, swarm))
+	if resp.StatusCode != http.StatusOK {
+		e.t.Fatalf("session: %d %s", resp.StatusCode, b)
+	}
+	var a signal.SessionAnswer
+	if err := json.Unmarshal(b, &a); err != nil {
+		e.t.Fatal(err)
+	}
+	return a
+}
+
+// socket is a peer's signaling WebSocket.
+type socket struct {
+	t  *testing.T
+	ws *websocket.Conn
+	a  signal.SessionAnswer
+}
+
+// dial opens the WebSocket without saying hello.
+func (e *edge) dial(header http.Header) *socket {
+	e.t.Helper()
+	ws, resp, err := websocket.DefaultDialer.Dial("ws://"+e.addr+"/mesh/signal", header)
+	if err != nil {
+		status := 0
+		if resp != nil {
+			status = resp.StatusCode
+		}
+		e.t.Fatalf("dial signaling: %v (status %d)", err, status)
+	}
+	e.t.Cleanup(func() { ws.Close() })
+	return &socket{t: e.t, ws: ws}
+}
+
+// connect opens the WebSocket of a session and says hello.
+func (e *edge) connect(a signal.SessionAnswer) *socket {
+	e.t.Helper()
+	s := e.dial(nil)
+	s.a = a
+	s.send(&signal.Message{Type: signal.Hello, Pass: a.Pass})
+	if m := s.next(); m.Type != signal.Welcome {
+		e.t.Fatalf("answer to hello: %+v", m)
+	}
+	return s
+}
+
+func (s *socket) send(m *signal.Message) {
+	s.t.Helper()
+	if err := s.ws.WriteMessage(websocket.TextMessage, signal.Encode(m)); err != nil {
+		s.t.Fatalf("send %s: %v", m.Type, err)
+	}
+}
+
+// next gives the next message.
+func (s *socket) next() signal.Message {
+	s.t.Helper()
+	m, err := s.try()
+	if err != nil {
+		s.t.Fatalf("next message: %v", err)
+	}
+	return m
+}
+
+func (s *socket) try() (signal.Message, error) {
+	_ = s.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, b, err := s.ws.ReadMessage()
+	if err != nil {
+		return signal.Message{}, err
+	}
+	return signal.Decode(b)
+}
+
+// until gives the next message of a type.
+func (s *socket) until(want signal.Type) signal.Message {
+	s.t.Helper()
+	for {
+		if m := s.next(); m.Type == want {
+			return m
+		}
+	}
+}
+
+// closed waits until the connection ends; messages are dropped.
+func (s *socket) closed() {
+	s.t.Helper()
+	for {
+		if _, err := s.try(); err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				s.t.Fatal("the connection was not closed")
+			}
+			return
+		}
+	}
+}
+
+// announce says hello to the swarm and gives the answer.
+func (s *socket) announce(want int) signal.Message {
+	s.t.Helper()
+	s.send(&signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Rendition: "v0", Upload: true, Want: want}})
+	for {
+		m := s.until(signal.Peers)
+		if len(m.Peers) > 0 || want == 0 {
+			return m
+		}
+		if m.Duty != nil && m.Peers == nil {
+			return m
+		}
+	}
+}
+
+// vod writes a small stream: a multivariant playlist, two renditions, init
+// sections and segments of size bytes each.
+func vod(t *testing.T, segments, size int) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, dir, "vod/index.m3u8", multivariant("v0/index.m3u8", "v1/index.m3u8"))
+	for _, v := range []string{"v0", "v1"} {
+		var uris []string
+		for i := range segments {
+			name := fmt.Sprintf("seg-%d.m4s", i)
+			uris = append(uris, name)
+			write(t, dir, "vod/"+v+"/"+name, string(pattern(v+name, size)))
+		}
+		write(t, dir, "vod/"+v+"/init.mp4", string(pattern(v, 700)))
+		write(t, dir, "vod/"+v+"/index.m3u8", mediaPlaylist("#EXT-X-MAP:URI=\"init.mp4\"", uris...))
+	}
+	return dir
+}
+
+func multivariant(renditions ...string) string {
+	s := "#EXTM3U\n#EXT-X-VERSION:7\n"
+	for i, r := range renditions {
+		s += fmt.Sprintf("#EXT-X-STREAM-INF:BANDWIDTH=%d\n%s\n", 100000*(i+1), r)
+	}
+	return s
+}
+
+func mediaPlaylist(tags string, uris ...string) string {
+	s := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n" + tags + "\n"
+	for _, u := range uris {
+		s += "#EXTINF:2.0,\n" + u + "\n"
+	}
+	return s + "#EXT-X-ENDLIST\n"
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	p := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pattern gives size bytes that differ by seed.
+func pattern(seed string, size int) []byte {
+	b := bytes.Repeat([]byte(seed+"|0123456789abcdef"), size/(len(seed)+17)+1)[:size]
+	for i := 0; i < size; i += 997 {
+		b[i] = byte(i / 997)
+	}
+	return b
+}
+
+// currentRuntime is the runtime of the Caddy that runs.
+func currentRuntime(t *testing.T) *runtime {
+	t.Helper()
+	var rt *runtime
+	runtimes.Range(func(_, v any) bool { rt = v.(*runtime); return false })
+	if rt == nil {
+		t.Fatal("no runtime")
+	}
+	return rt
+}
+
+func runtimeNow() time.Time { return time.Now() }

@@ -1,0 +1,203 @@
+package caddymodule
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dunglas/httpsfv"
+	"go.uber.org/zap"
+)
+
+// The header fields of the mesh.
+const (
+	headerBootstrap = "Mesh-Bootstrap"
+	headerSegment   = "Mesh-Segment"
+	headerDigests   = "Mesh-Digests"
+)
+
+const (
+	// maxManifest is how much of a playlist is read, in bytes. Segments of a
+	// longer one are not shared.
+	maxManifest = 4 << 20
+	// flushBefore is the size from which a playlist is sent off before it is read.
+	flushBefore = 32 << 10
+)
+
+// removeMeshHeaders takes out what an upstream said in the mesh's name.
+func removeMeshHeaders(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "Mesh-") {
+			delete(h, name)
+		}
+	}
+}
+
+// bootstrap gives the value of Mesh-Bootstrap.
+func bootstrap(session, swarm string) (string, error) {
+	d := httpsfv.NewDictionary()
+	d.Add("v", httpsfv.NewItem(1))
+	d.Add("session", httpsfv.NewItem(session))
+	d.Add("swarm", httpsfv.NewItem(swarm))
+	return httpsfv.Marshal(d)
+}
+
+// serveManifest answers a request whose response may be a playlist.
+func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, host string, u *url.URL) error {
+	m := &manifestWriter{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		handler:               h, host: host, url: u,
+		copies: r.Method == http.MethodGet,
+	}
+	err := next.ServeHTTP(m, r)
+	if err == nil {
+		m.finish()
+	}
+	return err
+}
+
+// manifestWriter passes a playlist on as it is, adds Mesh-Bootstrap, and keeps a
+// copy of the body.
+type manifestWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+	handler *Handler
+	host    string
+	url     *url.URL
+	copies  bool // the body of a 200 is to be read
+
+	decided      bool
+	presentation *presentation // nil if the response is no manifest
+	copy         *bytes.Buffer // nil if the body is not to be read
+	length       int64         // Content-Length, -1 if not known
+}
+
+func (m *manifestWriter) WriteHeader(status int) {
+	if !m.decided && status >= 200 {
+		m.decided = true
+		m.decide(status)
+	}
+	m.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (m *manifestWriter) decide(status int) {
+	h := m.Header()
+	removeMeshHeaders(h)
+	switch status {
+	case http.StatusOK, http.StatusPartialContent, http.StatusNotModified:
+	default:
+		return
+	}
+	byType := isHLS(contentType(h))
+	if !byType && !isPlaylistPath(m.url.Path) {
+		return
+	}
+	path := m.url.EscapedPath()
+	p := m.handler.rt.catalog.presentation(m.host, path)
+	if p == nil {
+		return
+	}
+	m.presentation = p
+	if m.copies && status == http.StatusOK {
+		m.copy = &bytes.Buffer{}
+		m.length = -1
+		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
+			m.length = n
+			if n <= maxManifest {
+				m.copy.Grow(int(n))
+			}
+		}
+	}
+	if m.handler.Share == ShareNone || p.stopped.Load() != nil {
+		return
+	}
+	rt := m.handler.rt
+	value, err := bootstrap(m.handler.Path+"/session", rt.catalog.swarmOf(p, rt.now()))
+	if err != nil {
+		return // Provision has tried Path
+	}
+	h.Set(headerBootstrap, value)
+	h.Add("Access-Control-Expose-Headers", headerBootstrap)
+}
+
+func (m *manifestWriter) Write(p []byte) (int, error) {
+	if !m.decided {
+		m.WriteHeader(http.StatusOK)
+	}
+	n, err := m.ResponseWriterWrapper.Write(p)
+	m.keep(p[:n])
+	return n, err
+}
+
+func (m *manifestWriter) ReadFrom(src io.Reader) (int64, error) {
+	if !m.decided {
+		m.WriteHeader(http.StatusOK)
+	}
+	if m.copy == nil {
+		return m.ResponseWriterWrapper.ReadFrom(src)
+	}
+	return io.Copy(struct{ io.Writer }{m}, src)
+}
+
+func (m *manifestWriter) keep(p []byte) {
+	if m.copy == nil {
+		return
+	}
+	if m.copy.Len()+len(p) > maxManifest {
+		m.copy = nil
+		return
+	}
+	m.copy.Write(p)
+}
+
+// finish reads the copy of a body that has passed whole.
+func (m *manifestWriter) finish() {
+	if m.copy == nil || m.copy.Len() == 0 || (m.length >= 0 && int64(m.copy.Len()) != m.length) {
+		return
+	}
+	body, ok := decoded(m.Header().Get("Content-Encoding"), m.copy.Bytes())
+	if !ok {
+		return
+	}
+	rt, path := m.handler.rt, m.url.EscapedPath()
+	if rt.catalog.known(m.presentation, path, body, rt.now()) {
+		return
+	}
+	if len(body) > flushBefore && m.length >= 0 {
+		// The viewer has its playlist while it is being read here.
+		_ = http.NewResponseController(m.ResponseWriter).Flush()
+	}
+	pl, err := parseHLS(body)
+	if err != nil {
+		if c := m.handler.logger.Check(zap.DebugLevel, "playlist is passed on but nothing in it is shared"); c != nil {
+			c.Write(zap.String("path", path), zap.Error(err))
+		}
+		return
+	}
+	base := &url.URL{Path: m.url.Path, RawPath: m.url.RawPath}
+	if pl.multivariant {
+		rt.catalog.learnMultivariant(m.presentation, base, &pl)
+		return
+	}
+	rt.catalog.learnMedia(m.presentation, base, &pl, rt.now())
+}
+
+// decoded undoes a Content-Encoding that it knows, up to maxManifest bytes.
+func decoded(encoding string, body []byte) ([]byte, bool) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return body, true
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, false
+		}
+		out, err := io.ReadAll(io.LimitReader(z, maxManifest+1))
+		return out, err == nil && len(out) <= maxManifest
+	}
+	return nil, false
+}
