@@ -22,7 +22,8 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		return
 	}
 	if m := s.members[id]; m != nil {
-		m.facts, m.heard = f, now
+		m.heard = now
+		s.setFacts(now, m, f)
 		return
 	}
 	m := &member{id: id, facts: f, rank: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, toldFrom: now}
@@ -30,6 +31,21 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 	s.all = put(s.all, m, inAll)
 	if s.sweepAt == 0 {
 		s.sweepAt = now + s.cfg.Silence/4
+	}
+}
+
+// setFacts puts a member that came back with other facts where they belong.
+func (s *Swarm) setFacts(now time.Duration, m *member, f Facts) {
+	moved := m.announced && m.facts.locality() != f.locality()
+	if moved {
+		s.leaveGroup(m)
+	}
+	m.facts = f
+	if moved {
+		s.enterGroup(m)
+	}
+	if m.announced {
+		s.rerank(now, m)
 	}
 }
 
@@ -73,10 +89,14 @@ func (s *Swarm) regroup(now time.Duration, m *member, ann *signal.Announcement) 
 	m.announced = true
 	if moved {
 		m.rendition = poolOf(s.renditions, ann.Rendition)
-		m.group = poolOf(s.groups, groupKey{ann.Rendition, m.facts.locality()})
 		m.rendition.all = put(m.rendition.all, m, inRendition)
-		m.group.all = put(m.group.all, m, inGroup)
+		s.enterGroup(m)
 	}
+	s.rerank(now, m)
+}
+
+// rerank gives m a rank if it uploads, and takes it if it does not.
+func (s *Swarm) rerank(now time.Duration, m *member) {
 	switch {
 	case m.uploads() && m.rank < 0:
 		m.rank = len(m.rendition.uploaders)
@@ -96,6 +116,19 @@ func poolOf[K comparable](pools map[K]*pool, k K) *pool {
 	return p
 }
 
+func (s *Swarm) enterGroup(m *member) {
+	m.group = poolOf(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
+	m.group.all = put(m.group.all, m, inGroup)
+}
+
+func (s *Swarm) leaveGroup(m *member) {
+	m.group.all = take(m.group.all, m, inGroup)
+	if len(m.group.all) == 0 {
+		delete(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
+	}
+	m.group = nil
+}
+
 func (s *Swarm) leaveGroups(now time.Duration, m *member) {
 	if m.rendition == nil {
 		return
@@ -103,15 +136,12 @@ func (s *Swarm) leaveGroups(now time.Duration, m *member) {
 	if m.rank >= 0 {
 		s.loseRank(now, m)
 	}
+	s.leaveGroup(m)
 	m.rendition.all = take(m.rendition.all, m, inRendition)
-	m.group.all = take(m.group.all, m, inGroup)
-	if len(m.group.all) == 0 {
-		delete(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
-	}
 	if len(m.rendition.all) == 0 {
 		delete(s.renditions, m.ann.Rendition)
 	}
-	m.rendition, m.group, m.announced = nil, nil, false
+	m.rendition, m.announced = nil, false
 }
 
 // loseRank gives the rank of m to the last of its group.
@@ -138,10 +168,13 @@ func (s *Swarm) touch(now time.Duration, p *pool) {
 	}
 }
 
+// pushDuties tells the changed groups. Of a group that has outgrown SmallGroup
+// since it changed, only the first are told: they were there while it was small,
+// the others have just announced.
 func (s *Swarm) pushDuties() {
 	for _, p := range s.changed {
 		p.dirty = false
-		for _, m := range p.uploaders {
+		for _, m := range p.uploaders[:min(len(p.uploaders), s.cfg.SmallGroup)] {
 			s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
 		}
 	}
@@ -169,8 +202,7 @@ func (s *Swarm) sweep(now time.Duration) {
 	}
 }
 
-// accuse counts a complaint of one member about another, which it was told of
-// or which was told of it. The second distinct accuser gets the peer banned.
+// accuse counts a complaint of one member about another that it was introduced to. The second distinct accuser gets the peer banned.
 func (s *Swarm) accuse(now time.Duration, by *member, accused wire.PeerID) {
 	m := s.members[accused]
 	if m == nil || m == by || slices.Contains(m.accusers, by.id) ||

@@ -34,7 +34,8 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	}
 }
 
-// forward hands an offer, answer or candidate to the peer it is for.
+// forward hands an offer, answer or candidate to the peer it is for: the fields
+// of these types and nothing else that the sender put in its message.
 func (s *Swarm) forward(from *member, msg *signal.Message) {
 	if msg.To == nil {
 		s.refuse(from.id, "bad_field", "to is missing")
@@ -46,10 +47,8 @@ func (s *Swarm) forward(from *member, msg *signal.Message) {
 		s.emit(Send, from.id, &signal.Message{Type: signal.Drop, Peer: &gone, Reason: "left"})
 		return
 	}
-	fwd := *msg
 	id := from.id
-	fwd.To, fwd.From = nil, &id
-	s.emit(Send, to.id, &fwd)
+	s.emit(Send, to.id, &signal.Message{Type: msg.Type, From: &id, Connection: msg.Connection, SDP: msg.SDP, Candidate: msg.Candidate})
 }
 
 // report takes running totals. One that goes down is a fault of the peer and

@@ -12,8 +12,12 @@ import (
 // as many members are drawn at random.
 const drawAll = 96
 
-// maxKnown bounds the memory of whom a member was told of.
-const maxKnown = 256
+// maxKnown bounds the memory of whom a member was introduced to, and lately is
+// how many of them a member is not told of while there are others.
+const (
+	maxKnown = 256
+	lately   = 64
+)
 
 type candidate struct {
 	m     *member
@@ -30,21 +34,29 @@ func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement)
 	want := min(ann.Want, s.cfg.MaxTold-m.told, signal.MaxPeers)
 	for _, c := range s.choose(m, want) {
 		answer.Peers = append(answer.Peers, signal.PeerInfo{ID: c.m.id, Rendition: c.m.ann.Rendition, Upload: c.m.uploads(), Initiate: true})
-		m.know(c.m.id)
-		c.m.pending++
-		m.told++
+		if m.know(c.m.id) {
+			// Only who is new can become one more neighbor.
+			c.m.pending++
+			m.told++
+		}
+		c.m.know(m.id)
 	}
+	m.ann.Failed = nil // answered; the next announce brings its own
 	s.emit(Send, m.id, answer)
 }
 
-func (m *member) know(id wire.PeerID) {
-	if slices.Contains(m.known, id) {
-		return
+// know notes that m was introduced to a peer just now, and says whether that is
+// new to it.
+func (m *member) know(id wire.PeerID) bool {
+	if i := slices.Index(m.known, id); i >= 0 {
+		m.known = append(slices.Delete(m.known, i, i+1), id)
+		return false
 	}
 	if len(m.known) == maxKnown {
 		m.known = slices.Delete(m.known, 0, maxKnown/2)
 	}
 	m.known = append(m.known, id)
+	return true
 }
 
 // choose gives up to want candidates for m, best first.
@@ -52,28 +64,28 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 	if want <= 0 {
 		return nil
 	}
-	s.stamp++
+	// The stamp s.stamp is for who is out of the question or a candidate already,
+	// the one before it for who comes only after all others.
+	s.stamp += 2
 	m.stamp = s.stamp
 	for _, id := range m.ann.Failed {
 		if f := s.members[id]; f != nil {
 			f.stamp = s.stamp
 		}
 	}
-	// Whom it was told of lately it is connected to, or has tried; those come
-	// only where nobody else is there.
-	known := m.known[max(0, len(m.known)-64):]
-	if len(s.all) > 2*want {
-		for _, id := range known {
-			if f := s.members[id]; f != nil {
-				f.stamp = s.stamp
-			}
+	known := m.known[max(0, len(m.known)-lately):]
+	for _, id := range known {
+		if f := s.members[id]; f != nil && f.stamp != s.stamp {
+			f.stamp = s.stamp - 1
 		}
 	}
 	s.scratch = s.scratch[:0]
-	if m.group != m.rendition {
-		s.draw(m, m.group.all, max(2*want, 16))
+	s.draw(m, m.group.all, max(2*want, 16))
+	if m.uploads() {
+		s.draw(m, m.rendition.all, drawAll)
+	} else {
+		s.draw(m, m.rendition.uploaders, drawAll)
 	}
-	s.draw(m, m.rendition.all, drawAll)
 	if len(s.scratch) < want {
 		s.draw(m, s.all, drawAll)
 	}
@@ -88,10 +100,23 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 		return 0
 	})
 	if len(c) <= want {
+		// Nobody else is there: m may have lost those of whom it was told lately,
+		// longest ago first, or may not have reached them then.
+		for _, id := range known {
+			if o := s.members[id]; len(c) < want && o != nil && o.stamp == s.stamp-1 && s.eligible(m, o) {
+				c = append(c, candidate{m: o})
+			}
+		}
+		s.scratch = c
 		return c
 	}
-	// A quarter of the answer is drawn from those that were not good enough.
-	for i := want - want/4; i < want; i++ {
+	// A quarter of the answer is drawn from those that were not good enough; where
+	// want is no multiple of four, one more of them is a matter of chance.
+	quarter := want / 4
+	if s.rng.IntN(4) < want%4 {
+		quarter++
+	}
+	for i := want - quarter; i < want; i++ {
 		j := i + s.rng.IntN(len(c)-i)
 		c[i], c[j] = c[j], c[i]
 	}
@@ -101,8 +126,7 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 // draw adds candidates for m from a list to the scratch, at most n of them.
 func (s *Swarm) draw(m *member, list []*member, n int) {
 	consider := func(o *member) {
-		if o.stamp == s.stamp || !o.announced || o.facts.Scope != m.facts.Scope || (!m.uploads() && !o.uploads()) ||
-			o.ann.Neighbors+o.pending >= s.cfg.MaxNeighbors {
+		if o.stamp >= s.stamp-1 || !s.eligible(m, o) {
 			return
 		}
 		o.stamp = s.stamp
@@ -117,6 +141,12 @@ func (s *Swarm) draw(m *member, list []*member, n int) {
 	for range n {
 		consider(list[s.rng.IntN(len(list))])
 	}
+}
+
+// eligible says whether o may be a neighbor of m and has room for one.
+func (s *Swarm) eligible(m, o *member) bool {
+	return o.announced && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
+		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors
 }
 
 // score is how good o is as a neighbor of m: the same rendition first, then for

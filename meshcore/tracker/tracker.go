@@ -6,9 +6,9 @@
 //
 // # How peers are chosen
 //
-// An announce asks for a number of peers. Candidates are members that the
-// asking peer was not told of lately, that it has not failed to connect to, that
-// are not full, and of which at least one side uploads. They are taken, by
+// An announce asks for a number of peers. Candidates are members that the asking
+// peer has not failed to connect to, that are not full, and of which at least one
+// side uploads; whom it was introduced to lately comes after all others. They are taken, by
 // random draws where there are many, from the members of the same rendition and
 // locality, then of the same rendition, then of all. Three quarters of the answer
 // are the best of them by [score]; one quarter is drawn at random from the
@@ -25,6 +25,7 @@
 package tracker
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -38,8 +39,8 @@ type Config struct {
 	Seed uint64
 	// MaxNeighbors is the number of neighbors at which a peer is full; default 32.
 	MaxNeighbors int
-	// MaxTold is how many distinct peers one session is told of in an hour;
-	// default 400.
+	// MaxTold is how many peers that it was not introduced to before one session
+	// is told of in an hour; default 400.
 	MaxTold int
 	// Settle is how long changes of membership are gathered before the duty is
 	// pushed; default 500 ms.
@@ -200,9 +201,9 @@ type member struct {
 	heard     time.Duration
 	allowance float64 // messages it may send
 	allowedAt time.Duration
-	pending   int // introductions since its last announce
-	known     []wire.PeerID
-	told      int // peers told of in this hour
+	pending   int           // introductions since its last announce
+	known     []wire.PeerID // whom it was introduced to by either's announce, the latest last
+	told      int           // new peers told of in this hour
 	toldFrom  time.Duration
 	accusers  []wire.PeerID
 	stamp     uint64
@@ -278,25 +279,28 @@ func (s *Swarm) Stats() Stats {
 			st.Uploaders++
 		}
 		addReport(&st.Totals, &m.totals)
-		st.Totals.BufferMS += m.totals.BufferMS
-		st.Totals.Neighbors += m.totals.Neighbors
+		add(&st.Totals.BufferMS, m.totals.BufferMS)
+		add(&st.Totals.Neighbors, m.totals.Neighbors)
 	}
 	return st
 }
 
 // addReport adds the running totals of r; BufferMS and Neighbors are no totals.
 func addReport(sum, r *signal.Report) {
-	sum.PeerBytes += r.PeerBytes
-	sum.OriginBytes += r.OriginBytes
-	sum.RelayedBytes += r.RelayedBytes
-	sum.UploadedBytes += r.UploadedBytes
-	sum.DuplicateBytes += r.DuplicateBytes
-	sum.BadChunks += r.BadChunks
-	sum.StartupMS += r.StartupMS
-	sum.Stalls += r.Stalls
-	sum.StallMS += r.StallMS
-	sum.PlayedMS += r.PlayedMS
+	add(&sum.PeerBytes, r.PeerBytes)
+	add(&sum.OriginBytes, r.OriginBytes)
+	add(&sum.RelayedBytes, r.RelayedBytes)
+	add(&sum.UploadedBytes, r.UploadedBytes)
+	add(&sum.DuplicateBytes, r.DuplicateBytes)
+	add(&sum.BadChunks, r.BadChunks)
+	add(&sum.StartupMS, r.StartupMS)
+	add(&sum.Stalls, r.Stalls)
+	add(&sum.StallMS, r.StallMS)
+	add(&sum.PlayedMS, r.PlayedMS)
 }
+
+// add stops at the largest number, which a thousand lying peers can reach.
+func add(sum *int64, v int64) { *sum += min(v, math.MaxInt64-*sum) }
 
 func (m *member) uploads() bool { return m.ann.Upload && !m.facts.ReceiveOnly }
 
