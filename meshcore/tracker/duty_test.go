@@ -1,0 +1,198 @@
+package tracker
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// fetches is the rule of signal.Duty.
+func fetches(d *signal.Duty, sequence int) bool {
+	return ((d.Rank-sequence*d.Fetchers)%d.Of+d.Of)%d.Of < d.Fetchers
+}
+
+// duties follows what members were told of their duty.
+type duties map[wire.PeerID]*signal.Duty
+
+func (l duties) take(out []Effect) {
+	for _, e := range out {
+		if e.Message != nil && e.Message.Type == signal.Peers {
+			l[e.Peer] = e.Message.Duty
+		}
+	}
+}
+
+// TestDuties lets peers come, go, switch, stop and start giving, and come back
+// elsewhere, at random. Whenever it has been quiet for Settle, the duties that the
+// peers of a small rendition were told of are dense and rotate evenly.
+func TestDuties(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 7))
+			d := newDriver(t, Config{Seed: seed, Silence: time.Hour, Fetchers: func(n int) int { return 1 + n/8 }})
+			has, ann, facts := duties{}, map[wire.PeerID]signal.Announcement{}, map[wire.PeerID]Facts{}
+			var here []wire.PeerID
+			next := wire.PeerID(1)
+			someone := func() wire.PeerID { return here[rng.IntN(len(here))] }
+			randomFacts := func() Facts {
+				return Facts{ASN: uint32(rng.IntN(3)), Region: fmt.Sprint(rng.IntN(3)), ReceiveOnly: rng.IntN(6) == 0}
+			}
+			for range 400 {
+				d.now += time.Duration(rng.IntN(200)) * time.Millisecond
+				switch k := rng.IntN(10); {
+				case k < 3 || len(here) < 5:
+					facts[next] = randomFacts()
+					has.take(d.join(next, facts[next]))
+					here = append(here, next)
+					next++
+				case k == 3:
+					i := rng.IntN(len(here))
+					has.take(d.leave(here[i]))
+					delete(has, here[i])
+					delete(ann, here[i])
+					here = append(here[:i], here[i+1:]...)
+				case k == 4:
+					p := someone()
+					facts[p] = randomFacts()
+					has.take(d.join(p, facts[p]))
+				default:
+					p := someone()
+					ann[p] = signal.Announcement{Rendition: fmt.Sprint("v", rng.IntN(3)), Live: true, Want: rng.IntN(6), Upload: rng.IntN(4) > 0}
+					a := ann[p]
+					out := d.receive(p, signal.Message{Type: signal.Announce, Announcement: &a})
+					has.take(out)
+				}
+				if rng.IntN(8) == 0 {
+					has.take(d.wait(time.Second))
+					checkDuties(t, has, ann, facts)
+				}
+			}
+		})
+	}
+}
+
+func checkDuties(t *testing.T, has duties, ann map[wire.PeerID]signal.Announcement, facts map[wire.PeerID]Facts) {
+	t.Helper()
+	byRendition := map[string][]*signal.Duty{}
+	for p, a := range ann {
+		if !a.Upload || facts[p].ReceiveOnly {
+			continue // it may still hold one from before; its next answer takes it away
+		}
+		if has[p] == nil {
+			t.Fatalf("%v gives and has no duty", p)
+		}
+		byRendition[a.Rendition] = append(byRendition[a.Rendition], has[p])
+	}
+	for r, list := range byRendition {
+		ranks := map[int]bool{}
+		turns := make([]int, len(list))
+		for _, d := range list {
+			if d.Of != len(list) || d.Rank < 0 || d.Rank >= d.Of || ranks[d.Rank] || d.Fetchers != list[0].Fetchers {
+				t.Fatalf("%s: one of %d has duty %+v", r, len(list), *d)
+			}
+			ranks[d.Rank] = true
+		}
+		for sequence := range len(list) {
+			k := 0
+			for i, d := range list {
+				if fetches(d, 1000+sequence) {
+					turns[i]++
+					k++
+				}
+			}
+			if k != list[0].Fetchers {
+				t.Fatalf("%s: %d fetch segment %d, want %d", r, k, sequence, list[0].Fetchers)
+			}
+		}
+		for i, n := range turns {
+			if n != list[i].Fetchers {
+				t.Fatalf("%s: rank %d of %d fetches %d of %d segments, want %d", r, list[i].Rank, len(list), n, len(list), list[i].Fetchers)
+			}
+		}
+	}
+}
+
+// TestDutyGoesWithTheUpload: who stops giving learns with the answer that it has
+// no duty any more.
+func TestDutyGoesWithTheUpload(t *testing.T) {
+	d := newDriver(t, Config{})
+	d.join(1, Facts{})
+	if m := d.announce(1, live(0)); m.Duty == nil || *m.Duty != (signal.Duty{Rank: 0, Of: 1, Fetchers: 1}) {
+		t.Errorf("alone it has duty %+v", m.Duty)
+	}
+	a := live(0)
+	a.Upload = false
+	if m := d.announce(1, a); m.Duty != nil {
+		t.Errorf("it gives nothing and has duty %+v", *m.Duty)
+	}
+}
+
+// TestPushesToSmallGroups: a change reaches all of a small group once, Settle after
+// the first of several changes, and nobody of a large one.
+func TestPushesToSmallGroups(t *testing.T) {
+	d := newDriver(t, Config{SmallGroup: 10})
+	for p := wire.PeerID(1); p <= 9; p++ {
+		d.join(p, Facts{})
+		d.announce(p, live(0))
+	}
+	d.wait(time.Second)
+	d.leave(9)
+	d.now += 300 * time.Millisecond
+	d.leave(8)
+	if at, ok := d.s.NextDeadline(); !ok || at != d.now+200*time.Millisecond {
+		t.Fatalf("the push is at %v, now is %v; want it 200 ms from now", at, d.now)
+	}
+	if out := d.wait(199 * time.Millisecond); len(out) != 0 {
+		t.Errorf("pushed before Settle was over: %d effects", len(out))
+	}
+	out := d.wait(time.Millisecond)
+	for p := wire.PeerID(1); p <= 7; p++ {
+		if m := sends(out, p, signal.Peers); len(m) != 1 || m[0].Duty.Of != 7 || m[0].SwarmSize != 7 {
+			t.Errorf("%v was told %d times", p, len(m))
+		}
+	}
+	if len(out) != 7 {
+		t.Errorf("%d effects, want 7", len(out))
+	}
+	if out := d.wait(10 * time.Second); len(out) != 0 {
+		t.Errorf("pushed again without a change: %d effects", len(out))
+	}
+
+	for p := wire.PeerID(20); p <= 40; p++ {
+		d.join(p, Facts{})
+		d.announce(p, live(0))
+	}
+	// It was small when the first of them came, and is not now: only those who
+	// were there are told.
+	if out := d.wait(10 * time.Second); len(out) != 10 {
+		t.Errorf("%d were told while the group outgrew 10", len(out))
+	}
+	d.leave(30)
+	if out := d.wait(10 * time.Second); len(out) != 0 {
+		t.Errorf("%d of a large group were told", len(out))
+	}
+	for p := wire.PeerID(20); p <= 37; p++ {
+		d.leave(p)
+	}
+	d.wait(0)
+	if out := d.wait(time.Second); len(out) != d.s.Len() {
+		t.Errorf("%d of a group that is small again were told, want %d", len(out), d.s.Len())
+	}
+}
+
+func TestDefaultFetchers(t *testing.T) {
+	for n, want := range map[int]int{0: 1, 1: 1, 40: 1, 41: 2, 1000: 6, 100_000: 13} {
+		if got := DefaultFetchers(n); got != want {
+			t.Errorf("DefaultFetchers(%d) = %d, want %d", n, got, want)
+		}
+	}
+	for n := 1; n < 5000; n++ {
+		if DefaultFetchers(n+1) < DefaultFetchers(n) {
+			t.Errorf("%d peers have fewer fetchers than %d", n+1, n)
+		}
+	}
+}

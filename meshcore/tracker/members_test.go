@@ -1,0 +1,334 @@
+package tracker
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+func TestSilentMembersAreLetGo(t *testing.T) {
+	d := newDriver(t, Config{Silence: 100 * time.Second})
+	d.join(1, Facts{})
+	d.join(2, Facts{})
+	d.join(3, Facts{})
+	d.announce(1, live(0))
+	joined := d.now
+	gone := time.Duration(0)
+	for d.now-joined < 10*time.Minute {
+		out := d.wait(5 * time.Second)
+		d.receive(1, signal.Message{Type: signal.ReportMsg, Report: &signal.Report{}})
+		d.join(3, Facts{}) // a reconnect is a sign of life too
+		for p, code := range closed(out) {
+			if p != 2 || code != "silent" || gone != 0 {
+				t.Errorf("%v was closed with %q", p, code)
+			}
+			gone = d.now - joined
+		}
+	}
+	if gone < 100*time.Second || gone > 130*time.Second {
+		t.Errorf("let go after %v, want 100 to 130 s", gone)
+	}
+	if !d.s.Has(1) || d.s.Has(2) || !d.s.Has(3) || d.s.Len() != 2 {
+		t.Error("who spoke should be there, who was silent should not")
+	}
+}
+
+// TestNextDeadline: an empty swarm waits for nothing, and one that was empty for a
+// long time starts as a new one does.
+func TestNextDeadline(t *testing.T) {
+	d := newDriver(t, Config{})
+	if at, ok := d.s.NextDeadline(); ok {
+		t.Errorf("an empty swarm waits for %v", at)
+	}
+	d.join(1, Facts{})
+	d.announce(1, live(0))
+	d.leave(1)
+	if at, ok := d.s.NextDeadline(); ok {
+		t.Errorf("a swarm that everyone left waits for %v", at)
+	}
+	d.now += 24 * time.Hour
+	d.join(2, Facts{})
+	if at, ok := d.s.NextDeadline(); !ok || at <= d.now {
+		t.Errorf("waits for %v at %v", at, d.now)
+	}
+	if !d.s.Has(2) {
+		t.Error("a newcomer was let go")
+	}
+}
+
+// introduce makes peers of the swarm and has peer 1 told of peer 2 by the answer
+// to 2's announce, and the others of nobody.
+func introduce(d *driver, accused wire.PeerID, reporters ...wire.PeerID) {
+	d.join(accused, Facts{})
+	d.announce(accused, live(0))
+	for _, p := range reporters {
+		d.join(p, Facts{})
+		m := d.announce(p, live(signal.MaxPeers))
+		found := false
+		for _, i := range m.Peers {
+			found = found || i.ID == accused
+		}
+		if !found {
+			d.t.Fatalf("%v was not told of %v", p, accused)
+		}
+	}
+}
+
+func complain(of wire.PeerID) signal.Message {
+	segment := wire.SegmentID(1)
+	return signal.Message{Type: signal.Complain, Peer: &of, Segment: &segment, Reason: "digest"}
+}
+
+func TestTwoReportersBan(t *testing.T) {
+	d := newDriver(t, Config{})
+	introduce(d, 1, 2, 3, 4)
+	for range 3 {
+		if out := d.receive(2, complain(1)); len(out) != 0 {
+			t.Fatalf("one reporter has an effect: %+v", out)
+		}
+	}
+	out := d.receive(3, complain(1))
+	var kinds []Kind
+	for _, e := range out {
+		if e.Kind != Send {
+			kinds = append(kinds, e.Kind)
+			if e.Peer != 1 {
+				t.Errorf("effect %d on %v", e.Kind, e.Peer)
+			}
+		}
+	}
+	if len(kinds) != 2 || kinds[0] != Ban || kinds[1] != Close || closed(out)[1] != "banned" {
+		t.Errorf("effects %v, want Ban, then Close", kinds)
+	}
+	for p := wire.PeerID(2); p <= 4; p++ {
+		if m := sends(out, p, signal.Drop); len(m) != 1 || *m[0].Peer != 1 || m[0].Reason != "banned" {
+			t.Errorf("%v was not told to drop it: %+v", p, m)
+		}
+	}
+	if d.s.Has(1) || d.s.Stats().Banned != 1 {
+		t.Error("it is still there")
+	}
+	// It may not come back, and speaks to nobody.
+	if out := d.join(1, Facts{}); closed(out)[1] != "banned" || d.s.Has(1) {
+		t.Errorf("it came back: %+v", out)
+	}
+	if out := d.receive(1, complain(2)); len(out) != 0 {
+		t.Errorf("it is still listened to: %+v", out)
+	}
+}
+
+func TestStrangersBanNobody(t *testing.T) {
+	d := newDriver(t, Config{})
+	introduce(d, 1, 2)
+	for p := wire.PeerID(10); p <= 20; p++ {
+		d.join(p, Facts{}) // never announced: introduced to nobody
+		if out := d.receive(p, complain(1)); len(out) != 0 {
+			t.Fatalf("a stranger's complaint has an effect: %+v", out)
+		}
+	}
+	d.receive(2, complain(1))
+	if !d.s.Has(1) {
+		t.Error("one reporter and ten strangers had it banned")
+	}
+	d.receive(1, complain(1))
+	d.receive(1, complain(99))
+	if !d.s.Has(1) || d.s.Stats().Banned != 0 {
+		t.Error("it had itself banned, or somebody who is not there")
+	}
+}
+
+// TestReporterWasIntroducedByTheOther: the accused was told of the reporter, not
+// the reporter of the accused.
+func TestReporterWasIntroducedByTheOther(t *testing.T) {
+	d := newDriver(t, Config{})
+	introduce(d, 2, 1)
+	d.join(3, Facts{})
+	d.announce(3, live(0))
+	d.announce(1, live(signal.MaxPeers))
+	d.receive(2, complain(1))
+	d.receive(3, complain(1))
+	if d.s.Has(1) {
+		t.Error("two that it was told of could not have it banned")
+	}
+}
+
+// TestTooManyMessages closes the one peer that floods, and nobody else.
+func TestTooManyMessages(t *testing.T) {
+	d := newDriver(t, Config{Burst: 20, Rate: 2})
+	for p := wire.PeerID(1); p <= 3; p++ {
+		d.join(p, Facts{})
+	}
+	for i := range 20 {
+		if out := d.receive(1, signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{}}); len(closed(out)) != 0 {
+			t.Fatalf("closed at message %d of 20", i+1)
+		}
+		if i%10 == 0 {
+			d.receive(2, signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{}})
+		}
+	}
+	out := d.receive(1, signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{}})
+	if c := closed(out); len(c) != 1 || c[1] != "too_many" {
+		t.Errorf("message 21 closed %v", c)
+	}
+	if d.s.Has(1) || !d.s.Has(2) || !d.s.Has(3) {
+		t.Error("only the one that floods should be gone")
+	}
+	if out := d.leave(1); len(out) != 0 {
+		t.Errorf("its Leave afterwards has effects: %+v", out)
+	}
+	// Rate messages a second, for as long as one likes.
+	for i := range 1000 {
+		d.now += 500 * time.Millisecond
+		if d.receive(2, signal.Message{Type: signal.ReportMsg, Report: &signal.Report{}}); !d.s.Has(2) {
+			t.Fatalf("closed at message %d at the allowed rate", i)
+		}
+	}
+}
+
+func TestReportsNeverGoDown(t *testing.T) {
+	d := newDriver(t, Config{})
+	full := signal.Report{PeerBytes: 1, OriginBytes: 2, RelayedBytes: 3, UploadedBytes: 4, DuplicateBytes: 5, BadChunks: 6,
+		StartupMS: 7, Stalls: 8, StallMS: 9, PlayedMS: 10, BufferMS: 11, Neighbors: 12}
+	report := func(p wire.PeerID, r signal.Report) {
+		d.receive(p, signal.Message{Type: signal.ReportMsg, Report: &r})
+	}
+	check := func(when string, want signal.Report) {
+		t.Helper()
+		if got := d.s.Stats().Totals; got != want {
+			t.Errorf("%s: %+v, want %+v", when, got, want)
+		}
+	}
+	d.join(1, Facts{})
+	report(1, full)
+	check("the first report", full)
+	report(1, full)
+	check("the same again", full)
+	want := full
+	want.BufferMS, want.Neighbors = 0, 0 // of now
+	report(1, signal.Report{})
+	check("all zero", want)
+	report(1, full)
+	d.join(1, Facts{})
+	check("a reconnect", full)
+	d.join(2, Facts{})
+	report(2, signal.Report{PeerBytes: 100, Neighbors: 1})
+	want = full
+	want.PeerBytes, want.Neighbors = 101, 13
+	check("a second peer", want)
+	d.leave(1)
+	want.BufferMS, want.Neighbors = 0, 1
+	check("one left", want)
+	d.join(1, Facts{})
+	report(1, signal.Report{PeerBytes: 5})
+	want.PeerBytes += 5
+	check("a new session of it", want)
+}
+
+// TestLiesDoNotOverflow: reports of 2^53 each, of more peers than that has room for.
+func TestLiesDoNotOverflow(t *testing.T) {
+	d := newDriver(t, Config{})
+	for p := wire.PeerID(1); p <= 3000; p++ {
+		d.join(p, Facts{})
+		d.receive(p, signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 1 << 53, BufferMS: 1 << 53}})
+		if p%2 == 0 {
+			d.leave(p)
+		}
+	}
+	if got := d.s.Stats().Totals; got.PeerBytes != math.MaxInt64 || got.BufferMS != math.MaxInt64 {
+		t.Errorf("the sums are %d and %d", got.PeerBytes, got.BufferMS)
+	}
+}
+
+func TestStats(t *testing.T) {
+	d := newDriver(t, Config{})
+	for p := wire.PeerID(1); p <= 5; p++ {
+		d.join(p, Facts{ReceiveOnly: p == 5})
+		if p > 1 {
+			d.announce(p, live(0))
+		}
+	}
+	if st := d.s.Stats(); st.Peers != 5 || st.Uploaders != 3 || st.Banned != 0 {
+		t.Errorf("%+v, want 5 peers, 3 of which give", st)
+	}
+}
+
+// TestForward: what one peer sends to another arrives with the sender that the edge
+// knows, and nothing that does not belong there.
+func TestForward(t *testing.T) {
+	d := newDriver(t, Config{})
+	d.join(1, Facts{Scope: "/a/"})
+	d.join(2, Facts{Scope: "/a/"})
+	d.join(3, Facts{Scope: "/b/"})
+	to, forged, stranger, nobody := wire.PeerID(2), wire.PeerID(77), wire.PeerID(3), wire.PeerID(99)
+	msg := signal.Message{Type: signal.Offer, To: &to, From: &forged, Connection: "c", SDP: "v=0", Pass: "p", Detail: "d",
+		Peers: []signal.PeerInfo{{ID: 5}}, Duty: &signal.Duty{Of: 1}, ICEServers: []signal.ICEServer{{}}}
+	out := d.receive(1, msg)
+	if len(out) != 1 || out[0].Kind != Send || out[0].Peer != 2 {
+		t.Fatalf("effects %+v", out)
+	}
+	if got, want := string(signal.Encode(out[0].Message)), `{"type":"offer","from":"0000000000000001","connection":"c","sdp":"v=0"}`; got != want {
+		t.Errorf("arrived as %s, want %s", got, want)
+	}
+	if *msg.From != forged || msg.To != &to {
+		t.Error("the sender's message was changed")
+	}
+	out = d.receive(1, signal.Message{Type: signal.Candidate, To: &to, Connection: "c", Candidate: &signal.ICECandidate{Candidate: "x"}})
+	if len(out) != 1 || out[0].Peer != 2 || out[0].Message.Candidate.Candidate != "x" {
+		t.Errorf("a candidate arrived as %+v", out)
+	}
+	for _, p := range []*wire.PeerID{&stranger, &nobody} {
+		out := d.receive(1, signal.Message{Type: signal.Answer, To: p, Connection: "c", SDP: "v=0"})
+		if m := sends(out, 1, signal.Drop); len(out) != 1 || len(m) != 1 || *m[0].Peer != *p || m[0].Reason != "left" {
+			t.Errorf("to %v: %+v, want a drop", *p, out)
+		}
+	}
+	out = d.receive(1, signal.Message{Type: signal.Offer, From: &to, Connection: "c", SDP: "v=0"})
+	if m := sends(out, 1, signal.ErrorMsg); len(out) != 1 || len(m) != 1 || m[0].Code != "bad_field" {
+		t.Errorf("to nobody: %+v, want an error", out)
+	}
+}
+
+func TestOtherMessages(t *testing.T) {
+	d := newDriver(t, Config{})
+	d.join(1, Facts{})
+	for _, ty := range []signal.Type{signal.Hello, signal.Welcome, signal.Peers, signal.Renew, signal.Pass, signal.Drop, signal.Reconnect, signal.ErrorMsg} {
+		out := d.receive(1, signal.Message{Type: ty})
+		if m := sends(out, 1, signal.ErrorMsg); len(out) != 1 || len(m) != 1 || m[0].Code != "unexpected_type" {
+			t.Errorf("%s: %+v, want an error", ty, out)
+		}
+	}
+	if out := d.receive(2, signal.Message{Type: signal.Leave}); len(out) != 0 {
+		t.Errorf("who is no member has effects: %+v", out)
+	}
+	out := d.receive(1, signal.Message{Type: signal.Leave})
+	if c := closed(out); len(out) != 1 || len(c) != 1 || d.s.Has(1) {
+		t.Errorf("leave: %+v", out)
+	}
+}
+
+// TestComesBackElsewhere: a member that joins again from another network, or with
+// another pass, is moved there, and the pools stay in order (see checkState).
+func TestComesBackElsewhere(t *testing.T) {
+	d := newDriver(t, Config{})
+	d.join(1, Facts{ASN: 1})
+	d.join(2, Facts{ASN: 2})
+	d.announce(1, live(0))
+	d.announce(2, live(0))
+	d.join(1, Facts{ASN: 2})
+	d.join(2, Facts{Region: "DE"})
+	d.leave(1)
+	d.leave(2)
+	d.join(3, Facts{ASN: 2})
+	d.announce(3, live(0))
+	d.join(3, Facts{ASN: 2, ReceiveOnly: true})
+	if st := d.s.Stats(); st.Uploaders != 0 {
+		t.Errorf("%d give, and the only pass forbids it", st.Uploaders)
+	}
+	d.join(3, Facts{ASN: 2})
+	if m := d.announce(3, live(0)); m.Duty == nil || m.Duty.Of != 1 {
+		t.Errorf("duty %+v", m.Duty)
+	}
+}
