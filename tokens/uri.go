@@ -58,19 +58,40 @@ func normalizeURI(uri string) (normalURI, error) {
 	if err != nil {
 		return normalURI{}, err
 	}
-	authority = strings.ToLower(normalizeEscapes(authority))
-	authority = normalizeEscapes(authority) // the hex digits back in upper case
-	authority = strings.TrimSuffix(authority, ":")
-	if scheme == "http" {
-		authority = strings.TrimSuffix(authority, ":80")
-	} else {
-		authority = strings.TrimSuffix(authority, ":443")
-	}
-	if authority == "" {
-		return normalURI{}, refuse(ReasonMalformedURI, "the URI has no host")
+	authority, ok := normalizeAuthority(scheme, authority)
+	if !ok {
+		return normalURI{}, refuse(ReasonMalformedURI, "the URI's host or port is not one")
 	}
 	path = removeDotSegments(normalizeEscapes(path))
 	return normalURI{text: scheme + "://" + authority + path + normalizeEscapes(query), path: path}, nil
+}
+
+// normalizeAuthority writes a host in lower case and drops an empty or default
+// port. It reports false where there is no host or the port is no number.
+func normalizeAuthority(scheme, authority string) (string, bool) {
+	host, port := authority, ""
+	if colon := strings.LastIndexByte(authority, ':'); colon > strings.LastIndexByte(authority, ']') {
+		host, port = authority[:colon], authority[colon+1:]
+	}
+	for i := range len(port) {
+		if port[i] < '0' || port[i] > '9' {
+			return "", false
+		}
+	}
+	if literal, ok := strings.CutPrefix(host, "["); ok { // RFC 3986 section 3.2.2, IP-literal
+		literal, ok = strings.CutSuffix(literal, "]")
+		if !ok || literal == "" || strings.ContainsAny(literal, "[]%") {
+			return "", false
+		}
+	} else if host == "" || strings.ContainsAny(host, ":[]") {
+		return "", false
+	}
+	host = strings.ToLower(normalizeEscapes(host))
+	host = normalizeEscapes(host) // the hex digits back in upper case
+	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+		return host, true
+	}
+	return host + ":" + port, true
 }
 
 // normalizeEscapes decodes percent escapes of unreserved characters and writes
