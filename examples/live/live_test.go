@@ -93,6 +93,33 @@ seg-49.m4s
 	}
 }
 
+func TestDASHManifest(t *testing.T) {
+	clock := &fakeClock{elapsed: 100*time.Second + 300*time.Millisecond}
+	o := newOrigin(t, live.Config{Now: clock.now})
+	want := `<?xml version="1.0" encoding="UTF-8"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="dynamic"
+  availabilityStartTime="2025-01-01T00:00:00.000Z" publishTime="2025-01-01T00:00:00.000Z" minimumUpdatePeriod="PT60S"
+  timeShiftBufferDepth="PT24S" suggestedPresentationDelay="PT6S" minBufferTime="PT2S">
+  <Period id="0" start="PT0S">
+    <AdaptationSet id="0" contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1">
+      <SegmentTemplate timescale="1000000" duration="2000000" startNumber="0" initialization="$RepresentationID$/init.mp4" media="$RepresentationID$/seg-$Number$.m4s"/>
+      <Representation id="v0" bandwidth="487044" codecs="avc1.4d401f" width="640" height="360"/>
+      <Representation id="v1" bandwidth="213132" codecs="avc1.4d4016" width="426" height="240"/>
+      <Representation id="v2" bandwidth="86544" codecs="avc1.4d400c" width="256" height="144"/>
+    </AdaptationSet>
+    <AdaptationSet id="1" contentType="audio" mimeType="audio/mp4" segmentAlignment="true" startWithSAP="1">
+      <SegmentTemplate timescale="1000000" duration="2000000" startNumber="0" initialization="$RepresentationID$/init.mp4" media="$RepresentationID$/seg-$Number$.m4s"/>
+      <Representation id="a0" bandwidth="52021" codecs="mp4a.40.2" audioSamplingRate="48000"/>
+    </AdaptationSet>
+  </Period>
+  <UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="2025-01-01T00:01:40.300Z"/>
+</MPD>
+`
+	if got := body(t, o, "/manifest.mpd"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestWindowSlides(t *testing.T) {
 	clock := &fakeClock{}
 	o := newOrigin(t, live.Config{Now: clock.now})

@@ -84,14 +84,15 @@ func dashBody(renditions []*rendition, grid []time.Duration) string {
 // codecs is what the CODECS of the variants say about one rendition. A variant with an audio group lists its own
 // codec first and that of the group after it.
 func codecs(r *rendition, renditions []*rendition) string {
+	if !r.Audio && r.Attributes["AUDIO"] == "" {
+		return r.Attributes["CODECS"] // sound, if any, is in the same segments
+	}
 	for _, variant := range renditions {
 		own, group, _ := strings.Cut(variant.Attributes["CODECS"], ",")
 		switch {
-		case variant == r && r.Attributes["AUDIO"] != "":
+		case variant == r && !r.Audio:
 			return own
-		case variant == r:
-			return r.Attributes["CODECS"]
-		case r.Audio && variant.Attributes["AUDIO"] == r.Attributes["GROUP-ID"] && !variant.Audio:
+		case r.Audio && !variant.Audio && variant.Attributes["AUDIO"] == r.Attributes["GROUP-ID"]:
 			return strings.TrimSpace(group)
 		}
 	}
