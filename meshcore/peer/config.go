@@ -79,5 +79,6 @@ const (
 	maxTable        = 2048                    // segments known at once, placeholders included
 	joinPatience    = 4 * time.Second         // how long a peer without neighbors waits for the first
 	keepBehind      = 20 * time.Second        // of a live stream that was played is kept
+	maxFetches      = 4                       // of one segment from the origin at once
 	announceFloor   = 2 * time.Second         // between two announces
 )

@@ -27,8 +27,8 @@ func (e *Engine) urgent(s *segment) time.Duration {
 // planOrigin takes s, or what is missing of it, from the origin if it is time
 // to, and returns when to look again.
 func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
-	if s.fetching {
-		return never
+	if s.fetching >= maxFetches || (s.fetching > 0 && !s.proven) {
+		return never // the end of a fetch, or the proof, plans anew
 	}
 	if now < s.retryAt {
 		return s.retryAt
@@ -41,7 +41,7 @@ func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
 	if left <= e.urgent(s) {
 		return e.fetchUrgent(now, s)
 	}
-	if e.fetches >= 2 && !e.onDuty(s) {
+	if s.fetching > 0 || (e.fetches >= 2 && !e.onDuty(s)) {
 		return never // the end of a fetch plans anew
 	}
 	if mask := s.missing(); s.chunks == 0 || mask != 0 {
@@ -126,7 +126,8 @@ func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
 	}
 	if mask := s.missing(); s.chunks == 0 || mask != 0 || !s.proven {
 		e.fetch(now, s, mask)
-	} else if s.asked != 0 {
+	}
+	if s.asked != 0 {
 		again = now + 100*time.Millisecond
 	}
 	return again
@@ -143,9 +144,10 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 		}
 		s.origin |= mask
 	}
-	s.fetching = true
-	s.fetchFrom = now
-	s.fetched = 0
+	if s.fetching == 0 {
+		s.fetchFrom, s.fetched = now, 0
+	}
+	s.fetching++
 	e.fetches++
 	e.emit(Effect{Kind: FetchOrigin, Segment: s.ID, Chunks: mask})
 }
@@ -178,13 +180,15 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 		}
 		e.gain(now, s, bit)
 	case OriginDone:
-		if s.fetching {
-			s.fetching = false
+		if s.fetching > 0 {
+			s.fetching--
 			e.fetches--
-			e.learnOrigin(now-s.fetchFrom, s.fetched+in.Bytes)
+			if s.fetching == 0 {
+				e.learnOrigin(now-s.fetchFrom, s.fetched+in.Bytes)
+				s.origin = 0
+			}
 		}
 		e.report.OriginBytes += in.Bytes
-		s.origin = 0
 		if !in.OK {
 			s.failures++
 			s.retryAt = now + time.Duration(min(s.failures, 8))*250*time.Millisecond

@@ -131,6 +131,12 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 		}
 		return wake
 	}
+	if s.fetching > 0 && !s.proven {
+		return wake // all of it is on its way
+	}
+	if s.due-now <= e.urgent(s) && s.retryAt <= now {
+		return wake // planOrigin has it
+	}
 	var mask [64]uint64
 	size := s.chunkBytes()
 	left := s.due - now

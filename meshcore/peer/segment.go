@@ -31,7 +31,7 @@ type segment struct {
 	asked     uint64 // asked of neighbors and not come
 	checking  uint64 // came from neighbors, with the driver for checking
 	origin    uint64 // asked of the origin and not come
-	fetching  bool   // a fetch from the origin is under way
+	fetching  int    // fetches from the origin under way
 	failures  int    // of the origin, in a row
 	retryAt   time.Duration
 	fetchFrom time.Duration // when the fetch began
@@ -111,13 +111,13 @@ func (e *Engine) entry(id wire.SegmentID) *segment {
 // forgetOldest drops the oldest segment that is neither wanted nor stored.
 func (e *Engine) forgetOldest() {
 	for i, s := range e.list {
-		if !s.wanted && s.have == 0 && !s.whole && !s.fetching && s.asked|s.checking == 0 {
+		if !s.wanted && s.have == 0 && !s.whole && s.fetching == 0 && s.asked|s.checking == 0 {
 			e.forget(i)
 			return
 		}
 	}
 	for i, s := range e.list { // all are in use: give up one that was played
-		if !s.wanted && !s.fetching && s.asked|s.checking == 0 {
+		if !s.wanted && s.fetching == 0 && s.asked|s.checking == 0 {
 			e.evict(i)
 			return
 		}
@@ -172,7 +172,7 @@ func (e *Engine) keepWithinBudget(now time.Duration) {
 		worst := -1
 		var worstEnd time.Duration
 		for i, s := range e.list {
-			if s.wanted || s.fetching || s.asked|s.checking != 0 {
+			if s.wanted || s.fetching > 0 || s.asked|s.checking != 0 {
 				continue
 			}
 			end := s.Start + s.Duration

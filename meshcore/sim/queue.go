@@ -23,7 +23,8 @@ type eventKind uint8
 const (
 	evWake      eventKind = iota // to: the client asked to be called (ref: its version)
 	evMessage                    // from, to: a control message arrives (ref: messages)
-	evChunk                      // from, to: a chunk arrives
+	evDownlink                   // from, to: a chunk reaches the downlink
+	evChunk                      // from, to: a chunk has come through it
 	evSent                       // to: a chunk has left its uplink (ref: bytes)
 	evOrigin                     // to: a chunk came from the origin
 	evOriginEnd                  // to: a fetch ended

@@ -73,11 +73,18 @@ func (w *world) handle(e *event) {
 		w.messages[i] = wire.Message{}
 		w.freeMessages = append(w.freeMessages, i)
 		return
-	case evChunk:
+	case evDownlink, evChunk:
 		if l := n.link(e.from); !n.here || l == nil || !l.open {
 			return
 		}
 		ref := w.segNumber[e.seg]
+		if e.kind == evDownlink { // it waits for what came before it
+			n.downFree = max(w.now, n.downFree+time.Duration(float64(w.chunkBytes(ref.rendition, e.chunk))/n.down*float64(time.Second)))
+			if n.downFree > w.now {
+				w.q.push(event{at: n.downFree, kind: evChunk, from: e.from, to: e.to, seg: e.seg, chunk: e.chunk})
+				return
+			}
+		}
 		m := wire.Message{Type: wire.Chunk, Segment: e.seg, Index: e.chunk, Total: uint32(w.chunkBytes(ref.rendition, e.chunk))}
 		in.Kind, in.Peer, in.Message = peer.Receive, peerID(e.from), &m
 	case evWake:
@@ -181,9 +188,8 @@ func (w *world) effect(n *node, f *peer.Effect, again []peer.Input) []peer.Input
 		n.upFree = max(n.upFree, w.now) + time.Duration(float64(bytes)/n.up*float64(time.Second))
 		w.q.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
 		if o := &w.nodes[to]; o.here {
-			o.downFree = max(n.upFree+w.latency(n.id, to), o.downFree+time.Duration(float64(bytes)/o.down*float64(time.Second)))
 			w.m.uploaded(n.id, bytes)
-			w.q.push(event{at: o.downFree, kind: evChunk, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
+			w.q.push(event{at: n.upFree + w.latency(n.id, to), kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
 		}
 	case peer.SendProof:
 		if l := n.link(to); l != nil && l.open {
