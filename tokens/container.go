@@ -10,7 +10,7 @@ import (
 
 const (
 	maxPatternSize = 2048 // bytes of a regular expression in a token
-	maxPatternCost = 4000 // steps it may compile to, repeats multiplied out
+	maxPatternCost = 1000 // steps it may compile to, repeats multiplied out
 )
 
 // uriContainer is a parsed cdniuc claim (RFC 9246 sections 2.1.11 and 2.1.15).

@@ -31,6 +31,18 @@
 // in testdata/mesh-tokens.json hold keys, tokens and the expected outcome of
 // each, and are run by the JavaScript peer too.
 //
+// # Viewer tokens
+//
+// A Viewer checks the operator's own entitlement token of one request and says
+// what it allows. URISigning does RFC 9246, JWT does plain RFC 7519. Both take
+// their keys from a KeySource (a KeySet read from PEM, JWK or JWKS, or
+// RemoteKeys, which follows a URL), remember what they verified, and refuse with
+// a Reason that is safe to log. ExampleURISigning shows a whole server.
+//
+// Passes and segment tokens are verified with crypto/ed25519 directly, because
+// the form is fixed and peers verify many; viewer tokens, which come in several
+// algorithms and encryptions, with go-jose.
+//
 // # Time and randomness
 //
 // Nothing here reads a clock: the time is always a parameter or a field. Only

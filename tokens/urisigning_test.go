@@ -64,6 +64,7 @@ func TestRFCSimpleExample(t *testing.T) {
 		{"another scheme", "https://cdni.example/foo/bar?URISigningPackage=" + ex.Simple.Token, rfcExpiry - 1, ReasonURI},
 		{"a query besides", ex.Simple.URI + "?a=b&URISigningPackage=" + ex.Simple.Token, rfcExpiry - 1, ReasonURI},
 		{"no token", ex.Simple.URI, rfcExpiry - 1, ReasonMissing},
+		{"two tokens", ex.Simple.URI + ";URISigningPackage=" + ex.Simple.Token + "?URISigningPackage=" + ex.Simple.Token, rfcExpiry - 1, ReasonMalformedURI},
 	} {
 		e, err := u.Verify(context.Background(), Request{URI: c.uri, Time: unix(c.now)})
 		if ReasonOf(err) != c.want {
@@ -202,6 +203,19 @@ func TestRFCRenewalExample(t *testing.T) {
 			}
 		}
 	}
+	// A later request of a remembered token renews for longer; one in the same
+	// second gets the same token.
+	at := func(second int64) *Renewal {
+		e, err := u.Verify(ctx, Request{URI: ex.Renewal.URI + "?URISigningPackage=" + ex.Renewal.Token, Time: unix(second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Renewal
+	}
+	one, same, next := at(rfcExpiry-4), at(rfcExpiry-4), at(rfcExpiry-3)
+	if one.Token != same.Token || next.Token == one.Token || claimsOf(t, next.Token)["exp"] != float64(rfcExpiry-3+30) {
+		t.Errorf("renewals at 4, 4 and 3 s before the end: %+v %+v %+v", one, same, next)
+	}
 	// A path with fewer segments than cdnistd is served and not renewed.
 	two := newTestSite(t)
 	short, err := two.verify(t, "https://v.example/a.ts", map[string]any{"exp": 200, "cdniets": 30, "cdnistt": 1, "cdnistd": 2, "cdniuc": "regex:.*"}, unix(100))
@@ -235,7 +249,7 @@ func newTestSite(t testing.TB) *testSite {
 				return errors.New("not gold")
 			}
 			return nil
-		}},
+		}, "any": func([]byte, Request) error { return nil }},
 	}}
 }
 
@@ -271,7 +285,7 @@ func TestURISigningClaims(t *testing.T) {
 		{"version as text", map[string]any{"cdniv": "1"}, ReasonVersion, "408"},
 		{"critical claim that is understood", map[string]any{"cdnicrit": "tier", "tier": "gold"}, "", ""},
 		{"critical claim that is not met", map[string]any{"cdnicrit": "tier", "tier": "tin"}, ReasonCritical, "409"},
-		{"critical claim that is not there", map[string]any{"cdnicrit": "tier"}, ReasonCritical, "409"},
+		{"critical claim that is not there", map[string]any{"cdnicrit": "any"}, ReasonCritical, "409"},
 		{"critical claim that is unknown", map[string]any{"cdnicrit": "tier,geo", "tier": "gold", "geo": 1}, ReasonCritical, "409"},
 		{"critical claim twice", map[string]any{"cdnicrit": "tier,tier", "tier": "gold"}, ReasonCritical, "409"},
 		{"critical claim of the RFC", map[string]any{"cdnicrit": "exp"}, ReasonCritical, "409"},

@@ -298,7 +298,8 @@ func buildVectors(t *testing.T) vectorSet {
 
 	add(tokenVector{Name: "segment good", Kind: "segment", Segment: vectorOfSegment(segment), Token: signSegment(segment)})
 	add(tokenVector{Name: "segment byte range", Kind: "segment", Segment: vectorOfSegment(ranged), Token: signSegment(ranged)})
-	add(tokenVector{Name: "segment expired", Kind: "segment", Now: segment.Expires.Unix() + 5, Error: "expired", Token: signSegment(segment)})
+	add(tokenVector{Name: "segment good in its last second", Kind: "segment", Now: segment.Expires.Unix() - 1, Segment: vectorOfSegment(segment), Token: signSegment(segment)})
+	add(tokenVector{Name: "segment expired on the second", Kind: "segment", Now: segment.Expires.Unix(), Error: "expired", Token: signSegment(segment)})
 	bad("segment token shown where a pass is due", "pass", "wrong_type", signSegment(segment))
 	for _, c := range []struct{ name, from, to string }{
 		{"with a query", `%20a.m4s`, `.m4s?x=1`},
