@@ -74,6 +74,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.rt, a.pooled = v.(*runtime), true
+	repl := caddy.NewReplacer()
+	a.KeysFile = repl.ReplaceKnown(a.KeysFile, "")
+	if a.TURN != nil {
+		a.TURN.SharedSecret = repl.ReplaceKnown(a.TURN.SharedSecret, "")
+	}
 	if err := a.provisionKeys(ctx); err != nil {
 		return err
 	}

@@ -65,10 +65,10 @@ func parseBlock(d *caddyfile.Dispenser, of string, options map[string]option, re
 //		}
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next()
 	if existing != nil {
 		return nil, d.Err("the global option mesh is there twice")
 	}
-	d.Next()
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}

@@ -56,8 +56,8 @@ type TURN struct {
 	UserAllocations int `json:"user_allocations,omitempty"`
 
 	// SharedSecret lets other applications make credentials for the relay
-	// (draft-uberti-behave-turn-rest-00). Viewers of the mesh do not need it.
-	// Default: none.
+	// (draft-uberti-behave-turn-rest-00). Viewers of the mesh do not need it. It may
+	// be a placeholder, such as {env.TURN_SECRET}. Default: none.
 	SharedSecret string `json:"shared_secret,omitempty"`
 
 	// Realm is the realm of the credentials. Default: viewmesh.
@@ -108,6 +108,11 @@ func (a *App) sockets() (s relaySockets, optional bool) {
 
 // provisionTURN opens the sockets or finds them open.
 func (a *App) provisionTURN(ctx caddy.Context) error {
+	if a.TURN != nil {
+		if err := a.TURN.validate(); err != nil {
+			return err
+		}
+	}
 	sockets, optional := a.sockets()
 	if len(sockets.Listen) == 0 {
 		return nil

@@ -1,0 +1,418 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// origin is an upstream with one playlist at /s/index.m3u8 that lists the
+// segments it answers with serve.
+type origin struct {
+	tags     string
+	segments []string
+	serve    http.HandlerFunc
+}
+
+func (o origin) start(t *testing.T) string {
+	return upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Date"] = []string{"Thu, 01 Jan 2026 00:00:00 GMT"}
+		if strings.HasSuffix(r.URL.Path, ".m3u8") {
+			w.Header().Set("Content-Type", hlsType)
+			_, _ = io.WriteString(w, mediaPlaylist(o.tags, o.segments...))
+			return
+		}
+		o.serve(w, r)
+	})
+}
+
+// verifier knows the keys of the edge.
+func (e *edge) verifier() *tokens.Verifier {
+	e.t.Helper()
+	return currentRuntime(e.t).current.Load().keys.Load().Verifier()
+}
+
+// statement asks for what is said of a segment.
+func (e *edge) statement(path, more string) (signal.SegmentStatement, int) {
+	e.t.Helper()
+	resp, b := e.get("/mesh/segment?path=" + url.QueryEscape(path) + more)
+	var s signal.SegmentStatement
+	if resp.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(b, &s); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	return s, resp.StatusCode
+}
+
+// TestSegmentFromUpstream: the first answer carries no token, because its digest
+// is not known when the header goes out; GET /mesh/segment then has it, and so
+// does the second answer.
+func TestSegmentFromUpstream(t *testing.T) {
+	body := pattern("segment", 300_000)
+	o := origin{segments: []string{"a%20b.ts?q=1", "c.ts"}, serve: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body)
+	}}
+	e := newEdge(t)
+	e.load("", "mesh\n reverse_proxy "+o.start(t))
+
+	const path = "/s/a%20b.ts"
+	if resp, _ := e.get(path); resp.Header.Get(headerSegment) != "" {
+		t.Error("a segment that no playlist has listed has a token")
+	}
+	if _, status := e.statement(path, ""); status != http.StatusNotFound {
+		t.Errorf("statement of a segment that is not listed: %d", status)
+	}
+	e.swarmOf("/s/index.m3u8")
+	if _, status := e.statement(path, ""); status != http.StatusNotFound {
+		t.Errorf("statement of a segment that nobody has fetched: %d", status)
+	}
+	first, got := e.get(path + "?q=1")
+	if first.Header.Get(headerSegment) != "" || !bytes.Equal(got, body) {
+		t.Errorf("first answer: %s %q, %d bytes", headerSegment, first.Header.Get(headerSegment), len(got))
+	}
+	s, status := e.statement(path, "")
+	if status != http.StatusOK {
+		t.Fatalf("statement after the first answer: %d", status)
+	}
+	checkToken(t, e.verifier(), path, body, s.Token, s.Hashes)
+	second, got := e.get(path + "?q=2")
+	checkStatement(t, e.verifier(), path, got, second.Header)
+	third, _ := e.get(path)
+	if third.Header.Get(headerSegment) != second.Header.Get(headerSegment) {
+		t.Error("the token is not the same for every viewer")
+	}
+	egress := currentRuntime(t).statsOf(e.addr).OriginEgressBytes
+	if want := int64(3 * len(body)); egress != want { // the answer before it was listed does not count
+		t.Errorf("origin egress is %d bytes, want %d", egress, want)
+	}
+}
+
+// TestSegmentFromFile: files are digested before the first answer, a changed
+// file anew, and a range of one is vouched for as part of the whole.
+func TestSegmentFromFile(t *testing.T) {
+	dir := vod(t, 2, 200_000)
+	e := newEdge(t)
+	e.load("", "mesh\n root "+dir+"\n file_server")
+	e.swarmOf("/vod/v0/index.m3u8")
+	const path = "/vod/v0/seg-0.m4s"
+	v := e.verifier()
+
+	first, body := e.get(path)
+	checkStatement(t, v, path, body, first.Header)
+	part, some := e.get(path, "Range", "bytes=1000-1999")
+	if part.StatusCode != http.StatusPartialContent || len(some) != 1000 || part.Header.Get(headerSegment) != first.Header.Get(headerSegment) {
+		t.Errorf("range: %d, %d bytes, token %q", part.StatusCode, len(some), part.Header.Get(headerSegment))
+	}
+	other := "/vod/v0/seg-1.m4s"
+	native, all := e.get(other, "Range", "bytes=0-") // as the native player of Chromium asks
+	if native.StatusCode != http.StatusPartialContent {
+		t.Errorf("range of all: %d", native.StatusCode)
+	}
+	checkStatement(t, v, other, all, native.Header)
+
+	file := filepath.Join(dir, "vod/v0/seg-0.m4s")
+	if err := os.WriteFile(file, pattern("changed", 150_001), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, time.Now(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	changed, body := e.get(path)
+	checkStatement(t, v, path, body, changed.Header)
+	if changed.Header.Get(headerSegment) == first.Header.Get(headerSegment) {
+		t.Error("the token did not change with the file")
+	}
+	if resp, _ := e.do(http.MethodHead, path, ""); resp.Header.Get(headerSegment) != "" || resp.ContentLength != 150_001 {
+		t.Errorf("HEAD: %v, %d bytes", resp.Header, resp.ContentLength)
+	}
+	if resp, _ := e.get(path, "If-None-Match", changed.Header.Get("Etag")); resp.StatusCode != http.StatusNotModified {
+		t.Errorf("conditional request: %d", resp.StatusCode)
+	}
+}
+
+// TestByteRangeSegments: segments that are ranges of one resource have tokens
+// of their own.
+func TestByteRangeSegments(t *testing.T) {
+	dir := t.TempDir()
+	all := pattern("all", 60_000)
+	write(t, dir, "s/all.mp4", string(all))
+	write(t, dir, "s/index.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"all.mp4\",BYTERANGE=\"1000@0\"\n"+
+		"#EXTINF:2,\n#EXT-X-BYTERANGE:20000@1000\nall.mp4\n#EXTINF:2,\n#EXT-X-BYTERANGE:39000\nall.mp4\n#EXT-X-ENDLIST\n")
+	e := newEdge(t)
+	e.load("", "mesh\n root "+dir+"\n file_server")
+	e.swarmOf("/s/index.m3u8")
+	for _, r := range [][2]int{{0, 999}, {1000, 20999}, {21000, 59999}} {
+		resp, body := e.get("/s/all.mp4", "Range", fmt.Sprintf("bytes=%d-%d", r[0], r[1]))
+		if !bytes.Equal(body, all[r[0]:r[1]+1]) {
+			t.Fatalf("range %v: %d bytes", r, len(body))
+		}
+		checkStatement(t, e.verifier(), "/s/all.mp4", body, resp.Header)
+		s, err := e.verifier().VerifySegment(resp.Header.Get(headerSegment), time.Now())
+		if err != nil || s.Offset != int64(r[0]) {
+			t.Errorf("range %v: the token is for offset %d (%v)", r, s.Offset, err)
+		}
+		st, status := e.statement("/s/all.mp4", fmt.Sprintf("&offset=%d&length=%d", r[0], r[1]-r[0]+1))
+		if status != http.StatusOK || st.Token != resp.Header.Get(headerSegment) {
+			t.Errorf("statement of range %v: %d", r, status)
+		}
+	}
+	for _, r := range []string{"", "bytes=0-1500"} {
+		if resp, _ := e.get("/s/all.mp4", "Range", r); resp.Header.Get(headerSegment) != "" {
+			t.Errorf("range %q, which is no segment, has a token", r)
+		}
+	}
+}
+
+// TestNeverShared: what must not travel gets no token, also on the second
+// answer, and no statement.
+func TestNeverShared(t *testing.T) {
+	set := func(kv ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "5000")
+			for i := 0; i < len(kv); i += 2 {
+				w.Header().Add(kv[i], kv[i+1])
+			}
+			_, _ = w.Write(pattern("x", 5000))
+		}
+	}
+	key := "#EXT-X-KEY:METHOD=AES-128,URI=\"seg.ts\""
+	for _, c := range []struct {
+		name, mesh, tags string
+		serve            http.HandlerFunc
+		segments         []string
+		shared           bool
+	}{
+		{name: "plain", serve: set(), shared: true},
+		{name: "public", serve: set("Cache-Control", "public, max-age=60", "Vary", "Accept-Encoding, Origin"), shared: true},
+		{name: "cookie", serve: set("Set-Cookie", "a=b")},
+		{name: "private", serve: set("Cache-Control", "max-age=3, Private")},
+		{name: "no-store", serve: set("Cache-Control", "no-store")},
+		{name: "private fields", serve: set("Cache-Control", `private="X-A"`)},
+		{name: "vary cookie", serve: set("Vary", "accept, COOKIE")},
+		{name: "vary authorization", serve: set("Vary", "Authorization")},
+		{name: "vary all", serve: set("Vary", "*")},
+		{name: "encoded", serve: set("Content-Encoding", "br")},
+		{name: "page", serve: set("Content-Type", "text/html; charset=utf-8")},
+		{name: "manifest", serve: set("Content-Type", hlsType)},
+		{name: "key", tags: key, serve: set()},
+		{name: "two queries", serve: set(), segments: []string{"seg.ts?id=1", "seg.ts?id=2"}},
+		{name: "another host", serve: set(), segments: []string{"http://other.example/s/seg.ts"}},
+		{name: "above the presentation", serve: set(), segments: []string{"../seg.ts", "/seg.ts"}},
+		{name: "share none", mesh: "share none", serve: set()},
+		{name: "share encrypted_only, in the clear", mesh: "share encrypted_only", serve: set()},
+		{name: "share encrypted_only, METHOD=NONE", mesh: "share encrypted_only", tags: "#EXT-X-KEY:METHOD=NONE", serve: set()},
+		{name: "share encrypted_only, encrypted", mesh: "share encrypted_only",
+			tags: "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://k\"", serve: set(), shared: true},
+		{name: "excluded", mesh: "exclude path *.ts", serve: set()},
+		{name: "excluded others", mesh: "exclude path /ads/*", serve: set(), shared: true},
+		{name: "not listed", serve: set(), segments: []string{"other.ts"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.segments == nil {
+				c.segments = []string{"seg.ts"}
+			}
+			e := newEdge(t)
+			e.load("", "mesh {\n"+c.mesh+"\n}\n reverse_proxy "+origin{c.tags, c.segments, c.serve}.start(t))
+			e.get("/s/index.m3u8")
+			for range 3 {
+				e.get("/s/seg.ts")
+			}
+			resp, body := e.get("/s/seg.ts")
+			_, status := e.statement("/s/seg.ts", "")
+			if shared := resp.Header.Get(headerSegment) != ""; shared != c.shared || (status == http.StatusOK) != c.shared {
+				t.Errorf("token: %v, statement: %d; want shared: %v", shared, status, c.shared)
+			}
+			if len(body) != 5000 {
+				t.Errorf("%d bytes", len(body))
+			}
+		})
+	}
+}
+
+// TestOriginTrouble: whatever the upstream does, the player sees just that, as
+// without mesh: for a segment that is listed, before and after its digest is
+// known.
+func TestOriginTrouble(t *testing.T) {
+	body := pattern("body", 100_000)
+	var mode atomic.Value
+	mode.Store("")
+	o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		switch mode.Load() {
+		case "":
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = w.Write(body)
+		case "404":
+			http.Error(w, "gone", http.StatusNotFound)
+		case "500":
+			h.Set("Mesh-Segment", "forged")
+			http.Error(w, "broken", http.StatusInternalServerError)
+		case "short":
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = w.Write(body[:30_000])
+		case "chunked":
+			_, _ = w.Write(body[:50_000])
+			_ = http.NewResponseController(w).Flush()
+			_, _ = w.Write(body[50_000:])
+		case "empty":
+			w.WriteHeader(http.StatusNoContent)
+		case "slow":
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = w.Write(body[:10])
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(300 * time.Millisecond)
+			_, _ = w.Write(body[10:])
+		case "header first":
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(300 * time.Millisecond)
+			_, _ = w.Write(body)
+		}
+	}}
+	up := o.start(t)
+	look := func(e *edge, m string) seen {
+		mode.Store(m)
+		start := time.Now()
+		resp, err := e.client.Get(e.url("/s/seg.ts"))
+		if err != nil {
+			return seen{err: errorKind(err)}
+		}
+		defer resp.Body.Close()
+		s := seen{status: resp.StatusCode, length: resp.ContentLength, headerAt: time.Since(start) < 200*time.Millisecond}
+		one := make([]byte, 1)
+		n, err := io.ReadFull(resp.Body, one)
+		s.firstAt = time.Since(start) < 200*time.Millisecond
+		var rest []byte
+		if err == nil {
+			rest, err = io.ReadAll(resp.Body)
+		}
+		s.body, s.err = string(one[:n])+string(rest), errorKind(err)
+		return s
+	}
+	for _, m := range []string{"404", "500", "short", "chunked", "empty", "slow", "header first"} {
+		for _, state := range []string{"digest not known", "digest known"} {
+			t.Run(m+", "+state, func(t *testing.T) {
+				ask := func(directive string) seen {
+					e := newEdge(t)
+					e.load("", directive+"\n reverse_proxy "+up+" {\n flush_interval -1\n }")
+					e.get("/s/index.m3u8")
+					if state == "digest known" {
+						mode.Store("")
+						e.get("/s/seg.ts")
+					}
+					return look(e, m)
+				}
+				with, without := ask("mesh"), ask("")
+				if with != without {
+					t.Errorf("with mesh: %s\nwithout: %s", with, without)
+				}
+			})
+		}
+	}
+}
+
+// seen is an answer as a player sees it.
+type seen struct {
+	status            int
+	length            int64
+	body              string
+	err               string
+	headerAt, firstAt bool // the header, the first byte came within 200 ms
+}
+
+func (s seen) String() string {
+	return fmt.Sprintf("status %d, length %d, %d bytes, error %q, header at once %v, first byte at once %v",
+		s.status, s.length, len(s.body), s.err, s.headerAt, s.firstAt)
+}
+
+func errorKind(err error) string {
+	switch {
+	case err == nil, err == io.EOF:
+		return ""
+	case strings.Contains(err.Error(), "unexpected EOF"):
+		return "cut"
+	}
+	return err.Error()
+}
+
+// TestVariants: where viewers get different bytes at one URL, the presentation
+// is no longer shared, and its sessions end.
+func TestVariants(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		etag func(variant string) string
+	}{
+		{"one validator", func(string) string { return `"same"` }},
+		{"a validator each", func(v string) string { return `"` + v + `"` }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, r *http.Request) {
+				variant := r.Header.Get("X-Viewer")
+				w.Header().Set("Etag", c.etag(variant))
+				w.Header().Set("Content-Length", "4000")
+				_, _ = w.Write(pattern(variant, 4000))
+			}}
+			e := newEdge(t)
+			e.load("", "mesh\n reverse_proxy "+o.start(t))
+			a := e.openSession("/s/index.m3u8")
+			s := e.connect(a)
+			for _, viewer := range []string{"A", "B", "A", "B"} {
+				e.get("/s/seg.ts", "X-Viewer", viewer)
+			}
+			if m := s.until(signal.ErrorMsg); m.Code != "not_shared" {
+				t.Errorf("the session ended with %+v", m)
+			}
+			s.closed()
+			for _, viewer := range []string{"A", "B"} {
+				if resp, _ := e.get("/s/seg.ts", "X-Viewer", viewer); resp.Header.Get(headerSegment) != "" {
+					t.Error("a variant has a token")
+				}
+			}
+			if resp, _ := e.get("/s/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
+				t.Error("the manifest still has a bootstrap")
+			}
+			if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+				t.Errorf("the statement is answered with %d", status)
+			}
+		})
+	}
+}
+
+// TestVersions: one more server with the same bytes and another ETag is no
+// variant, and a new version of a segment is no variant either.
+func TestVersions(t *testing.T) {
+	st := newStatements()
+	k := segmentKey{location: location{"h", "/s"}}
+	digest := func(b byte) [32]byte { return [32]byte{b} }
+	learn := func(v string, b byte) string { return st.learn(k, 10, v, make([]byte, 32), digest(b)) }
+	for i, step := range []struct {
+		validator string
+		bytes     byte
+		conflict  bool
+	}{
+		{`"1"`, 1, false}, {`"1-other-server"`, 1, false}, {`"1"`, 1, false},
+		{`"2"`, 2, false}, {`"3"`, 3, false}, {`"3"`, 3, false},
+		{`"3"`, 4, true}, {`"1"`, 1, true},
+	} {
+		if got := learn(step.validator, step.bytes); (got != "") != step.conflict {
+			t.Errorf("step %d: conflict %q, want %v", i, got, step.conflict)
+		}
+	}
+}
