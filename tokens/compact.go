@@ -22,7 +22,8 @@ const (
 	maxCandidateKeys = 8 // keys tried for one token
 )
 
-// Trust says whose signatures a viewer accepts.
+// Trust says whose signatures a viewer accepts. Where there are several, name the
+// issuers of each: only those that fit a token are asked for its key.
 type Trust struct {
 	// Keys that verify. Required.
 	Keys KeySource

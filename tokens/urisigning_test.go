@@ -373,6 +373,16 @@ func TestRenewalInQueryCarriesClaimsOver(t *testing.T) {
 	}
 }
 
+// A renewal that cannot be signed does not cost the viewer the segment.
+func TestFailedRenewalAdmitsAllTheSame(t *testing.T) {
+	site := newTestSite(t)
+	site.signer.Issuer = strings.Repeat("e", MaxViewerTokenSize)
+	e, err := site.verify(t, "https://v.example/a", map[string]any{"iss": "csp", "exp": 200, "cdniets": 30, "cdnistt": 1, "cdniuc": "regex:.*"}, unix(100))
+	if err != nil || e.Renewal != nil || e.RenewalErr == nil {
+		t.Errorf("got %+v, %v", e, err)
+	}
+}
+
 func TestRenewalCookieAttributes(t *testing.T) {
 	site := newTestSite(t)
 	site.config.Cookie, site.config.CookieDomain = "mesh_view", "example"

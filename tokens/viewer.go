@@ -57,6 +57,9 @@ type Entitlement struct {
 	Grant Grant
 	// Renewal is a new token to hand to the viewer, nil where there is none.
 	Renewal *Renewal
+	// RenewalErr says why a renewal that the token asks for could not be made.
+	// It is for the log: the request is admitted all the same.
+	RenewalErr error
 }
 
 // Grant is the set of resources a token allows.
