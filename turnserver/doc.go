@@ -15,6 +15,6 @@
 // with a pion server of its own, so that a flood on one does not hold up another
 // and so that the allocations of a connection end when the connection does.
 //
-// What is refused: TCP relays (RFC 6062), EVEN-PORT and RESERVATION-TOKEN (answered
-// 508), and every peer address that policy.go does not find to be a public host.
+// What is refused: TCP relays (RFC 6062), DONT-FRAGMENT, and every peer address that
+// policy.go does not find to be a public host.
 package turnserver

@@ -48,7 +48,9 @@ type message struct {
 	peers                  []netip.AddrPort
 	lifetime               uint32
 	transport              byte
-	family                 byte // 0 if not asked for
+	family                 byte   // 0 if not asked for
+	token                  string // RESERVATION-TOKEN
+	reserveNext            bool   // EVEN-PORT asks for the port above, too
 	unknown                []uint16
 	has                    attrSet
 }
@@ -196,8 +198,13 @@ func (m *message) attribute(typ uint16, v []byte, at int) bool {
 	case attrAdditionalFamily:
 		return one(hasAdditionalFamily, size == 4 && v[0] == familyIPv6)
 	case attrEvenPort:
-		return one(hasEvenPort, size == 1)
+		if !one(hasEvenPort, size == 1) {
+			return false
+		}
+		m.reserveNext = v[0]&0x80 != 0
+		return true
 	case attrReservationToken:
+		m.token = string(v)
 		return one(hasReservation, size == 8)
 	case attrDontFragment:
 		return one(hasDontFragment, size == 0)

@@ -46,8 +46,9 @@ type request struct {
 	made             bool        // by this request
 	ending           bool        // alloc ends when the request is answered
 	cred             credential
-	key              []byte // not nil once the request is authenticated
-	code             int    // the error code to answer with instead of pion's
+	key              []byte       // not nil once the request is authenticated
+	reserved         *reservation // what the request reserves, until it is answered
+	code             int          // the error code to answer with instead of pion's
 }
 
 func (in *intake) lookup(client netip.AddrPort) *allocation {
@@ -215,6 +216,9 @@ func (in *intake) settle() {
 	if !r.answered {
 		in.refuse(codeMismatch)
 	}
+	if r.reserved != nil {
+		in.s.reservations.drop(r.reserved)
+	}
 	if r.ending && r.alloc != nil {
 		_ = r.alloc.Close()
 	}
@@ -255,12 +259,16 @@ func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
 
 // errorCode reads the ERROR-CODE of a response that pion has made, or returns 0.
 func errorCode(b []byte) int {
-	for i := stunHeader; i+8 <= len(b); {
-		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
-		if typ == attrErrorCode {
-			return int(b[i+6])*100 + int(b[i+7])
-		}
-		i += 4 + (size+3)&^3
+	if v := findAttr(b, attrErrorCode); len(v) >= 4 {
+		return int(v[2])*100 + int(v[3])
+	}
+	return 0
+}
+
+// lifetimeOf reads the LIFETIME of a response that pion has made.
+func lifetimeOf(b []byte) time.Duration {
+	if v := findAttr(b, attrLifetime); len(v) == 4 {
+		return time.Duration(binary.BigEndian.Uint32(v)) * time.Second
 	}
 	return 0
 }
@@ -277,6 +285,10 @@ func (in *intake) granted(b []byte) {
 		if r.made {
 			a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
 		}
+		if r.reserved != nil {
+			in.s.reservations.put(string(findAttr(b, attrReservationToken)), r.reserved)
+			r.reserved = nil
+		}
 	case methodRefresh:
 		a.policy.Store(in.s.policy.Load())
 		a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
@@ -287,18 +299,6 @@ func (in *intake) granted(b []byte) {
 	case methodChannelBind:
 		a.bind(m.channel, m.peers[0])
 	}
-}
-
-// lifetimeOf reads the LIFETIME of a response that pion has made.
-func lifetimeOf(b []byte) time.Duration {
-	for i := stunHeader; i+8 <= len(b); {
-		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
-		if typ == attrLifetime {
-			return time.Duration(binary.BigEndian.Uint32(b[i+4:])) * time.Second
-		}
-		i += 4 + (size+3)&^3
-	}
-	return 0
 }
 
 // authenticate is pion's AuthHandler. It finds the key that the request is signed
@@ -373,9 +373,14 @@ func (generator) Validate() error { return nil }
 
 func (generator) AllocateConn(string, int) (net.Conn, net.Addr, error) { return nil, nil, errRefused }
 
-// AllocatePacketConn makes the allocation that the current request asks for.
-func (g generator) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
+// AllocatePacketConn makes the allocation that the current request asks for. Where
+// that is for an even port, pion first looks for one by opening and closing sockets;
+// it is told that it has found one, and the port is looked for here.
+func (g generator) AllocatePacketConn(_ string, port int) (net.PacketConn, net.Addr, error) {
 	in, r := g.in, &g.in.req
+	if in.msg.has&hasEvenPort != 0 && port == 0 {
+		return new(allocation), &net.UDPAddr{Port: 2}, nil
+	}
 	a, code := in.allocate()
 	if code != 0 {
 		r.code = code
@@ -395,29 +400,19 @@ func (in *intake) allocate() (*allocation, int) {
 		return nil, codeForbidden
 	case m.transport != transportUDP:
 		return nil, codeTransport // a TCP relay, RFC 6062
-	case m.has&(hasEvenPort|hasReservation) != 0:
-		return nil, codeInsufficient
 	case m.family == familyIPv6 && public.Is4():
 		public, bind = s.cfg.RelayAddress6, s.cfg.RelayBind6
-	case m.family != familyIPv6 && public.Is6() && m.family != 0:
+	case m.family == familyIPv4 && public.Is6():
 		return nil, codeFamily
 	}
-	if !public.IsValid() {
+	switch {
+	case !public.IsValid():
 		return nil, codeFamily
-	}
-	if p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes {
+	case p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes:
 		return nil, codeInsufficient
 	}
-	u, ok := s.users.acquire(r.cred.user, r.cred.expires, p.UserAllocations)
-	if !ok {
-		return nil, codeQuota
-	}
-	if p.UserBytes > 0 && u.used() >= p.UserBytes {
-		s.users.release(u)
-		return nil, codeQuota
-	}
 	a := &allocation{
-		s: s, in: in, user: u, client: r.from,
+		s: s, in: in, client: r.from,
 		permissions: map[netip.Addr]int64{},
 		channels:    map[uint16]*channel{},
 		bound:       map[netip.AddrPort]*channel{},
@@ -425,26 +420,62 @@ func (in *intake) allocate() (*allocation, int) {
 	}
 	a.policy.Store(p)
 	if !s.enter() {
-		s.users.release(u)
 		return nil, codeInsufficient
 	}
-	if err := s.relays.add(a, public, bind); err != nil {
+	if code := in.equip(a, p, public, bind); code != 0 {
 		s.wg.Done()
-		s.users.release(u)
-		s.log.Warn("allocation refused", zap.Error(err))
-		return nil, codeInsufficient
+		return nil, code
 	}
+	s.relays.put(a)
 	in.mu.Lock()
 	in.allocs[a.client] = a
 	in.mu.Unlock()
 	s.counters.live[in.transport].Add(1)
 	s.counters.made[in.transport].Add(1)
-	fields := []zap.Field{zap.Stringer("transport", in.transport), zap.String("user", u.name)}
+	fields := []zap.Field{zap.Stringer("transport", in.transport), zap.String("user", a.user.name)}
 	if p.LogAddresses {
 		fields = append(fields, zap.Stringer("client", a.client), zap.Stringer("relayed", a.addr))
 	}
 	s.log.Debug("allocation made", fields...)
 	return a, 0
+}
+
+// equip gives a new allocation its place in the user's quota and its socket: one that
+// was reserved before, or a new one.
+func (in *intake) equip(a *allocation, p *Policy, public, bind netip.Addr) (code int) {
+	s, r, m := in.s, &in.req, &in.msg
+	if m.token != "" {
+		held := s.reservations.take(m.token, r.cred.user)
+		if held == nil {
+			return codeInsufficient
+		}
+		a.user, a.sock, a.addr = held.user, held.sock, held.addr
+		return 0
+	}
+	places := 1
+	wish := portWish{even: m.has&hasEvenPort != 0, next: m.reserveNext}
+	if wish.next {
+		places = 2
+	}
+	u, ok := s.users.acquire(r.cred.user, r.cred.expires, places, p.UserAllocations)
+	if !ok {
+		return codeQuota
+	}
+	if p.UserBytes > 0 && u.used() >= p.UserBytes {
+		s.users.release(u, places)
+		return codeQuota
+	}
+	sock, next, addr, err := s.relays.open(public, bind, wish)
+	if err != nil {
+		s.users.release(u, places)
+		s.log.Warn("allocation refused", s.errorField(err))
+		return codeInsufficient
+	}
+	a.user, a.sock, a.addr = u, sock, addr
+	if next != nil {
+		r.reserved = &reservation{user: u, sock: next, addr: netip.AddrPortFrom(addr.Addr(), addr.Port()+1)}
+	}
+	return 0
 }
 
 // LocalAddr and the deadlines make an intake a net.PacketConn.

@@ -164,6 +164,22 @@ func errorAnswer(m method, txid [12]byte, code int, realm string, nonce []byte, 
 	return b
 }
 
+// findAttr returns the value of the first attribute of a type in a message that is
+// known to be well formed, or nil.
+func findAttr(b []byte, typ uint16) []byte {
+	for i := stunHeader; i+4 <= len(b); {
+		size := int(binary.BigEndian.Uint16(b[i+2:]))
+		if i+4+size > len(b) {
+			break
+		}
+		if binary.BigEndian.Uint16(b[i:]) == typ {
+			return b[i+4 : i+4+size]
+		}
+		i += 4 + (size+3)&^3
+	}
+	return nil
+}
+
 // xorAddress reads the value of an XOR-…-ADDRESS attribute: RFC 8489, section 14.2.
 func xorAddress(v []byte, txid [12]byte) (netip.AddrPort, bool) {
 	if len(v) < 8 || v[0] != 0 {

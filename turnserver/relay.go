@@ -258,12 +258,15 @@ func (a *allocation) WriteTo([]byte, net.Addr) (int, error) { return 0, net.ErrC
 // or when its intake ends. It always returns nil: pion would leave other allocations
 // open at an error.
 func (a *allocation) Close() error {
+	if a.sock == nil {
+		return nil // it was only shown to pion
+	}
 	a.closeOnce.Do(func() {
 		close(a.closed)
 		_ = a.sock.Close()
 		a.in.remove(a)
 		a.s.relays.remove(a)
-		a.s.users.release(a.user)
+		a.s.users.release(a.user, 1)
 		a.s.counters.live[a.in.transport].Add(-1)
 		a.s.log.Debug("allocation ended", zap.Stringer("transport", a.in.transport), zap.String("user", a.user.name),
 			zap.Int64("up", a.flow.upBytes.Load()), zap.Int64("down", a.flow.downBytes.Load()))
@@ -313,9 +316,21 @@ func (r *relays) remove(a *allocation) {
 	total.downPackets.Add(a.flow.downPackets.Load())
 }
 
-// add opens a relay socket for a on public, at a random free port of the range, and
-// enters a in the table.
-func (r *relays) add(a *allocation, public, bind netip.Addr) error {
+// put enters an allocation whose socket is open.
+func (r *relays) put(a *allocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.by[a.addr] = a
+}
+
+// portWish is what a client wants of its port: RFC 8656, section 18.6.
+type portWish struct {
+	even, next bool // an even one, and the one above held open, too
+}
+
+// open opens a relay socket for public at a random free port of the range, and with
+// wish.next a second one.
+func (r *relays) open(public, bind netip.Addr, wish portWish) (sock, next packetSocket, at netip.AddrPort, err error) {
 	ports := r.s.cfg.RelayPorts
 	count := int(ports.Max) - int(ports.Min) + 1
 	network := "udp4"
@@ -326,23 +341,24 @@ func (r *relays) add(a *allocation, public, bind netip.Addr) error {
 	var last error
 	for i, failed := 0, 0; i < count && failed < maxBindTries; i++ {
 		addr := netip.AddrPortFrom(public, ports.Min+uint16((start+i)%count))
-		if r.get(addr) != nil {
+		if wish.even && addr.Port()%2 != 0 || wish.next && addr.Port() == ports.Max || r.get(addr) != nil {
 			continue
 		}
 		sock, err := r.s.listenPacket(network, netip.AddrPortFrom(bind, addr.Port()).String(), false)
+		if err == nil && wish.next {
+			if next, err = r.s.listenPacket(network, netip.AddrPortFrom(bind, addr.Port()+1).String(), false); err != nil {
+				_ = sock.Close()
+			}
+		}
 		if err != nil {
 			last = err
 			failed++
 			continue
 		}
-		a.sock, a.addr = sock, addr
-		r.mu.Lock()
-		r.by[addr] = a
-		r.mu.Unlock()
-		return nil
+		return sock, next, addr, nil
 	}
 	if last == nil {
-		return fmt.Errorf("every relay port from %d to %d is in use: widen the range", ports.Min, ports.Max)
+		return nil, nil, at, fmt.Errorf("every relay port from %d to %d is in use: widen the range", ports.Min, ports.Max)
 	}
-	return fmt.Errorf("cannot open a relay socket: %w", last)
+	return nil, nil, at, fmt.Errorf("cannot open a relay socket: %w", last)
 }

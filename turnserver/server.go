@@ -25,15 +25,16 @@ type Server struct {
 	start time.Time
 	done  chan struct{}
 
-	policy   atomic.Pointer[Policy]
-	counters counters
-	relayed  atomic.Int64 // payload bytes, both directions
-	rate     bucket
-	sources  *sourceLimit
-	users    users
-	relays   relays
-	conns    connLimit
-	own      *ownAddrs
+	policy       atomic.Pointer[Policy]
+	counters     counters
+	relayed      atomic.Int64 // payload bytes, both directions
+	rate         bucket
+	sources      *sourceLimit
+	users        users
+	relays       relays
+	reservations reservations
+	conns        connLimit
+	own          *ownAddrs
 
 	mu      sync.Mutex
 	closed  bool
@@ -61,6 +62,7 @@ func New(cfg Config) (*Server, error) {
 		closers: map[io.Closer]struct{}{},
 	}
 	s.relays = relays{s: s, by: map[netip.AddrPort]*allocation{}}
+	s.reservations = reservations{s: s, by: map[string]*reservation{}}
 	if err := s.SetPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
@@ -121,6 +123,7 @@ func (s *Server) Close() error {
 	}
 	closing.Wait()
 	s.wg.Wait()
+	s.reservations.close()
 	s.users.report(time.Now(), s.cfg.OnUsage)
 	return nil
 }

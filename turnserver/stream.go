@@ -90,7 +90,8 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 		}
 		go func() {
 			defer s.wg.Done()
-			tc := tls.Server(conn, config())
+			cork := &corkConn{Conn: conn}
+			tc := tls.Server(cork, config())
 			_ = tc.SetDeadline(time.Now().Add(handshakeTimeout))
 			err := tc.Handshake()
 			_ = tc.SetDeadline(time.Time{})
@@ -101,7 +102,7 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 				_ = conn.Close()
 				return
 			}
-			s.ServeConn(tc)
+			s.serveConn(tc, cork)
 		}()
 	}
 }
@@ -111,14 +112,16 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 // and closes it when the client is gone, idle or in error, when a limit is exceeded,
 // or when the server is closed. The connection's remote address must be a TCP
 // address. A connection with a ConnectionState method counts as TLS.
-func (s *Server) ServeConn(conn net.Conn) {
+func (s *Server) ServeConn(conn net.Conn) { s.serveConn(conn, nil) }
+
+func (s *Server) serveConn(conn net.Conn, cork *corkConn) {
 	client := addrPortOf(conn.RemoteAddr())
 	if !client.IsValid() || !s.conns.acquire(client.Addr()) {
 		s.counters.drop(DropConnLimit)
 		_ = conn.Close()
 		return
 	}
-	st := &streamIntake{conn: conn, peer: client, buf: make([]byte, streamBuffer), active: time.Now()}
+	st := &streamIntake{conn: conn, cork: cork, peer: client, buf: make([]byte, streamBuffer), active: time.Now()}
 	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), allocs: map[netip.AddrPort]*allocation{}}
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
@@ -140,6 +143,7 @@ func (s *Server) ServeConn(conn net.Conn) {
 type streamIntake struct {
 	intake
 	conn net.Conn
+	cork *corkConn // below conn where conn is a TLS connection of the server's own making
 	peer netip.AddrPort
 
 	buf       []byte
@@ -243,7 +247,8 @@ func (st *streamIntake) fill() error {
 	}
 }
 
-// toClient writes messages to the connection in one piece.
+// toClient writes messages to the connection, in one piece where it can. Over TLS every
+// message is a record of its own, as coturn's client takes a record for a message.
 func (st *streamIntake) toClient(_ netip.AddrPort, msgs [][]byte) (int, error) {
 	st.wmu.Lock()
 	defer st.wmu.Unlock()
@@ -251,24 +256,80 @@ func (st *streamIntake) toClient(_ netip.AddrPort, msgs [][]byte) (int, error) {
 		st.writeUntil = now.Add(2 * writeTimeout)
 		_ = st.conn.SetWriteDeadline(st.writeUntil)
 	}
-	out := msgs[0]
-	if len(msgs) > 1 {
-		b := batchBytes.Get().(*[]byte)
-		defer batchBytes.Put(b)
-		*b = (*b)[:0]
-		for _, m := range msgs {
-			*b = append(*b, m...)
-		}
-		out = *b
-	}
-	if _, err := st.conn.Write(out); err != nil {
+	if err := st.write(msgs); err != nil {
 		_ = st.conn.Close() // what was half sent cannot be mended
 		return 0, err
 	}
 	return len(msgs), nil
 }
 
-var batchBytes = sync.Pool{New: func() any { return new([]byte) }}
+func (st *streamIntake) write(msgs [][]byte) error {
+	if len(msgs) == 1 {
+		_, err := st.conn.Write(msgs[0])
+		return err
+	}
+	if st.transport == TCP {
+		b := pieces.Get().(*[]byte)
+		defer pieces.Put(b)
+		*b = (*b)[:0]
+		for _, m := range msgs {
+			*b = append(*b, m...)
+		}
+		_, err := st.conn.Write(*b)
+		return err
+	}
+	if st.cork != nil {
+		st.cork.hold()
+	}
+	var err error
+	for _, m := range msgs {
+		if _, err = st.conn.Write(m); err != nil {
+			break
+		}
+	}
+	if st.cork != nil {
+		err = errors.Join(err, st.cork.release())
+	}
+	return err
+}
+
+// pieces are buffers to put messages together in.
+var pieces = sync.Pool{New: func() any { return new([]byte) }}
+
+// corkConn is the connection below a TLS connection. It can hold back what is written
+// so that several records leave in one call.
+type corkConn struct {
+	net.Conn
+	mu   sync.Mutex
+	held *[]byte // nil while nothing is held back
+}
+
+func (c *corkConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		return c.Conn.Write(b)
+	}
+	*c.held = append(*c.held, b...)
+	return len(b), nil
+}
+
+func (c *corkConn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = pieces.Get().(*[]byte)
+	*c.held = (*c.held)[:0]
+}
+
+func (c *corkConn) release() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer pieces.Put(c.held)
+	b := *c.held
+	c.held = nil
+	_, err := c.Conn.Write(b)
+	return err
+}
 
 // end gives back what the connection holds, the allocation first: saying goodbye may
 // take seconds where the client is stuck.

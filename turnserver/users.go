@@ -35,9 +35,9 @@ type users struct {
 	tell sync.Mutex // held while OnUsage is called, so that it is called once at a time
 }
 
-// acquire counts one more allocation for name, whose credentials are good until
-// expires. ok is false where max are live already; max below 0 is no bound.
-func (us *users) acquire(name string, expires time.Time, max int) (u *user, ok bool) {
+// acquire counts n more allocations for name, whose credentials are good until
+// expires. ok is false where that would make more than max; max below 0 is no bound.
+func (us *users) acquire(name string, expires time.Time, n, max int) (u *user, ok bool) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	u = us.all[name]
@@ -48,16 +48,16 @@ func (us *users) acquire(name string, expires time.Time, max int) (u *user, ok b
 	if expires.After(u.keepUntil) {
 		u.keepUntil = expires
 	}
-	if max >= 0 && u.allocations >= max {
+	if max >= 0 && u.allocations+n > max {
 		return u, false
 	}
-	u.allocations++
+	u.allocations += n
 	return u, true
 }
 
-func (us *users) release(u *user) {
+func (us *users) release(u *user, n int) {
 	us.mu.Lock()
-	u.allocations--
+	u.allocations -= n
 	us.mu.Unlock()
 }
 
