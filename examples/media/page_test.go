@@ -1,0 +1,158 @@
+package media_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/viewmesh/viewmesh/examples/live"
+	"github.com/viewmesh/viewmesh/examples/media"
+)
+
+const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"origin_egress_bytes":0}`
+
+// growingStats is an edge whose viewers take three of four bytes from each other.
+func growingStats() http.HandlerFunc {
+	var polls atomic.Int64
+	return func(w http.ResponseWriter, _ *http.Request) {
+		n := polls.Add(1) * 1_000_000
+		traffic := fmt.Sprintf(`"peer_bytes":%d,"origin_bytes":%d,"relayed_bytes":%d,"offload":0.75`, 3*n, n, n/10)
+		fmt.Fprintf(w, `{"sessions":4,"swarms":[{"swarm":"x","presentation":"/live/","peers":4,%s}],"origin_egress_bytes":%d,%s}`, traffic, n, traffic)
+	}
+}
+
+func TestPage(t *testing.T) {
+	browser := startBrowser(t)
+	tests := []struct {
+		name  string
+		stats http.HandlerFunc
+		shows string // a JavaScript expression that becomes true
+		quiet bool   // nothing on the console
+	}{
+		{"numbers", growingStats(),
+			`text("state") === "4 viewers in the mesh" && text("offload") === "75\u00a0%" &&
+			 text("peer-bytes").endsWith("MB") && text("sessions") === "4" &&
+			 document.getElementById("split-peers").style.width === "75%" &&
+			 document.querySelector("#swarms td").textContent === "/live/" &&
+			 document.querySelectorAll("#chart polygon").length === 2`, true},
+		{"nobody there", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, noStats) },
+			`text("state") === "No viewer in the mesh yet" && text("offload") === "–" &&
+			 text("chart").includes("start some") && document.getElementById("swarms").hidden`, true},
+		{"no numbers", http.NotFound,
+			`text("state") === "Numbers are off" && text("chart").includes("playback does not need them")`, false},
+		{"broken numbers", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+			`text("state") === "Edge does not answer"`, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			origin, err := live.New(live.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mux := http.NewServeMux()
+			mux.Handle("/live/", http.StripPrefix("/live", origin))
+			mux.Handle("/vod/", http.StripPrefix("/vod/", http.FileServerFS(media.Sample())))
+			mux.HandleFunc("/mesh/stats", tt.stats)
+			page := http.FileServerFS(media.Page())
+			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+				// Whatever the page would ask of another host, or write into itself, is an error on the console.
+				w.Header().Set("Content-Security-Policy", "default-src 'self'; media-src 'self' blob:")
+				page.ServeHTTP(w, r)
+			})
+			server := httptest.NewServer(mux)
+			t.Cleanup(server.Close)
+
+			tab, closeTab := chromedp.NewContext(browser)
+			defer closeTab()
+			complaints := watchConsole(tab)
+			// A phone's width; nothing may stick out.
+			if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 844), chromedp.Navigate(server.URL+"/")); err != nil {
+				t.Fatal(err)
+			}
+			wait(t, tab, "the numbers", `(text => `+tt.shows+`)(id => document.getElementById(id).textContent)`)
+			// With HLS of its own the browser plays; without, it says what to do.
+			wait(t, tab, "the player", `(v => v.canPlayType("application/vnd.apple.mpegurl")
+				? v.currentTime > 0.5 && v.videoWidth > 0 && document.getElementById("notice").hidden
+				: document.getElementById("notice").textContent.includes("hls.js"))(document.getElementById("video"))`)
+			wide, err := chromedp.Run(tab, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+			if err != nil || wide > 390 {
+				t.Errorf("the page is %d px wide on a phone of 390, %v", wide, err)
+			}
+			if lines := complaints(); tt.quiet && len(lines) > 0 {
+				t.Errorf("the console says %q", lines)
+			}
+		})
+	}
+}
+
+// wait waits until a JavaScript expression is true.
+func wait(t *testing.T, tab context.Context, what, expression string) {
+	t.Helper()
+	if _, err := chromedp.Run(tab, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(100*time.Millisecond))); err != nil {
+		now, _ := chromedp.Run(tab, chromedp.Evaluate[string](`document.body.innerText`))
+		t.Fatalf("%s did not come: %v; the page says:\n%s", what, err, now)
+	}
+}
+
+// watchConsole collects the warnings, errors and exceptions of a tab.
+func watchConsole(tab context.Context) (lines func() []string) {
+	var mu sync.Mutex
+	var all []string
+	messages := chromedp.Console(tab)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			switch m.Type {
+			case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
+				mu.Lock()
+				all = append(all, m.String())
+				mu.Unlock()
+			}
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return all
+	}
+}
+
+// startBrowser starts Chromium without a window, or skips with its name where it is missing.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("VIEWMESH_CI") == "1" {
+			t.Fatal("Chromium is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install chromium)")
+		}
+		t.Skip("Chromium is not installed; it shows that the demo page works (Debian: apt-get install chromium)")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(stop)
+	browser, closeBrowser := chromedp.NewContext(allocator)
+	t.Cleanup(closeBrowser)
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	return browser
+}
