@@ -66,13 +66,13 @@ func TestThreeTurnsDecode(t *testing.T) {
 	}
 }
 
-// A real player on a clock that runs 40 times as fast: ffmpeg follows the sliding window over three ends of the loop,
+// A real player on a clock that runs 20 times as fast: ffmpeg follows the sliding window over three ends of the loop,
 // picture and sound together.
 func TestFFmpegPlaysOverTheLoop(t *testing.T) {
 	ffmpeg := program(t, "ffmpeg")
 	began := time.Now()
-	fast := func() time.Time { return epoch.Add(1000*time.Second + 40*time.Since(began)) }
-	// ffmpeg reloads a playlist every 2 s of its own time: 80 s of the stream.
+	fast := func() time.Time { return epoch.Add(1000*time.Second + 20*time.Since(began)) }
+	// ffmpeg reloads a playlist every 2 s of its own time: 40 s of the stream, of which 120 s are listed.
 	server := httptest.NewServer(newOrigin(t, live.Config{Window: 60, Now: fast}))
 	defer server.Close()
 
