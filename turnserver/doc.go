@@ -3,13 +3,13 @@
 //
 // The work is split in two.
 //
-//   - The control plane is pion/turn v2: nonces, long-term credentials, the life
-//     of allocations, permissions and channels. It only ever sees requests that
-//     the packet filter (filter.go) has found well formed.
-//   - The data plane is this package: ChannelData and Send indications are relayed
-//     here (relay.go, batch.go) and never reach pion. It learns permissions and
-//     channels from the requests that pion granted, meters every datagram, holds
-//     quotas, and uses the batched socket calls of Linux where they exist.
+//   - The control plane is pion/turn v2: nonces, the long-term credential mechanism
+//     and the life of allocations. It only ever sees requests that the packet filter
+//     (filter.go) has found well formed.
+//   - The data plane is this package: it holds permissions and channels, relays
+//     ChannelData and Send indications (relay.go, upqueue.go), which never reach pion,
+//     meters every datagram, holds quotas, and uses the batched socket calls of Linux
+//     (socket_linux.go).
 //
 // Every way in (a UDP socket, a TCP or TLS connection) is an intake (intake.go)
 // with a pion server of its own, so that a flood on one does not hold up another

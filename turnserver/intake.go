@@ -22,7 +22,7 @@ type clientSide interface {
 // intake is one way in for clients, with a pion server of its own. pion reads it
 // as a net.PacketConn, in one goroutine: a request goes to pion when pion reads,
 // pion calls back while it handles the request (authenticate, AllocatePacketConn,
-// permit, answer), and is done with it when it reads again (settle). So request
+// WriteTo), and is done with it when it reads again (settle). So request
 // below belongs to that goroutine, and needs no lock.
 type intake struct {
 	s         *Server
@@ -44,6 +44,7 @@ type request struct {
 	from             netip.AddrPort
 	alloc            *allocation // the client's, made by this request or before
 	made             bool        // by this request
+	granted          bool        // permissions or a channel, by authenticate
 	ending           bool        // alloc ends when the request is answered
 	cred             credential
 	key              []byte       // not nil once the request is authenticated
@@ -144,9 +145,7 @@ func (in *intake) request(from netip.AddrPort, now int64) bool {
 	case !signed && !in.mayAnswer(now, 1):
 		return false
 	case m.method == methodCreatePermission || m.method == methodChannelBind:
-		// An allocation in its last second takes no more permissions: pion would not
-		// survive one that is added while the allocation expires.
-		if a := in.req.alloc; a == nil || a.expires.Load() < now+int64(time.Second) {
+		if in.req.alloc == nil { // pion would not answer
 			if !signed || in.mayAnswer(now, 1) {
 				in.refuse(codeMismatch)
 			}
@@ -233,8 +232,12 @@ func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
 	}
 	c, _ := splitType(binary.BigEndian.Uint16(b))
 	if c == classSuccess {
-		in.granted(b)
+		in.adopt(b)
 		in.reply(b)
+		return len(b), nil
+	}
+	if r.granted {
+		in.reply(appendIntegrity(appendHeader(nil, classSuccess, in.msg.method, in.msg.txid), r.key))
 		return len(b), nil
 	}
 	code := r.code
@@ -265,16 +268,8 @@ func errorCode(b []byte) int {
 	return 0
 }
 
-// lifetimeOf reads the LIFETIME of a response that pion has made.
-func lifetimeOf(b []byte) time.Duration {
-	if v := findAttr(b, attrLifetime); len(v) == 4 {
-		return time.Duration(binary.BigEndian.Uint32(v)) * time.Second
-	}
-	return 0
-}
-
-// granted takes over into the data plane what pion grants with the response b.
-func (in *intake) granted(b []byte) {
+// adopt takes over into the data plane what pion grants with the response b.
+func (in *intake) adopt(b []byte) {
 	r, m := &in.req, &in.msg
 	a := r.alloc
 	if a == nil {
@@ -282,27 +277,19 @@ func (in *intake) granted(b []byte) {
 	}
 	switch m.method {
 	case methodAllocate:
-		if r.made {
-			a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
-		}
 		if r.reserved != nil {
 			in.s.reservations.put(string(findAttr(b, attrReservationToken)), r.reserved)
 			r.reserved = nil
 		}
 	case methodRefresh:
 		a.policy.Store(in.s.policy.Load())
-		a.expires.Store(in.s.now() + int64(lifetimeOf(b)))
-	case methodCreatePermission:
-		for _, peer := range m.peers {
-			a.allow(peer.Addr())
-		}
-	case methodChannelBind:
-		a.bind(m.channel, m.peers[0])
 	}
 }
 
 // authenticate is pion's AuthHandler. It finds the key that the request is signed
-// with, or refuses it.
+// with, or refuses it. Permissions and channels are served here as well and never
+// become pion's: the data plane has no use for pion's tables, and pion would not
+// survive a permission that is added at the moment when the allocation expires.
 func (in *intake) authenticate(username, realm string, _ net.Addr) ([]byte, bool) {
 	r, m := &in.req, &in.msg
 	p := in.s.policy.Load()
@@ -340,28 +327,36 @@ func (in *intake) authenticate(username, realm string, _ net.Addr) ([]byte, bool
 		r.ending = true
 		return refuse(codeForbidden)
 	}
-	if m.method == methodChannelBind && (m.has&hasChannel == 0 || m.channel < minChannel || m.channel > maxChannel || len(m.peers) != 1) ||
-		m.method == methodCreatePermission && len(m.peers) == 0 {
-		return refuse(codeBadRequest)
+	if m.method == methodCreatePermission || m.method == methodChannelBind {
+		if code := in.permit(p); code != 0 {
+			return refuse(code)
+		}
+		r.granted = true // and pion's refusal is turned into a success
+		return nil, false
 	}
 	return key, true
 }
 
-// permit is pion's PermissionHandler.
-func (in *intake) permit(_ net.Addr, ip net.IP) bool {
-	peer, ok := netip.AddrFromSlice(ip)
-	if !ok || in.req.alloc == nil {
-		return false
+// permit serves the current CreatePermission or ChannelBind: it grants all of its peers
+// or none, and tells the error code.
+func (in *intake) permit(p *Policy) (code int) {
+	a, m := in.req.alloc, &in.msg
+	binds := m.method == methodChannelBind
+	if len(m.peers) == 0 || binds && (m.has&hasChannel == 0 || m.channel < minChannel || m.channel > maxChannel) {
+		return codeBadRequest
 	}
-	switch in.s.policy.Load().checkPeer(peer, in.req.alloc.addr.Addr(), in.s.own.has) {
-	case peerAllowed:
-		return true
-	case peerFamily:
-		in.req.code = codePeerFamily
-	default:
-		in.req.code = codeForbidden
+	for _, peer := range m.peers {
+		switch p.checkPeer(peer.Addr(), a.addr.Addr(), in.s.own.has) {
+		case peerFamily:
+			return codePeerFamily
+		case peerDenied:
+			return codeForbidden
+		}
 	}
-	return false
+	if binds {
+		return a.bind(m.channel, m.peers[0])
+	}
+	return a.allow(m.peers)
 }
 
 // generator is pion's RelayAddressGenerator.
@@ -468,7 +463,7 @@ func (in *intake) equip(a *allocation, p *Policy, public, bind netip.Addr) (code
 	sock, next, addr, err := s.relays.open(public, bind, wish)
 	if err != nil {
 		s.users.release(u, places)
-		s.log.Warn("allocation refused", s.errorField(err))
+		s.complain("allocation refused", err)
 		return codeInsufficient
 	}
 	a.user, a.sock, a.addr = u, sock, addr
@@ -494,7 +489,6 @@ func (in *intake) serve(conn net.PacketConn) error {
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn:            conn,
 			RelayAddressGenerator: generator{in},
-			PermissionHandler:     in.permit,
 		}},
 	})
 	return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -19,6 +20,10 @@ const (
 	permissionLifetime = 5 * time.Minute
 	channelLifetime    = 10 * time.Minute
 )
+
+// maxPeers bounds the permissions, and the channels, of one allocation. A neighbor
+// takes a permission for each address of its candidates.
+const maxPeers = 256
 
 // maxBindTries bounds the ports that are tried for one allocation, where other
 // programs hold ports of the range or the system refuses sockets altogether.
@@ -36,9 +41,8 @@ type allocation struct {
 	sock   packetSocket
 	txid   [12]byte // of Data indications: any value does, as nobody answers them
 
-	policy  atomic.Pointer[Policy] // as of the allocation or its last refresh
-	expires atomic.Int64
-	flow    flow
+	policy atomic.Pointer[Policy] // as of the allocation or its last refresh
+	flow   flow
 
 	mu          sync.RWMutex
 	permissions map[netip.Addr]int64 // until when
@@ -55,32 +59,53 @@ type channel struct {
 	expires int64
 }
 
-// allow adds or renews a permission.
-func (a *allocation) allow(peer netip.Addr) {
+// allow adds or renews permissions for peers, all or none. It returns 0 or the error
+// code to answer with.
+func (a *allocation) allow(peers []netip.AddrPort) (code int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.s.now()
-	for p, until := range a.permissions {
-		if until < now {
-			delete(a.permissions, p)
+	maps.DeleteFunc(a.permissions, func(_ netip.Addr, until int64) bool { return until <= now })
+	n := len(a.permissions)
+	for _, peer := range peers {
+		if a.permissions[peer.Addr()] == 0 {
+			n++ // an address named twice counts twice, which does no harm
 		}
 	}
-	a.permissions[peer] = now + int64(permissionLifetime)
+	if n > maxPeers {
+		return codeInsufficient
+	}
+	for _, peer := range peers {
+		a.permissions[peer.Addr()] = now + int64(permissionLifetime)
+	}
+	return 0
 }
 
-// bind binds a channel, or renews the binding, and the permission with it.
-func (a *allocation) bind(number uint16, peer netip.AddrPort) {
-	a.allow(peer.Addr())
+// bind binds a channel, or renews the binding, and the permission with it. A channel
+// keeps its peer and a peer its channel until the binding expires: RFC 8656, section
+// 12.2. It returns 0 or the error code to answer with.
+func (a *allocation) bind(number uint16, peer netip.AddrPort) (code int) {
+	if code := a.allow([]netip.AddrPort{peer}); code != 0 {
+		return code
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if old := a.channels[number]; old != nil {
-		delete(a.bound, old.peer)
+	now := a.s.now()
+	maps.DeleteFunc(a.channels, func(_ uint16, c *channel) bool { return c.expires <= now })
+	maps.DeleteFunc(a.bound, func(_ netip.AddrPort, c *channel) bool { return c.expires <= now })
+	c := a.channels[number]
+	switch {
+	case c != a.bound[peer]:
+		return codeBadRequest
+	case c != nil:
+		c.expires = now + int64(channelLifetime)
+		return 0
+	case len(a.channels) == maxPeers:
+		return codeInsufficient
 	}
-	if old := a.bound[peer]; old != nil {
-		delete(a.channels, old.number)
-	}
-	c := &channel{number, peer, a.s.now() + int64(channelLifetime)}
+	c = &channel{number, peer, now + int64(channelLifetime)}
 	a.channels[number], a.bound[peer] = c, c
+	return 0
 }
 
 // permitted reports whether datagrams may pass to and from peer.

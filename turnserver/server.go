@@ -35,6 +35,8 @@ type Server struct {
 	reservations reservations
 	conns        connLimit
 	own          *ownAddrs
+	complained   atomic.Int64 // when
+	timeouts     timeouts
 
 	mu      sync.Mutex
 	closed  bool
@@ -59,7 +61,8 @@ func New(cfg Config) (*Server, error) {
 		conns:   connLimit{bySource: map[netip.Addr]int{}, max: cfg.MaxConns, perSource: cfg.MaxConnsPerSource},
 		own: newOwnAddrs(append([]netip.Addr{cfg.RelayAddress, cfg.RelayAddress6, cfg.RelayBind, cfg.RelayBind6},
 			cfg.OwnAddresses...)...),
-		closers: map[io.Closer]struct{}{},
+		closers:  map[io.Closer]struct{}{},
+		timeouts: defaultTimeouts,
 	}
 	s.relays = relays{s: s, by: map[netip.AddrPort]*allocation{}}
 	s.reservations = reservations{s: s, by: map[string]*reservation{}}
@@ -158,6 +161,16 @@ func (s *Server) forget(c io.Closer) {
 	delete(s.closers, c)
 }
 
+// lost is forget for a listening socket, which only Close may end.
+func (s *Server) lost(sock packetSocket) {
+	s.forget(sock)
+	select {
+	case <-s.done:
+	default:
+		s.log.Error("a TURN socket has failed: it serves nobody any more", s.addressField("udp", sock.LocalAddr()))
+	}
+}
+
 // now is the time since the server started, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
@@ -189,6 +202,15 @@ func (s *Server) errorField(err error) zap.Field {
 		return zap.NamedError("error", fmt.Errorf("%s: %w", op.Op, op.Err))
 	}
 	return zap.Error(err)
+}
+
+// complain warns of something that may come at any rate, at most every ten seconds.
+func (s *Server) complain(msg string, err error) {
+	now, last := s.now(), s.complained.Load()
+	if last != 0 && now < last+int64(10*time.Second) || !s.complained.CompareAndSwap(last, now) {
+		return
+	}
+	s.log.Warn(msg, s.errorField(err))
 }
 
 // silent is pion's logger: its lines carry addresses, and what an operator needs to

@@ -188,9 +188,14 @@ func (s *systemSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
 			return len(msgs), nil
 		}
 		switch err {
-		case unix.EIO, unix.EINVAL, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+		case unix.EIO, unix.ENOPROTOOPT, unix.EOPNOTSUPP:
 			s.noGSO.Store(true) // the kernel or the device cannot
-		case unix.EMSGSIZE: // too large for this path in segments: the kernel may yet fragment them one by one
+		case unix.EINVAL, unix.EMSGSIZE:
+			// Too large for the path in segments, though one by one they may be fragmented;
+			// or a kernel that knows no segments.
+			if len(msgs[0]) < 1200 {
+				s.noGSO.Store(true)
+			}
 		default:
 			return 0, err
 		}

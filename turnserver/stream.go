@@ -13,13 +13,25 @@ import (
 	"go.uber.org/zap"
 )
 
+// timeouts bound how long a connection may take to do what it should.
+type timeouts struct {
+	handshake time.Duration // of TLS
+	first     time.Duration // for the first message to come
+	idle      time.Duration // between messages, without an allocation
+	write     time.Duration // for a client to take what is sent to it
+}
+
+var defaultTimeouts = timeouts{
+	handshake: 10 * time.Second,
+	first:     10 * time.Second,
+	idle:      60 * time.Second,
+	write:     10 * time.Second,
+}
+
 const (
-	handshakeTimeout = 10 * time.Second
-	maxHandshakes    = 256              // TLS handshakes at once on one listener
-	firstTimeout     = 10 * time.Second // for a connection to send its first message
-	idleTimeout      = 60 * time.Second // for a connection without an allocation
-	writeTimeout     = 10 * time.Second // for a client to take what is sent to it
-	streamBuffer     = 8 << 10
+	maxHandshakes          = 1024 // at once on one TLS listener
+	maxHandshakesPerSource = 128
+	streamBuffer           = 8 << 10
 )
 
 // ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
@@ -57,7 +69,7 @@ func (s *Server) listenStream(name, addr string, config func() *tls.Config) (net
 
 // accept takes connections from ln until it is closed.
 func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
-	slots := make(chan struct{}, maxHandshakes)
+	handshakes := connLimit{bySource: map[netip.Addr]int{}, max: maxHandshakes, perSource: maxHandshakesPerSource}
 	for {
 		conn, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -65,7 +77,7 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 		}
 		if err != nil {
 			// Out of file descriptors, most likely: let some be closed.
-			s.log.Warn("cannot accept a TURN connection", s.errorField(err))
+			s.complain("cannot accept a TURN connection", err)
 			select {
 			case <-s.done:
 				return
@@ -77,9 +89,8 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 			s.ServeConn(conn)
 			continue
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
+		source := addrPortOf(conn.RemoteAddr()).Addr()
+		if !handshakes.acquire(source) {
 			s.counters.drop(DropConnLimit)
 			_ = conn.Close()
 			continue
@@ -92,11 +103,11 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 			defer s.wg.Done()
 			cork := &corkConn{Conn: conn}
 			tc := tls.Server(cork, config())
-			_ = tc.SetDeadline(time.Now().Add(handshakeTimeout))
+			_ = tc.SetDeadline(time.Now().Add(s.timeouts.handshake))
 			err := tc.Handshake()
 			_ = tc.SetDeadline(time.Time{})
 			s.forget(conn)
-			<-slots
+			handshakes.release(source)
 			if err != nil {
 				s.counters.drop(DropHandshake)
 				_ = conn.Close()
@@ -200,7 +211,7 @@ func (st *streamIntake) frame() (frame []byte, ok bool) {
 		st.s.counters.drop(DropForeign)
 		return nil, false
 	}
-	if size > bufferSize {
+	if size > maxDatagram {
 		st.s.counters.drop(DropOversize)
 		st.skip = size
 		return st.frame()
@@ -221,9 +232,9 @@ func (st *streamIntake) fill() error {
 	}
 	for {
 		now := time.Now()
-		limit := idleTimeout
+		limit := st.s.timeouts.idle
 		if !st.spoke {
-			limit = firstTimeout
+			limit = st.s.timeouts.first
 		} else if st.count() > 0 {
 			st.active = now
 		}
@@ -252,8 +263,8 @@ func (st *streamIntake) fill() error {
 func (st *streamIntake) toClient(_ netip.AddrPort, msgs [][]byte) (int, error) {
 	st.wmu.Lock()
 	defer st.wmu.Unlock()
-	if now := time.Now(); st.writeUntil.Before(now.Add(writeTimeout)) {
-		st.writeUntil = now.Add(2 * writeTimeout)
+	if now, limit := time.Now(), st.s.timeouts.write; st.writeUntil.Before(now.Add(limit)) {
+		st.writeUntil = now.Add(2 * limit)
 		_ = st.conn.SetWriteDeadline(st.writeUntil)
 	}
 	if err := st.write(msgs); err != nil {

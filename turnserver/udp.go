@@ -63,7 +63,7 @@ func (u *udpIntake) ReadFrom(p []byte) (int, net.Addr, error) {
 	u.settle()
 	if u.drain() {
 		if err := u.sock.receive(u.batch, func(*batch) bool { u.next = 0; return u.drain() }); err != nil {
-			u.s.forget(u.sock)
+			u.s.lost(u.sock)
 			u.s.wg.Done()
 			return 0, nil, err
 		}
