@@ -64,21 +64,21 @@ func (c Config) withDefaults() Config {
 // The engine's constants. Times that depend on the stream are derived from the
 // slack of a segment: the time from when it is known to its deadline.
 const (
-	settle          = 8 * time.Millisecond    // inputs that come this close are planned together
-	haveFraction    = 32                      // a have is sent at most every slack/haveFraction
-	minHaveInterval = 50 * time.Millisecond   //
-	maxHaveInterval = 400 * time.Millisecond  //
-	startRate       = 250e3                   // bytes/s that a neighbor is thought to give before it has
-	startOrigin     = 500e3                   // the same of the origin
-	startUplink     = 600e3                   // the same of our own uplink
-	pipeline        = 500 * time.Millisecond  // of a neighbor's rate is asked for at once
-	maxQueue        = 1500 * time.Millisecond // of our uplink is promised at once
-	uploadWindow    = 128 << 10               // bytes handed to the driver and not yet sent
-	maxStrikes      = 3                       // timeouts in a row after which a neighbor is dropped
-	maxMisses       = 2                       // announced chunks that were not there, likewise
-	maxTable        = 2048                    // segments known at once, placeholders included
-	joinPatience    = 4 * time.Second         // how long a peer without neighbors waits for the first
-	keepBehind      = 20 * time.Second        // of a live stream that was played is kept
-	maxFetches      = 4                       // of one segment from the origin at once
-	announceFloor   = 2 * time.Second         // between two announces
+	settle          = 8 * time.Millisecond   // inputs that come this close are planned together
+	haveFraction    = 32                     // a have is sent at most every slack/haveFraction
+	minHaveInterval = 50 * time.Millisecond  //
+	maxHaveInterval = 400 * time.Millisecond //
+	startRate       = 250e3                  // bytes/s that a neighbor is thought to give before it has
+	startOrigin     = 500e3                  // the same of the origin
+	startUplink     = 600e3                  // the same of our own uplink
+	pipeline        = 500 * time.Millisecond // of a neighbor's rate is asked for at once
+	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
+	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent
+	maxStrikes      = 3                      // timeouts in a row after which a neighbor is dropped
+	maxMisses       = 2                      // announced chunks that were not there, likewise
+	maxTable        = 2048                   // segments known at once, placeholders included
+	joinPatience    = 4 * time.Second        // how long a peer without neighbors waits for the first
+	keepBehind      = 20 * time.Second       // of a live stream that was played is kept
+	maxFetches      = 4                      // of one segment from the origin at once
+	announceFloor   = 2 * time.Second        // between two announces
 )

@@ -26,6 +26,7 @@ type Engine struct {
 	needed    *segment      // what the player waits for
 	needBy    time.Duration //
 	startedAt time.Duration
+	widenAt   time.Duration // when the next segment of a VOD comes within BufferGoal
 
 	// Segments.
 	table  map[wire.SegmentID]*segment // for look-ups only
@@ -256,12 +257,16 @@ func (e *Engine) refreshWanted(now time.Duration) {
 		return
 	}
 	pos := e.playhead(now)
+	e.widenAt = never
 	for i := range e.manifest.Segments {
 		in := &e.manifest.Segments[i]
-		if in.Start+in.Duration <= pos && in.Duration > 0 {
+		if in.Duration > 0 && (in.Start+in.Duration <= pos || in.Start < e.manifest.From) {
 			continue
 		}
 		if !e.live && in.Start > pos+e.cfg.BufferGoal {
+			if e.playing {
+				e.widenAt = now + in.Start - pos - e.cfg.BufferGoal
+			}
 			break
 		}
 		s := e.table[in.ID]

@@ -132,6 +132,9 @@ type Manifest struct {
 	Rendition string
 	Number    uint64
 	Live      bool
+	// From is where the player needs this rendition from: what starts before it
+	// is not wanted, because the player has that stretch in another rendition.
+	From time.Duration
 	// Segments are in playing order.
 	Segments []Segment
 }

@@ -195,6 +195,9 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 		s.asked, s.checking, s.held = 0, 0, nil
 	}
 	s.proven, s.layout, s.Size, s.proofFrom = true, in.Layout, in.Layout.Size, -1
+	if s.fetching > 0 { // of all of it, because the layout was not known
+		s.origin = s.all &^ s.have
+	}
 	held := s.held
 	s.held = nil
 	for _, h := range held {

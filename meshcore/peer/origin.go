@@ -1,7 +1,7 @@
 package peer
 
 import (
-	"math/bits"
+	"math"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -67,17 +67,18 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		// the first spares the others the way.
 		spread := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
 		return min(urgentAt, s.due-e.cfg.OriginGoal+spread)
-	case !s.fresh || e.duty == nil || s.Sequence < 0:
+	case e.duty == nil || s.Sequence < 0:
 		return urgentAt
 	}
 	// Live: the fetchers go at once; if nothing is heard of the segment, the
-	// next in the rotation follow, twice as many at each stage.
+	// next in the rotation follow, twice as many in each tenth of the slack. A segment that was
+	// there before this peer came has had its fetchers.
 	d := e.distance(s)
-	if d < e.duty.Fetchers {
+	if d < e.duty.Fetchers && s.fresh {
 		return min(urgentAt, s.known)
 	}
-	stage := bits.Len(uint(d / max(1, e.duty.Fetchers)))
-	wait := time.Duration(float64(s.slack) * (0.2 + 0.1*float64(stage)))
+	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
+	wait := time.Duration(float64(s.slack) * (0.35 + 0.1*math.Log2(turns)))
 	return min(urgentAt, s.known+wait)
 }
 
@@ -101,6 +102,8 @@ func (e *Engine) onDuty(s *segment) bool {
 func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
 	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+150*time.Millisecond
 	again := never
+	if endgame {
+	}
 	for _, n := range e.slots {
 		if n == nil || s.asked == 0 {
 			continue
@@ -148,6 +151,9 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 		s.fetchFrom, s.fetched = now, 0
 	}
 	s.fetching++
+	if s.due-now <= e.urgent(s) {
+	} else {
+	}
 	e.fetches++
 	e.emit(Effect{Kind: FetchOrigin, Segment: s.ID, Chunks: mask})
 }

@@ -45,6 +45,9 @@ func (e *Engine) plan(now time.Duration) {
 		wake = min(wake, e.planPeers(now, s))
 	}
 	e.planAt = min(e.planAt, wake)
+	if !e.live {
+		e.planAt = min(e.planAt, e.widenAt)
+	}
 }
 
 // passPlayed takes out of wanted what the playhead has passed.
@@ -166,9 +169,10 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 		mask[best.slot] |= bit
 		asked = true
 		bytes := s.bytes(bit)
-		// A neighbor is given up when it takes three times as long as expected.
+		// A neighbor is given up when it takes three times as long as expected,
+		// and the two seconds that a full uplink may keep a request.
 		best.pending = append(best.pending, pending{seg: s, index: uint8(c), bytes: bytes, at: now,
-			by: now + 3*bestAt + 500*time.Millisecond})
+			by: now + 3*bestAt + 2*time.Second})
 		best.pendingBytes += bytes
 		best.minRoom = 2 * size
 	}

@@ -22,6 +22,7 @@ type player struct {
 	version   int32
 	stored    []wire.SegmentID // complete and not yet played
 	behind    time.Duration    // behind the live edge when it started
+	from      int64            // first segment wanted of the present rendition, after a switch
 }
 
 // arrive brings a viewer: it reads the playlist, and opens a session.
@@ -85,7 +86,19 @@ func (w *world) newManifest(n *node) {
 		p.stalledAt = w.now
 		w.step(n, &peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
 	}
-	w.step(n, &peer.Input{Kind: peer.ManifestIn, Manifest: w.manifests[n.rend]})
+	w.giveManifest(n)
+}
+
+// giveManifest hands the present playlist to the engine, from where the player
+// needs the rendition on.
+func (w *world) giveManifest(n *node) {
+	m := w.manifests[n.rend]
+	if n.player.from > 0 {
+		own := *m
+		own.From = w.start(n.player.from)
+		m = &own
+	}
+	w.step(n, &peer.Input{Kind: peer.ManifestIn, Manifest: m})
 }
 
 func (w *world) start(sequence int64) time.Duration {
@@ -95,14 +108,14 @@ func (w *world) start(sequence int64) time.Duration {
 // completed notes a segment that the player may play.
 func (w *world) completed(n *node, id wire.SegmentID) {
 	p := &n.player
-	ref := w.segNumber[id]
-	if ref.sequence < p.sequence {
+	sr := ref(id)
+	if sr.sequence < p.sequence {
 		return
 	}
 	if !slices.Contains(p.stored, id) {
 		p.stored = append(p.stored, id)
 	}
-	if !p.playing && ref.sequence == p.sequence {
+	if !p.playing && sr.sequence == p.sequence {
 		w.playOn(n)
 	}
 }
@@ -110,7 +123,7 @@ func (w *world) completed(n *node, id wire.SegmentID) {
 // has says whether the segment of a sequence is complete, in any rendition.
 func (w *world) has(p *player, sequence int64) bool {
 	for _, id := range p.stored {
-		if w.segNumber[id].sequence == sequence {
+		if ref(id).sequence == sequence {
 			return true
 		}
 	}
@@ -153,7 +166,7 @@ func (w *world) playerEvent(n *node, version int32) {
 	p.sequence++
 	kept := p.stored[:0]
 	for _, id := range p.stored {
-		if w.segNumber[id].sequence >= p.sequence {
+		if ref(id).sequence >= p.sequence {
 			kept = append(kept, id)
 		}
 	}
@@ -180,15 +193,11 @@ func (w *world) switchRendition(n *node) {
 	}
 	n.rend = (n.rend + 1 + w.rng.IntN(len(w.sc.Renditions)-1)) % len(w.sc.Renditions)
 	w.q.push(event{at: w.now + w.untilSwitch(), kind: evSwitch, to: n.id})
-	m := *w.manifests[n.rend]
-	first := n.player.sequence
-	for w.has(&n.player, first) {
-		first++
+	n.player.from = n.player.sequence
+	for w.has(&n.player, n.player.from) {
+		n.player.from++
 	}
-	for len(m.Segments) > 1 && m.Segments[0].Sequence < first {
-		m.Segments = m.Segments[1:]
-	}
-	w.step(n, &peer.Input{Kind: peer.ManifestIn, Manifest: &m})
+	w.giveManifest(n)
 }
 
 // leave takes a viewer away without a word; where viewers leave all the time

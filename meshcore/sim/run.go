@@ -77,30 +77,36 @@ func (w *world) handle(e *event) {
 		if l := n.link(e.from); !n.here || l == nil || !l.open {
 			return
 		}
-		ref := w.segNumber[e.seg]
+		sr := ref(e.seg)
 		if e.kind == evDownlink { // it waits for what came before it
-			n.downFree = max(w.now, n.downFree+time.Duration(float64(w.chunkBytes(ref.rendition, e.chunk))/n.down*float64(time.Second)))
+			n.downFree = max(w.now, n.downFree+time.Duration(float64(w.chunkBytes(sr.rendition, e.chunk))/n.down*float64(time.Second)))
 			if n.downFree > w.now {
 				w.q.push(event{at: n.downFree, kind: evChunk, from: e.from, to: e.to, seg: e.seg, chunk: e.chunk})
 				return
 			}
 		}
-		m := wire.Message{Type: wire.Chunk, Segment: e.seg, Index: e.chunk, Total: uint32(w.chunkBytes(ref.rendition, e.chunk))}
+		m := wire.Message{Type: wire.Chunk, Segment: e.seg, Index: e.chunk, Total: uint32(w.chunkBytes(sr.rendition, e.chunk))}
 		in.Kind, in.Peer, in.Message = peer.Receive, peerID(e.from), &m
 	case evWake:
 		if e.ref != n.wake || !n.here {
 			return
 		}
 		n.wakeAt = never
+		if at := n.client.NextDeadline(); at > w.now {
+			n.wakeAt = at
+			n.wake++
+			w.q.push(event{at: at, kind: evWake, to: n.id, ref: n.wake})
+			return
+		}
 		in.Kind = peer.Tick
 	case evSent:
 		in.Kind, in.Peer, in.Bytes = peer.Sent, peerID(e.from), int64(e.ref)
 	case evOrigin:
-		ref := w.segNumber[e.seg]
+		sr := ref(e.seg)
 		if e.chunk == 0xff {
-			in.Kind, in.Segment, in.Layout = peer.OriginProof, e.seg, w.layouts[ref.rendition]
+			in.Kind, in.Segment, in.Layout = peer.OriginProof, e.seg, w.layouts[sr.rendition]
 		} else {
-			in.Kind, in.Segment, in.Chunk, in.Bytes = peer.OriginChunk, e.seg, e.chunk, w.chunkBytes(ref.rendition, e.chunk)
+			in.Kind, in.Segment, in.Chunk, in.Bytes = peer.OriginChunk, e.seg, e.chunk, w.chunkBytes(sr.rendition, e.chunk)
 		}
 	case evOriginEnd:
 		in.Kind, in.Segment, in.OK = peer.OriginDone, e.seg, true
@@ -160,12 +166,11 @@ func (w *world) step(n *node, in *peer.Input) {
 	for i := range again {
 		w.step(n, &again[i])
 	}
-	if at := n.client.NextDeadline(); at != n.wakeAt {
+	// A wake that comes too early does no harm: the engine is asked again then.
+	if at := max(n.client.NextDeadline(), w.now); at < n.wakeAt {
 		n.wakeAt = at
 		n.wake++
-		if at != never {
-			w.q.push(event{at: max(at, w.now), kind: evWake, to: n.id, ref: n.wake})
-		}
+		w.q.push(event{at: at, kind: evWake, to: n.id, ref: n.wake})
 	}
 }
 
@@ -183,8 +188,8 @@ func (w *world) effect(n *node, f *peer.Effect, again []peer.Input) []peer.Input
 			w.q.push(event{at: w.now + w.latency(n.id, to), kind: evMessage, from: n.id, to: to, ref: w.putMessage(&f.Message)})
 		}
 	case peer.SendChunk:
-		ref := w.segNumber[f.Segment]
-		bytes := w.chunkBytes(ref.rendition, f.Chunk)
+		sr := ref(f.Segment)
+		bytes := w.chunkBytes(sr.rendition, f.Chunk)
 		n.upFree = max(n.upFree, w.now) + time.Duration(float64(bytes)/n.up*float64(time.Second))
 		w.q.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
 		if o := &w.nodes[to]; o.here {
@@ -199,7 +204,7 @@ func (w *world) effect(n *node, f *peer.Effect, again []peer.Input) []peer.Input
 	case peer.CheckPass:
 		again = append(again, peer.Input{Kind: peer.PassChecked, Peer: f.Peer, OK: true})
 	case peer.CheckProof:
-		again = append(again, peer.Input{Kind: peer.ProofChecked, Peer: f.Peer, Segment: f.Segment, OK: true, Layout: w.layouts[w.segNumber[f.Segment].rendition]})
+		again = append(again, peer.Input{Kind: peer.ProofChecked, Peer: f.Peer, Segment: f.Segment, OK: true, Layout: w.layouts[ref(f.Segment).rendition]})
 	case peer.CheckChunk:
 		ok := !w.nodes[to].polluter
 		again = append(again, peer.Input{Kind: peer.ChunkChecked, Peer: f.Peer, Segment: f.Segment, Chunk: f.Chunk, OK: ok})
@@ -240,25 +245,21 @@ func (w *world) chunkBytes(rendition int, chunk uint8) int64 {
 
 // fetch has the origin send chunks of a segment, one after the other.
 func (w *world) fetch(n *node, f *peer.Effect) {
-	ref, known := w.segNumber[f.Segment]
-	l := w.layouts[ref.rendition]
+	sr := ref(f.Segment)
+	l := w.layouts[sr.rendition]
 	mask := f.Chunks
 	if mask == 0 {
 		mask = wire.All(l.Chunks())
 	}
 	at := w.now + 2*w.origin()
 	w.q.push(event{at: at, kind: evOrigin, to: n.id, seg: f.Segment, chunk: 0xff})
-	if !known {
-		w.q.push(event{at: at, kind: evOriginEnd, to: n.id, seg: f.Segment})
-		return
-	}
 	w.m.fetches++
-	w.m.originChunks(w.now, ref, ones(mask), l.Chunks())
+	w.m.originChunks(w.now, sr, ones(mask), l.Chunks())
 	for c := range l.Chunks() {
 		if mask>>c&1 == 0 {
 			continue
 		}
-		bytes := float64(w.chunkBytes(ref.rendition, uint8(c)))
+		bytes := float64(w.chunkBytes(sr.rendition, uint8(c)))
 		w.m.egress(w.now, int64(bytes))
 		if w.sc.OriginMbps > 0 {
 			w.originFree = max(w.originFree, w.now) + time.Duration(bytes/bytesPerSecond(w.sc.OriginMbps)*float64(time.Second))

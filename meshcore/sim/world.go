@@ -62,7 +62,6 @@ type world struct {
 
 	manifests  []*peer.Manifest // by rendition, the present ones
 	layouts    []integrity.Layout
-	segNumber  map[wire.SegmentID]segRef
 	newest     int64 // sequence of the newest live segment, -1 before the first
 	originFree time.Duration
 
@@ -75,14 +74,16 @@ type segRef struct {
 	sequence  int64
 }
 
+// ref gives the rendition and sequence that a segment id was made of.
+func ref(id wire.SegmentID) segRef { return segRef{int(id>>56) - 1, int64(id&(1<<56-1)) - 1} }
+
 func newWorld(sc Scenario, policy Policy, seed uint64) *world {
 	w := &world{
 		sc: sc, policy: policy, rng: rand.New(rand.NewPCG(seed, 0x73696d)),
-		end:       seconds(sc.Minutes * 60),
-		tracker:   tracker.New(tracker.Config{Seed: seed}),
-		segNumber: map[wire.SegmentID]segRef{},
-		newest:    -1,
-		m:         newMeter(meanRate(sc)),
+		end:     seconds(sc.Minutes * 60),
+		tracker: tracker.New(tracker.Config{Seed: seed}),
+		newest:  -1,
+		m:       newMeter(meanRate(sc)),
 	}
 	w.trackerWake = never
 	for _, rate := range sc.Renditions {
@@ -110,8 +111,7 @@ func (w *world) manifest(rendition int, first, last int64) *peer.Manifest {
 	m := &peer.Manifest{Rendition: "r" + string(rune('0'+rendition)), Number: uint64(rendition) + 1, Live: w.sc.Live}
 	dur := seconds(w.sc.SegmentS)
 	for n := first; n <= last; n++ {
-		id := wire.SegmentID(uint64(rendition+1)<<56 | uint64(n+1)*0x9e3779b97f4a7c15>>8)
-		w.segNumber[id] = segRef{rendition, n}
+		id := wire.SegmentID(uint64(rendition+1)<<56 | uint64(n+1))
 		m.Segments = append(m.Segments, peer.Segment{ID: id, Sequence: n, Start: time.Duration(n) * dur, Duration: dur, Size: w.layouts[rendition].Size})
 	}
 	return m
