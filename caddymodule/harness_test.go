@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -75,7 +76,7 @@ func (e *edge) caddyfile(global, site string) string {
 	}`, e.storage, global, e.addr, site)
 }
 
-// tryLoad loads a Caddyfile.
+// tryLoad loads a Caddyfile, also one that is loaded already.
 func (e *edge) tryLoad(caddyfile string) error {
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -86,7 +87,7 @@ func (e *edge) tryLoad(caddyfile string) error {
 			e.t.Logf("adapt: %v", w)
 		}
 	}
-	return caddy.Load(adapted, false)
+	return caddy.Load(adapted, true)
 }
 
 // load loads global options and a site, with no STUN unless said otherwise.
@@ -112,7 +113,18 @@ func (e *edge) do(method, path, body string, header ...string) (*http.Response, 
 	return resp, b
 }
 
-func (e *edge) try(method, path, body string, header ...string) (*http.Response, []byte, error) {
+// try sends a request. Right after a reload the old server may close a new
+// connection unanswered; the request is then sent again.
+func (e *edge) try(method, path, body string, header ...string) (resp *http.Response, b []byte, err error) {
+	for range 3 {
+		if resp, b, err = e.once(method, path, body, header...); !errors.Is(err, io.EOF) {
+			break
+		}
+	}
+	return resp, b, err
+}
+
+func (e *edge) once(method, path, body string, header ...string) (*http.Response, []byte, error) {
 	req, err := http.NewRequest(method, e.url(path), strings.NewReader(body))
 	if err != nil {
 		return nil, nil, err
@@ -178,7 +190,15 @@ type socket struct {
 // dial opens the WebSocket without saying hello.
 func (e *edge) dial(header http.Header) *socket {
 	e.t.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial("ws://"+e.addr+"/mesh/signal", header)
+	var ws *websocket.Conn
+	var resp *http.Response
+	var err error
+	for range 3 { // see try
+		ws, resp, err = websocket.DefaultDialer.Dial("ws://"+e.addr+"/mesh/signal", header)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			break
+		}
+	}
 	if err != nil {
 		status := 0
 		if resp != nil {
@@ -333,3 +353,13 @@ func currentRuntime(t *testing.T) *runtime {
 }
 
 func runtimeNow() time.Time { return time.Now() }
+
+func decodeStats(t *testing.T, e *edge) stats {
+	t.Helper()
+	_, b := e.get("/mesh/stats")
+	var st stats
+	if err := json.Unmarshal(b, &st); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	return st
+}

@@ -56,7 +56,7 @@ func (h *Handler) serveManifest(w http.ResponseWriter, r *http.Request, next cad
 	}
 	err := next.ServeHTTP(m, r)
 	if err == nil {
-		m.finish()
+		m.learn()
 	}
 	return err
 }
@@ -128,6 +128,13 @@ func (m *manifestWriter) Write(p []byte) (int, error) {
 	if !m.decided {
 		m.WriteHeader(http.StatusOK)
 	}
+	if m.copy != nil && m.length <= flushBefore && int64(m.copy.Len()+len(p)) == m.length {
+		// The last bytes of a small playlist: what it lists is known before the
+		// viewer can ask for it.
+		m.keep(p)
+		m.learn()
+		return m.ResponseWriterWrapper.Write(p)
+	}
 	n, err := m.ResponseWriterWrapper.Write(p)
 	m.keep(p[:n])
 	return n, err
@@ -154,11 +161,12 @@ func (m *manifestWriter) keep(p []byte) {
 	m.copy.Write(p)
 }
 
-// finish reads the copy of a body that has passed whole.
-func (m *manifestWriter) finish() {
+// learn reads the copy of a whole body, once.
+func (m *manifestWriter) learn() {
 	if m.copy == nil || m.copy.Len() == 0 || (m.length >= 0 && int64(m.copy.Len()) != m.length) {
 		return
 	}
+	defer func() { m.copy = nil }()
 	body, ok := decoded(m.Header().Get("Content-Encoding"), m.copy.Bytes())
 	if !ok {
 		return

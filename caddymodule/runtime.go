@@ -153,7 +153,7 @@ func (rt *runtime) stopSharing(p *presentation, why string, fields ...zap.Field)
 		append(fields, zap.String("presentation", p.key()), zap.String("reason", why))...)
 	for _, s := range rt.allSwarms() {
 		if s.presentation == p {
-			s.end(&signal.Message{Type: signal.ErrorMsg, Code: "not_shared", Detail: "this presentation is not shared; play from the origin"})
+			s.end(notShared)
 		}
 	}
 }

@@ -89,6 +89,11 @@ func prefixOf(a netip.Addr) string {
 	return p.String()
 }
 
+// notShared ends sessions of a presentation whose sharing was stopped.
+var notShared = &signal.Message{
+	Type: signal.ErrorMsg, Code: "not_shared", Detail: "this presentation is not shared; play from the origin",
+}
+
 // greet takes the hello and puts the peer into its swarm. ok is false if the
 // connection ends; the peer has been told why.
 func (c *conn) greet() (ok bool) {
@@ -115,7 +120,7 @@ func (c *conn) greet() (ok bool) {
 	case p == nil || p.host != c.host:
 		c.fail("bad_pass", "the pass is for a swarm that is not here; load the manifest again and open a new session")
 	case p.stopped.Load() != nil:
-		c.fail("not_shared", "this presentation is not shared; play from the origin")
+		c.finish(notShared)
 	case c.rt.bans.has(c.source, c.rt.now()):
 		c.fail("banned", "sessions from this address are refused for a while; play from the origin")
 	case c.peer.UnmarshalText([]byte(pass.Peer)) != nil:
@@ -137,6 +142,9 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 		Type: signal.Welcome, AnnounceMS: c.site.announce.Milliseconds(), ReportMS: c.site.report.Milliseconds(),
 	}))
 	s.join(c, tracker.Facts{Prefix: c.prefix, ReceiveOnly: pass.ReceiveOnly})
+	if p.stopped.Load() != nil { // meanwhile, when c was not in the swarm yet
+		c.finish(notShared)
+	}
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/viewmesh/viewmesh"
+	_ "github.com/viewmesh/viewmesh/examples/live/caddylive" // the live origin of the demo
 )
 
 func main() {

@@ -1,0 +1,305 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/goleak"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// TestReloadKeepsSessions: a reload, also one that fails, is not seen by a
+// connected peer; a new policy holds for what comes after it.
+func TestReloadKeepsSessions(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	site := func(mesh string) string { return "mesh {\n" + mesh + "\n}\n root " + dir + "\n file_server" }
+	e.load("", site("session_ttl 1m"))
+	a, b := e.connect(e.openSession("/vod/index.m3u8")), e.connect(e.openSession("/vod/index.m3u8"))
+	a.announce(0)
+	rt, app, swarm := currentRuntime(t), currentRuntime(t).current.Load(), e.swarmOf("/vod/index.m3u8")
+	alive := func(when string) {
+		t.Helper()
+		if m := a.announce(4); m.SwarmSize != 2 {
+			t.Fatalf("%s: the swarm has %d members", when, m.SwarmSize)
+		}
+		b.send(&signal.Message{Type: signal.Offer, To: &a.a.Peer, Connection: when, SDP: "v=0"})
+		if m := a.until(signal.Offer); m.Connection != when {
+			t.Fatalf("%s: got %+v", when, m)
+		}
+		if currentRuntime(t) != rt {
+			t.Fatalf("%s: another runtime", when)
+		}
+		if got := e.swarmOf("/vod/index.m3u8"); got != swarm {
+			t.Fatalf("%s: the manifest names another swarm", when)
+		}
+	}
+
+	alive("before")
+	e.load("", site("session_ttl 2m"))
+	alive("after a reload")
+	if rt.current.Load() == app {
+		t.Error("the new policy is not in force")
+	}
+	e.openSession("/vod/index.m3u8") // the host's new policy is seen
+	a.send(&signal.Message{Type: signal.Renew})
+	if m := a.until(signal.Pass); m.ExpiresMS != 120_000 {
+		t.Errorf("renewed for %d ms under the new policy", m.ExpiresMS)
+	}
+	app = rt.current.Load()
+
+	for name, caddyfile := range map[string]string{
+		"a config that does not adapt":     e.caddyfile("", site("nonsense")),
+		"a config that does not provision": e.caddyfile("mesh {\n stun off\n keys_file /nowhere/keys.json\n}", site("")),
+		"a config that does not validate":  e.caddyfile("mesh {\n stun off\n}", site("relay_only")),
+		"a config that does not start":     e.caddyfile("mesh {\n stun off\n}", site("")) + "\nhttp://203.0.113.250:1 {\n bind 203.0.113.250\n}",
+	} {
+		if err := e.tryLoad(caddyfile); err == nil {
+			t.Fatalf("%s was loaded", name)
+		}
+		alive("after " + name)
+		if rt.current.Load() != app {
+			t.Errorf("after %s its policy stayed in force", name)
+		}
+	}
+	for range 5 {
+		e.load("", site(""))
+	}
+	alive("after many reloads")
+}
+
+// TestRemovalEndsAll: when the mesh leaves the config, peers are told to come
+// back at different times, and nothing of it stays.
+func TestRemovalEndsAll(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	plain := e.caddyfile("", "root "+dir+"\n file_server")
+	if err := e.tryLoad(plain); err != nil { // so that Caddy's own goroutines are there
+		t.Fatal(err)
+	}
+	e.get("/vod/index.m3u8")
+	before := goleak.IgnoreCurrent()
+	e.load("mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/127.0.0.1:0\n relay_address 127.0.0.1\n }\n }", "mesh\n root "+dir+"\n file_server")
+	var sockets []*socket
+	for range 5 {
+		s := e.connect(e.openSession("/vod/index.m3u8"))
+		s.announce(0)
+		sockets = append(sockets, s)
+	}
+	done := make(chan map[int64]bool)
+	go func() {
+		after := map[int64]bool{}
+		for _, s := range sockets {
+			for {
+				m, err := s.try()
+				if err != nil {
+					break
+				}
+				if m.Type == signal.Reconnect {
+					after[m.AfterMS] = true
+				}
+			}
+			s.ws.Close()
+		}
+		done <- after
+	}()
+	if err := e.tryLoad(plain); err != nil {
+		t.Fatal(err)
+	}
+	if after := <-done; len(after) != len(sockets) {
+		t.Errorf("%d peers were told to reconnect at %d different times: %v", len(sockets), len(after), after)
+	}
+	runtimes.Range(func(k, _ any) bool { t.Errorf("runtime %v is still there", k); return true })
+	relays.Range(func(k, _ any) bool { t.Errorf("relay %v is still there", k); return true })
+	e.client.CloseIdleConnections()
+	if err := goleak.Find(before, // what Caddy itself has begun for the new config
+		goleak.IgnoreAnyFunction("net/http.(*Server).Serve"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/caddy/v2/modules/caddytls.(*TLS).keepStorageClean.func1"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh")); err != nil {
+		t.Error(err)
+	}
+	if resp, _ := e.get("/vod/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
+		t.Error("the manifest still has a bootstrap")
+	}
+}
+
+// TestReloadKeepsSTUN: the STUN server's socket lives through a reload and
+// another one is opened only for another address.
+func TestReloadKeepsSTUN(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	site := "mesh\n root " + dir + "\n file_server"
+	global := func(listen, policy string) string {
+		return "mesh {\n turn {\n listen " + listen + "\n relay_address 127.0.0.1\n" + policy + "\n }\n }"
+	}
+	e.load(global("udp/127.0.0.1:0", ""), site)
+	first := stunAddress(t, e)
+	server := currentRuntime(t).current.Load().relay.server
+	binding(t, first)
+	e.load(global("udp/127.0.0.1:0", "allow_peers 127.0.0.0/8\n user_bandwidth 1MiB"), site)
+	if now := stunAddress(t, e); now != first {
+		t.Errorf("STUN moved from %s to %s", first, now)
+	}
+	binding(t, first)
+	if p := server.Policy(); p.UserBandwidth != 1<<20 || len(p.AllowPeers) != 1 {
+		t.Errorf("the policy after the reload: %+v", p)
+	}
+	if err := e.tryLoad(e.caddyfile(global("udp/127.0.0.1:0", "user_bandwidth 3MiB"), site+"\n}\nhttp://203.0.113.250:1 {\n bind 203.0.113.250")); err == nil {
+		t.Fatal("a config that cannot start was loaded")
+	}
+	if p := server.Policy(); p.UserBandwidth != 1<<20 {
+		t.Errorf("the policy after a failed reload: %+v", p)
+	}
+	e.load(global("udp/127.0.0.1:0 tcp/127.0.0.1:0", ""), site)
+	if now := stunAddress(t, e); now == first {
+		t.Error("other listeners, the same socket")
+	}
+}
+
+// stunAddress is the address of the first STUN server of a session.
+func stunAddress(t *testing.T, e *edge) string {
+	t.Helper()
+	a := e.openSession("/vod/index.m3u8")
+	if len(a.ICEServers) == 0 {
+		t.Fatal("no ICE servers")
+	}
+	return strings.TrimPrefix(a.ICEServers[0].URLs[0], "stun:")
+}
+
+// binding sends a Binding request (RFC 8489) and wants a success response.
+func binding(t *testing.T, addr string) {
+	t.Helper()
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	request := append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, "transaction!"...)
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b := make([]byte, 1500)
+	n, err := c.Read(b)
+	if err != nil || n < 20 || b[0] != 1 || b[1] != 1 || string(b[8:20]) != "transaction!" {
+		t.Fatalf("binding response of %d bytes from %s: %v", n, addr, err)
+	}
+}
+
+// TestDefaultSTUN: where nothing is said, a port that cannot be had is no error,
+// and off is off.
+func TestDefaultSTUN(t *testing.T) {
+	for _, c := range []struct {
+		app      *App
+		listen   string
+		optional bool
+	}{
+		{&App{}, "udp/:3478", true},
+		{&App{STUN: "off"}, "", false},
+		{&App{STUN: "udp/127.0.0.1:0"}, "udp/127.0.0.1:0", false},
+		{&App{TURN: &TURN{}}, "udp/:3478 tcp/:3478", false},
+		{&App{TURN: &TURN{Listen: []string{"tls/:5349"}}}, "tls/:5349", false},
+		{&App{STUN: "udp/:3479", TURN: &TURN{Listen: []string{"tls/:5349"}}}, "udp/:3479 tls/:5349", false},
+	} {
+		s, optional := c.app.sockets()
+		if got := strings.Join(s.Listen, " "); got != c.listen || optional != c.optional {
+			t.Errorf("STUN %q, TURN %+v: listens on %q, optional %v", c.app.STUN, c.app.TURN, got, optional)
+		}
+	}
+}
+
+// TestKeys: keys are kept over a restart, those of a file are used, and a bad
+// file is an error that says what to do.
+func TestKeys(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	site := "mesh\n root " + dir + "\n file_server"
+	e.load("", site)
+	first := currentRuntime(t).current.Load().keys.Load()
+	swarm := e.swarmOf("/vod/index.m3u8")
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	e.load("", site)
+	if again := currentRuntime(t).current.Load().keys.Load(); again.KeyID() != first.KeyID() {
+		t.Error("another signing key after a restart")
+	}
+	if e.swarmOf("/vod/index.m3u8") != swarm {
+		t.Error("another swarm after a restart")
+	}
+	file := t.TempDir() + "/keys.json"
+	e.load("", site)
+	own, err := first.Rotate(time.Now(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := own.MarshalPrivate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, private, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.load("mesh {\n stun off\n keys_file "+file+"\n }", site)
+	if got := currentRuntime(t).current.Load().keys.Load(); got.KeyID() != own.KeyID() {
+		t.Errorf("signs with %s, want the key of the file", got.KeyID())
+	}
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = e.tryLoad(e.caddyfile("mesh {\n stun off\n keys_file "+file+"\n }", site))
+	if err == nil || !strings.Contains(err.Error(), "JWKS") || !strings.Contains(err.Error(), file) {
+		t.Errorf("a bad keys_file: %v", err)
+	}
+}
+
+// TestMetrics: the collectors are there after each reload, and their labels name
+// nobody.
+func TestMetrics(t *testing.T) {
+	dir := vod(t, 1, 5000)
+	e := newEdge(t)
+	site := "mesh\n metrics /metrics\n root " + dir + "\n file_server"
+	for round := range 3 {
+		e.load("", site)
+		s := e.connect(e.openSession("/vod/index.m3u8"))
+		e.get("/vod/v0/index.m3u8")
+		e.get("/vod/v0/seg-0.m4s")
+		s.send(&signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 700, Stalls: 1, StallMS: 1500}})
+		s.announce(0)
+		_, b := e.get("/metrics")
+		for _, want := range []string{
+			fmt.Sprintf("mesh_sessions %d\n", round+1),
+			fmt.Sprintf("mesh_origin_egress_bytes_total %d\n", 5000*(round+1)),
+			fmt.Sprintf("mesh_reported_bytes_total{source=\"peer\"} %d\n", 700*(round+1)),
+			fmt.Sprintf("mesh_stall_seconds_total %v\n", 1.5*float64(round+1)),
+			"mesh_swarms 1\n",
+		} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("round %d: no %q in\n%s", round, want, grep(string(b), "mesh_"))
+			}
+		}
+		for _, secret := range []string{s.a.Peer.String(), "127.0.0.1", "/vod", e.swarmOf("/vod/index.m3u8")} {
+			if strings.Contains(grep(string(b), "mesh_"), secret) {
+				t.Errorf("the metrics name %s", secret)
+			}
+		}
+	}
+}
+
+func grep(s, prefix string) string {
+	var out strings.Builder
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(line, prefix) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
