@@ -23,7 +23,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("VIEWMESH_BENCH_SERVE") != "" {
+		benchServe()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	secret   = []byte("north")

@@ -291,7 +291,7 @@ func TestOwnAddressReachesAllocationsOnly(t *testing.T) {
 	eventually(t, "the datagram to a service is dropped", func() bool { return s.Stats().Drops["own_address"] == 1 })
 }
 
-func mustGet(t *testing.T, m *stun.Message, a stun.AttrType) []byte {
+func mustGet(t testing.TB, m *stun.Message, a stun.AttrType) []byte {
 	t.Helper()
 	v, err := m.Get(a)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // allocateFor makes a signed Allocate and returns the relayed address and the token.
-func allocateFor(t *testing.T, c *rawClient, attrs ...stun.Setter) (code int, relayed netip.AddrPort, token []byte) {
+func allocateFor(t testing.TB, c *rawClient, attrs ...stun.Setter) (code int, relayed netip.AddrPort, token []byte) {
 	t.Helper()
 	c.challenge()
 	answer := c.do(c.build(stun.MethodAllocate, append([]stun.Setter{wantUDP}, attrs...)...))
