@@ -164,7 +164,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 // before.
 func (e *Engine) NextDeadline() time.Duration {
 	at := min(e.planAt, e.haveAt, e.announceAt, e.reportAt)
-	if len(e.queue) > 0 && e.paceAt > 0 && e.inFlight < uploadWindow {
+	if len(e.queue) > 0 && e.paceAt > 0 && e.inFlight < uploadWindow && !e.overRatio() {
 		at = min(at, e.paceAt)
 	}
 	return at
@@ -288,11 +288,10 @@ func (e *Engine) setUpload(now time.Duration, on bool) {
 	}
 	e.upload = on
 	if !on {
-		for i := range e.queue {
-			it := &e.queue[i]
+		e.unqueue(func(it *item) bool {
 			e.send(it.n, wire.Message{Type: wire.Reject, Segment: it.seg.ID, Mask: 1 << it.index, Reason: wire.RejectDenied})
-		}
-		e.queue, e.queueBytes = e.queue[:0], 0
+			return true
+		})
 	}
 	for _, n := range e.slots {
 		if n != nil && n.up {

@@ -106,9 +106,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			if s.chunks == 0 {
 				s.setChunks(int(h.Chunks))
 			} else if s.chunks != int(h.Chunks) {
-				if s.proven { // it speaks of other bytes under the same name
-					s.theirs[n.slot] = 0
-				}
+				e.dispute(now, n, s, h)
 				continue
 			}
 		}
@@ -116,6 +114,27 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 		if s.wanted && !s.whole && h.Mask&^s.have != 0 {
 			e.dirty(now)
 		}
+	}
+}
+
+// dispute notes a have that divides a segment in another way. Which is right the
+// proof will say; until then both are kept.
+func (e *Engine) dispute(now time.Duration, n *neighbor, s *segment, h *wire.SegmentHave) {
+	s.theirs[n.slot] = 0
+	if s.proven || h.Mask == 0 {
+		return // it speaks of other bytes under the same name
+	}
+	for i := range s.disputed {
+		if s.disputed[i].slot == n.slot {
+			s.disputed[i].chunks, s.disputed[i].mask = int(h.Chunks), h.Mask
+			return
+		}
+	}
+	s.disputed = append(s.disputed, claim{n.slot, int(h.Chunks), h.Mask})
+	if s.wanted && s.proofFrom < 0 {
+		e.send(n, wire.Message{Type: wire.Request, Segment: s.ID, Flags: wire.FlagProof})
+		s.proofFrom, s.proofBy = n.slot, now+3*n.rtt+time.Second
+		e.dirty(now)
 	}
 }
 
@@ -129,12 +148,17 @@ func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
 	switch m.Reason {
 	case wire.RejectBusy:
 		n.busyUntil = now + max(50*time.Millisecond, min(time.Duration(m.Retry)*time.Millisecond, 2*time.Second))
-	default:
+	case wire.RejectMissing:
+		// What it took back in the meantime is no miss.
+		if s.theirs[n.slot]&m.Mask != 0 {
+			n.misses++
+		}
 		s.theirs[n.slot] = 0
-		n.misses++
-		if n.misses >= maxMisses && m.Reason == wire.RejectMissing {
+		if n.misses >= maxMisses {
 			e.fault(now, n)
 		}
+	default:
+		s.theirs[n.slot] = 0
 	}
 	e.dirty(now)
 }
@@ -191,9 +215,15 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 			}
 		}
 		clear(s.theirs)
+		for _, c := range s.disputed {
+			if c.chunks == n {
+				s.theirs[c.slot] = c.mask
+			}
+		}
 		s.setChunks(n)
 		s.asked, s.checking, s.held = 0, 0, nil
 	}
+	s.disputed = nil
 	s.proven, s.layout, s.Size, s.proofFrom = true, in.Layout, in.Layout.Size, -1
 	if s.fetching > 0 { // of all of it, because the layout was not known
 		s.origin = s.all &^ s.have
@@ -234,7 +264,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 		sample := float64(bytes) / dt.Seconds()
 		n.rate += 0.3 * (min(sample, 8*n.rate) - n.rate)
 		n.lastAt = now
-		n.strikes = 0
+		n.strikes, n.misses = 0, 0
 	case s.theirs[n.slot]&bit == 0 || !s.wanted:
 		e.report.DuplicateBytes += bytes
 		return

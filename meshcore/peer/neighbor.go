@@ -21,6 +21,7 @@ type neighbor struct {
 
 	pending      []pending // what we asked of it, oldest first
 	pendingBytes int64
+	inFlight     int64 // bytes for it that the driver has and has not sent
 	minRoom      int64 // bytes that may be asked of it however slow it is
 	rtt          time.Duration
 	pingAt       time.Duration
@@ -208,8 +209,14 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 			}
 		}
 		s.held = held
+		for i := len(s.disputed) - 1; i >= 0; i-- {
+			if s.disputed[i].slot == n.slot {
+				s.disputed = append(s.disputed[:i], s.disputed[i+1:]...)
+			}
+		}
 	}
 	e.unqueue(func(it *item) bool { return it.n == n })
+	e.inFlight -= n.inFlight
 	e.slots[n.slot] = nil
 	delete(e.byID, n.id)
 	e.dirty(now)

@@ -42,10 +42,17 @@ type segment struct {
 	near   bool          // it is near
 	copies int           // neighbors that have any of it
 
-	theirs []uint64  // by slot: what a neighbor has
-	told   uint64    // what neighbors were last told we have
-	given  [64]uint8 // how often each chunk was given
-	queued bool      // stands in the list of haves to send
+	theirs   []uint64  // by slot: what a neighbor has
+	disputed []claim   // haves that do not agree on the number of chunks
+	told     uint64    // what neighbors were last told we have
+	given    [64]uint8 // how often each chunk was given
+	queued   bool      // stands in the list of haves to send
+}
+
+// claim is a have that waits for the proof to say who is right.
+type claim struct {
+	slot, chunks int
+	mask         uint64
 }
 
 type heldChunk struct {
@@ -152,7 +159,12 @@ func (e *Engine) evict(i int) {
 			}
 		}
 	}
-	e.unqueue(func(it *item) bool { return it.seg == s })
+	e.unqueue(func(it *item) bool {
+		if it.seg == s {
+			e.send(it.n, wire.Message{Type: wire.Reject, Segment: s.ID, Mask: 1 << it.index, Reason: wire.RejectDenied})
+		}
+		return it.seg == s
+	})
 	e.emit(Effect{Kind: Evict, Segment: s.ID})
 	e.forget(i)
 }

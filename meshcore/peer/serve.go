@@ -107,6 +107,7 @@ func (e *Engine) serve(now time.Duration) {
 			e.sentAt = now
 		}
 		e.inFlight += it.bytes
+		it.n.inFlight += it.bytes
 		it.n.tookFromUs += it.bytes
 		it.n.tookRecent += it.bytes
 		e.report.UploadedBytes += it.bytes
@@ -125,7 +126,17 @@ func (e *Engine) overRatio() bool {
 
 // onSent learns the uplink's rate from a chunk that has left.
 func (e *Engine) onSent(now time.Duration, in *Input) {
-	e.inFlight = max(0, e.inFlight-in.Bytes)
+	n := e.byID[in.Peer]
+	if n == nil {
+		return // what it had was taken back when it went
+	}
+	// A chunk that could not be sent comes back with no bytes: the oldest is gone.
+	bytes := min(in.Bytes, n.inFlight)
+	if in.Bytes == 0 {
+		bytes = n.inFlight
+	}
+	n.inFlight -= bytes
+	e.inFlight -= bytes
 	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
 		e.uplink += 0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink)
 	}

@@ -1,0 +1,62 @@
+// Package peer is the viewer's engine: it decides which chunk to take from whom
+// and when, what to give to whom, and whom to be connected with. It does no I/O
+// and knows no time but what it is given (compare etcd-io/raft): a driver feeds
+// [Engine.Step] with inputs, carries out the effects, and calls again when
+// [Engine.NextDeadline] says. input.go says what each input means and what the
+// driver owes for each effect. The driver holds bytes, sockets and keys; the
+// engine holds who has which chunk. The same seed and inputs give the same effects.
+//
+// # The algorithm
+//
+// A segment is up to 64 chunks; a set of chunks is one 64-bit mask. Of each
+// segment the engine knows what it has, what each neighbor has, and what is
+// under way from where. Each change makes it plan (schedule.go), which asks, for
+// each segment that the player will need and that is not complete: is it time to
+// take it from the origin? If not, who can give what is missing of it?
+//
+// Segments come in the order of before: those whose deadline is near by deadline,
+// the others rarest first. For one segment, again and again, the neighbor that
+// would deliver first (its round trip plus what it already owes us, at the rate
+// it was measured at) is asked for the chunk that the fewest neighbors have. A
+// neighbor is asked for no more at once than half a second of its rate, so that
+// the choice stays open. Rarest first is BitTorrent's (Cohen, "Incentives build
+// robustness in BitTorrent", 2003; Legout et al., "Rarest first and choke
+// algorithms are enough", 2006); a deadline window before it is that of
+// CoolStreaming (Zhang et al., 2005) and of Zhao, Lui and Chiu, "Exploring the
+// optimal chunk selection policy" (2009).
+//
+// # The origin
+//
+// Live: of each new segment the fetchers, whose turn follows from the media
+// sequence and the rank that the tracker gave (signal.Duty), take the whole at
+// once. Everybody else waits. If nothing of it is heard, further peers follow in
+// the order of the rotation, twice as many in each tenth of the slack, like the
+// suppression timers of SRM (Floyd et al., 1997). VOD: what no neighbor has is
+// taken when it comes within OriginGoal of the playhead, at times spread by a
+// hash, so that one of several viewers at the same place goes first.
+//
+// Within the urgent window before the deadline, whose length is one and a half
+// times what the origin was measured to need for the rest, what is missing and
+// not under way comes from the origin by byte range; what is under way is waited
+// for as long as the neighbor's rate promises it in time; and in the endgame, when
+// the origin would only just make it, everything outstanding is taken from it.
+// A peer without neighbors plays from the origin like any player.
+//
+// # Giving
+//
+// Chunks are verified one by one, so they are announced and given before their
+// segment is complete. The uplink is given to one chunk after another, because
+// to k at once the spread takes longer (FACTS: (1+k)^(1/k)); in the order of
+// sooner: the chunk that was given least often first (super-seeding, BEP 16), then
+// the earlier deadline; when the uplink is short, those who only take come last.
+// What the measured uplink would not deliver within maxQueue is rejected at once,
+// so that the other side can ask elsewhere.
+//
+// # Trust
+//
+// A chunk counts only after the driver checked it against the segment's proof,
+// which any neighbor may send because the edge signed it. A wrong chunk or proof
+// ends the connection and is reported. A neighbor that lets three deadlines pass
+// in a row, or twice announced what it does not have, is dropped; each timeout
+// halves the rate it is thought to give.
+package peer
