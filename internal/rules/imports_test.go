@@ -57,7 +57,7 @@ var table = []rule{
 // later major is one change.
 var pinned = []struct{ module, major, importer string }{
 	{"github.com/pion/turn", "v2", "turnserver"},
-	{"github.com/pion/webrtc", "v3", "examples/peer"},
+	{"github.com/pion/webrtc", "v3", "examples/peer/rtc"},
 	{"github.com/grafov/m3u8", "", "caddymodule"},
 }
 

@@ -1,0 +1,147 @@
+// Package rtc carries the peer protocol over WebRTC data channels with
+// pion/webrtc v3, which nothing else imports.
+//
+// A [Net] is the socket of one viewer; each [Conn] is one PeerConnection with
+// one ordered, reliable data channel named "mesh". What a Conn has to say it says
+// through [Events], never while one of its methods is being called, so that a
+// driver may hold what it likes.
+package rtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pion/ice/v2"
+	"github.com/pion/logging"
+	"github.com/pion/webrtc/v3"
+)
+
+const (
+	// socketBuffer is asked for in both directions; the system may give less. It
+	// keeps bursts of several neighbors from being dropped.
+	socketBuffer = 4 << 20
+	// connectWait is how long an attempt to connect may take.
+	connectWait = 20 * time.Second
+	// maxAddresses is the number of addresses that sockets are bound to.
+	maxAddresses = 8
+	// flushWait is how long what is queued may take when a connection is closed.
+	flushWait = 2 * time.Second
+)
+
+// certificate is shared by all connections of a process: making a key costs more
+// than the rest of a handshake.
+var certificate = sync.OnceValues(func() (*webrtc.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.GenerateCertificate(key)
+})
+
+// Net is what all connections of one viewer share. It is safe for concurrent
+// use.
+type Net struct {
+	mux  *ice.MultiUDPMuxDefault
+	api  *webrtc.API
+	cert webrtc.Certificate
+
+	mu     sync.Mutex
+	open   int // data channels
+	closed bool
+	conns  sync.WaitGroup
+}
+
+// Listen binds a UDP socket on every interface, loopback included, so that peers
+// on one machine find each other without any network.
+func Listen() (*Net, error) {
+	cert, err := certificate()
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	loggers := logging.NewDefaultLoggerFactory()
+	loggers.DefaultLogLevel = logging.LogLevelDisabled // what matters comes as errors
+	var muxes []ice.UDPMux
+	for _, ip := range addresses() {
+		socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
+		if err != nil {
+			continue // an address that is going away
+		}
+		_ = socket.SetReadBuffer(socketBuffer)
+		_ = socket.SetWriteBuffer(socketBuffer)
+		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: loggers.NewLogger("ice")}))
+	}
+	if len(muxes) == 0 {
+		return nil, errors.New("listen on UDP: no address of this machine can be used")
+	}
+	mux := ice.NewMultiUDPMuxDefault(muxes...)
+	var e webrtc.SettingEngine
+	e.LoggerFactory = loggers
+	e.SetICEUDPMux(mux)
+	e.SetIncludeLoopbackCandidate(true)
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	e.DisableActiveTCP(true)
+	e.SetICETimeouts(4*time.Second, 8*time.Second, 2*time.Second)
+	e.DetachDataChannels()
+	return &Net{mux: mux, cert: *cert, api: webrtc.NewAPI(webrtc.WithSettingEngine(e))}, nil
+}
+
+// addresses are those of this machine that others may reach it at, and loopback.
+func addresses() []net.IP {
+	out := []net.IP{net.IPv4(127, 0, 0, 1)}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return out
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && len(out) < maxAddresses {
+			out = append(out, n.IP)
+		}
+	}
+	return out
+}
+
+// Close waits until the connections, all of which must have been closed, are
+// gone, and closes the sockets.
+func (n *Net) Close() error {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	n.conns.Wait()
+	if err := n.mux.Close(); err != nil {
+		return fmt.Errorf("close UDP: %w", err)
+	}
+	return nil
+}
+
+// enter counts a connection; it reports false once the Net is closed.
+func (n *Net) enter() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.conns.Add(1)
+	return true
+}
+
+// opened notes that a data channel opened (1) or closed (-1).
+func (n *Net) opened(by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.open += by
+}
+
+// slack is how much of a chunk may still lie in a channel's buffer when it counts
+// as sent. It covers the path's round trip without letting much of the uplink's
+// time queue up: 64 KiB among all channels, and at least 16 KiB each.
+func (n *Net) slack() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return uint64(max(64<<10/max(1, n.open), 16<<10))
+}
