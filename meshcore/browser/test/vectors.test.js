@@ -1,0 +1,137 @@
+// The vectors that Go runs too: the peer protocol, signaling, digests, tokens.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import * as integrity from "../www/integrity.js";
+import * as signal from "../www/signal.js";
+import * as tokens from "../www/tokens.js";
+import * as wire from "../www/wire.js";
+
+const read = (path) => JSON.parse(readFileSync(new URL("../../" + path, import.meta.url), "utf8"));
+const unhex = (s) => Uint8Array.from(s.match(/../g) ?? [], (x) => parseInt(x, 16));
+const hex64 = (m) => m.toString(16).padStart(16, "0");
+const codeOf = (f) => {
+  try {
+    f();
+    return "";
+  } catch (e) {
+    return e.code ?? String(e);
+  }
+};
+
+test("peer protocol", () => {
+  const v = read("testdata/wire.json");
+  const names = ["", "hello", "status", "have", "request", "cancel", "reject", "proof", "chunk", "ping", "pong", "bye"];
+  const fields = (m) => {
+    const f = { ...m, type: names[m.type] };
+    if (m.mask !== undefined) f.mask = hex64(m.mask);
+    if (m.haves) f.haves = m.haves.map((h) => ({ ...h, mask: hex64(h.mask) }));
+    for (const k of ["data", "hashes"]) if (m[k]) f[k] = integrity.hex(m[k]);
+    if (m.type === wire.Hello) (f.pass = f.token), delete f.token;
+    return f;
+  };
+  for (const c of v.messages) {
+    const m = wire.decode(unhex(c.hex));
+    assert.deepEqual(fields(m), c.message, c.name);
+    assert.equal(integrity.hex(wire.encode(m)), c.hex, c.name);
+  }
+  for (const c of v.errors) {
+    const bytes = unhex(c.hex + (c.fill ?? "").repeat(c.times ?? 0));
+    assert.equal(codeOf(() => wire.decode(bytes)), c.error, c.name);
+  }
+  for (const c of v.chunks) {
+    const a = new wire.Assembler();
+    let whole = null;
+    const code = codeOf(() => {
+      for (const f of c.fragments) whole = a.add(wire.decode(unhex(f)));
+    });
+    assert.equal(code, c.error ?? "", c.name);
+    if (!c.error) assert.equal(integrity.hex(whole.data), c.whole, c.name);
+  }
+  assert.ok(v.messages.length > 10 && v.errors.length > 20);
+});
+
+test("fragments come together again", () => {
+  const data = Uint8Array.from({ length: 1 << 20 }, (_, i) => i * 7);
+  const a = new wire.Assembler();
+  let whole = null;
+  for (const f of wire.fragments("00000000000000a1", 3, data)) {
+    assert.ok(f.length <= wire.MaxMessage);
+    assert.equal(whole, null);
+    whole = a.add(wire.decode(f));
+  }
+  assert.deepEqual(whole.data, data);
+});
+
+test("signaling", () => {
+  const v = read("testdata/signal.json");
+  const expand = (s) => s.replace(/\{\{([\s\S])\*(\d+)\}\}/g, (_, c, n) => c.repeat(+n));
+  // What is empty or zero may be absent.
+  const bare = (x) => {
+    if (typeof x !== "object" || x === null) return x || undefined;
+    if (Array.isArray(x)) return x.map(bare);
+    return Object.fromEntries(Object.entries(x).filter(([k]) => k !== "new").map(([k, y]) => [k, bare(y)]).filter(([, y]) => y !== undefined));
+  };
+  for (const c of v.frames) {
+    if (c.name === "report over 2^53") continue; // 2^53+1 is no number in JavaScript, and reports go to the edge only
+    let m;
+    const code = codeOf(() => (m = signal.decode(expand(c.frame))));
+    assert.equal(code, c.code ?? "", c.name);
+    if (c.message) assert.deepEqual(bare(m), bare(c.message), c.name);
+    if (m) assert.deepEqual(signal.decode(signal.encode(m)), m, c.name);
+  }
+});
+
+test("digests", async () => {
+  const v = read("testdata/integrity.json");
+  for (const c of v.ids) assert.equal(await integrity.id(c.path, c.offset, c.length), c.id, c.path);
+  for (const c of v.chunk_sizes) assert.equal(integrity.chunkSize(c.size), c.chunk_size, String(c.size));
+  for (const c of v.layouts) {
+    if (c.error) {
+      assert.throws(() => new integrity.Layout(c.size, c.chunk_size));
+      continue;
+    }
+    const l = new integrity.Layout(c.size, c.chunk_size);
+    assert.equal(l.chunks(), c.chunks);
+    assert.deepEqual(l.range(c.chunks - 1), c.last);
+  }
+  for (const c of v.digests) {
+    const data = Uint8Array.from({ length: c.size }, (_, i) => Math.imul(i, 2654435761) >>> 24);
+    const l = new integrity.Layout(c.size, c.chunk_size);
+    const hashes = unhex(c.hashes);
+    assert.ok(await l.verify(hashes, unhex(c.root)));
+    assert.ok(!(await l.verify(hashes.map((x, i) => x ^ +(i === 5)), unhex(c.root))));
+    for (let i = 0; i < l.chunks(); i++) {
+      const chunk = data.slice(...l.range(i));
+      assert.ok(await l.check(hashes, i, chunk));
+      chunk[0] ^= 1;
+      assert.ok(!(await l.check(hashes, i, chunk)), "a changed byte is found");
+      assert.ok(!(await l.check(hashes, i, chunk.subarray(1))), "a missing byte is found");
+    }
+  }
+});
+
+test("tokens", async () => {
+  const v = read("../tokens/testdata/mesh-tokens.json");
+  const verifier = await tokens.Verifier.create(v.public_keys);
+  for (const c of v.tokens) {
+    let got = null;
+    let code = "";
+    try {
+      got = await (c.kind === "pass" ? verifier.pass(c.token, c.now) : verifier.segment(c.token, c.now));
+    } catch (e) {
+      code = e.code ?? String(e);
+    }
+    assert.equal(code, c.error ?? "", c.name);
+    if (c.pass) {
+      const { receiveOnly, ...rest } = got;
+      assert.deepEqual({ ...rest, receive_only: receiveOnly }, c.pass, c.name);
+    } else if (c.segment) {
+      const { root, chunkSize, ...rest } = got;
+      assert.deepEqual({ ...rest, chunk_size: chunkSize, root_hex: integrity.hex(root) }, c.segment, c.name);
+    }
+  }
+  for (const c of v.covers) assert.equal(tokens.coversPath(c.prefix, c.path), c.covers, `${c.prefix} ${c.path}`);
+});
