@@ -90,6 +90,7 @@ func New(cfg Config) *Engine {
 		swarmSize:   -1,
 		startedAt:   -1,
 		planAt:      never,
+		widenAt:     never,
 		haveAt:      never,
 		announceAt:  never,
 		reportAt:    never,
@@ -102,7 +103,6 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 	e.out = e.out[:0]
 	if e.startedAt < 0 {
 		e.startedAt = now
-		e.announceAt = now
 		e.reportAt = now + e.cfg.ReportInterval
 	}
 	switch in.Kind {

@@ -292,10 +292,10 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 func (e *Engine) onChunkChecked(now time.Duration, in *Input) {
 	s := e.table[in.Segment]
 	n := e.byID[in.Peer]
-	if s == nil {
+	bit := uint64(1) << in.Chunk
+	if s == nil || s.checking&bit == 0 {
 		return
 	}
-	bit := uint64(1) << in.Chunk
 	s.checking &^= bit
 	if !in.OK {
 		e.report.BadChunks++
