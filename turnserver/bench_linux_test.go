@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -26,17 +27,17 @@ import (
 //
 //	go test ./turnserver -run '^$' -bench RelayBesideCoturn -benchtime 1x
 //
-// It prints for each direction and shape of traffic, as medians of three runs taken in
-// turn: CPU seconds per GB of payload of both, their ratio, packets per second and core
-// (a packet counts once, though it is received and sent), and what was lost. A burst
-// of 14 is a 16 KiB data channel message; a burst of 1 is evenly paced.
+// It prints for each direction and shape of traffic, from the best of several runs taken
+// in turn: CPU seconds per GB of payload of both, their ratio, packets per second and
+// core (a packet counts once, though it is received and sent), and what was lost. A
+// burst of 14 is a 16 KiB data channel message; a burst of 1 is evenly paced. Losses of
+// both at once are the machine's: something else runs on the core of the clients.
 // VIEWMESH_BENCH_PROFILE names a file for a CPU profile of this server.
 const (
 	benchClients = 8
 	benchSize    = 1200
-	benchRate    = 40000 // packets per second, all clients together
-	benchTime    = 3 * time.Second
-	benchRuns    = 3
+	benchTime    = 2 * time.Second
+	benchRuns    = 4
 )
 
 // benchServe is the main function of this server's process: it prints its address and
@@ -67,14 +68,14 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 		skip(b, "this benchmark needs turnserver, which the Debian package coturn has")
 	}
 	for _, up := range []bool{true, false} {
-		for _, burst := range []int{1, 14} {
-			b.Run(fmt.Sprintf("%s/burst=%d", map[bool]string{true: "up", false: "down"}[up], burst), func(b *testing.B) {
+		for _, shape := range []shape{{40000, 1}, {40000, 14}, {120000, 1}, {120000, 14}} {
+			b.Run(fmt.Sprintf("%s/rate=%d/burst=%d", map[bool]string{true: "up", false: "down"}[up], shape.rate, shape.burst), func(b *testing.B) {
 				var ours, theirs []benchResult
 				for range benchRuns {
-					ours = append(ours, benchRun(b, startOurs, up, burst))
-					theirs = append(theirs, benchRun(b, func(b *testing.B) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn) }, up, burst))
+					ours = append(ours, benchRun(b, startOurs, up, shape))
+					theirs = append(theirs, benchRun(b, func(b *testing.B) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn) }, up, shape))
 				}
-				us, them := median(ours), median(theirs)
+				us, them := pick(ours), pick(theirs)
 				b.ReportMetric(us.cpuPerGB, "cpu-s/GB")
 				b.ReportMetric(them.cpuPerGB, "coturn-cpu-s/GB")
 				b.ReportMetric(us.cpuPerGB/them.cpuPerGB, "ratio")
@@ -87,21 +88,26 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 	}
 }
 
+// shape is the load: datagrams a second, all clients together, and how many a client
+// sends at once.
+type shape struct{ rate, burst int }
+
 type benchResult struct{ cpuPerGB, packetsPerCore, lost float64 }
 
-func median(rs []benchResult) benchResult {
-	rs = slices.Clone(rs)
-	slices.SortFunc(rs, func(a, b benchResult) int {
-		if a.cpuPerGB < b.cpuPerGB {
-			return -1
+// pick takes the run that tells most of a server: of those that lost next to nothing the
+// one that took the least CPU time, as all that other programs do to a run is to make
+// it dearer; where every run lost something, the one that lost least.
+func pick(rs []benchResult) benchResult {
+	return slices.MinFunc(rs, func(a, b benchResult) int {
+		if a.lost > 0.01 || b.lost > 0.01 {
+			return cmp.Compare(a.lost, b.lost)
 		}
-		return 1
+		return cmp.Compare(a.cpuPerGB, b.cpuPerGB)
 	})
-	return rs[len(rs)/2]
 }
 
 // benchRun puts one server under load for benchTime.
-func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, func()), up bool, burst int) benchResult {
+func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, func()), up bool, sh shape) benchResult {
 	pin(b, os.Getpid(), 1)
 	cmd, server, stop := startServer(b)
 	defer stop()
@@ -139,7 +145,7 @@ func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, f
 		wg.Go(func() { count(conn, &received) })
 	}
 	before := cpuTime(b, cmd.Process.Pid)
-	sent := load(b, from, targets, up, burst)
+	sent := load(b, from, targets, up, sh)
 	eventually(b, "the server is through with it", func() bool {
 		n := received.Load()
 		time.Sleep(50 * time.Millisecond)
@@ -158,8 +164,8 @@ func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, f
 	}
 }
 
-// load sends at benchRate for benchTime, burst datagrams at a time from each in turn.
-func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, burst int) (sent int64) {
+// load sends datagrams for benchTime, a burst at a time from each of from in turn.
+func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, sh shape) (sent int64) {
 	payload := make([]byte, benchSize)
 	if channel {
 		payload = append([]byte{0x40, 0, benchSize >> 8, benchSize & 0xff}, payload...)
@@ -168,7 +174,7 @@ func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, 
 	msgs := make([][]ipv4.Message, len(from))
 	for i := range from {
 		conns[i] = ipv4.NewPacketConn(from[i])
-		for range burst {
+		for range sh.burst {
 			msgs[i] = append(msgs[i], ipv4.Message{Buffers: [][]byte{payload}, Addr: net.UDPAddrFromAddrPort(to[i])})
 		}
 	}
@@ -180,7 +186,7 @@ func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, 
 		if elapsed > benchTime {
 			return sent
 		}
-		for due = elapsed.Seconds()*benchRate - float64(sent); due >= float64(burst); due -= float64(burst) {
+		for due = elapsed.Seconds()*float64(sh.rate) - float64(sent); due >= float64(sh.burst); due -= float64(sh.burst) {
 			n, err := conns[next].WriteBatch(msgs[next], 0)
 			if err != nil {
 				b.Fatal(err)

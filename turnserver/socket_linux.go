@@ -87,9 +87,10 @@ func (b *batchSys) init(room []packet) {
 	}
 }
 
-// recv reads what there is into b, without waiting.
+// recv reads what there is into b, without waiting. As neither this nor sendOne ever
+// waits, they are raw system calls, of which Go's scheduler need not be told.
 func (b *batch) recv(fd uintptr) (full bool, errno unix.Errno) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.sys.msgs[0])), uintptr(len(b.sys.msgs)),
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.sys.msgs[0])), uintptr(len(b.sys.msgs)),
 		unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return false, errno
@@ -165,7 +166,7 @@ var senders = sync.Pool{New: func() any {
 	h.SetLen(unix.CmsgLen(2))
 	s.try = func(fd uintptr) {
 		for {
-			_, _, s.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&s.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			_, _, s.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&s.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 			if s.errno != unix.EINTR {
 				return
 			}
