@@ -139,6 +139,10 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.onOrigin(now, in)
 	case SignalIn:
 		e.onSignal(now, in.Signal)
+	case Joined:
+		if e.manifest != nil {
+			e.announceAt = now
+		}
 	case SetUpload:
 		e.setUpload(now, in.OK)
 	}
@@ -150,7 +154,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 	}
 	e.serve(now)
 	if now >= e.announceAt {
-		e.Announce(now)
+		e.announce(now)
 	}
 	if now >= e.reportAt {
 		e.reportAt = now + e.cfg.ReportInterval

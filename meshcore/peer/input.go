@@ -59,6 +59,9 @@ const (
 
 	// Signal: Signal came from the edge, of type peers or drop.
 	SignalIn
+	// Joined: the signaling WebSocket is open, for the first time or anew; what was
+	// sent before may be lost.
+	Joined
 	// SetUpload: uploading is allowed from now on if OK.
 	SetUpload
 )
@@ -107,7 +110,7 @@ const (
 	// Evict: forget all of Segment. The player has it or will not want it.
 	Evict
 	// Signal: send Signal (announce, report, complain) to the edge. If the
-	// WebSocket is closed, drop it; a new one begins with Engine.Announce.
+	// WebSocket is not open, drop it; Joined has the next announce sent.
 	Signal
 )
 

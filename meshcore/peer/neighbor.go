@@ -237,9 +237,8 @@ func (e *Engine) lookForPeers(now time.Duration) {
 	}
 }
 
-// Announce sends an announce at once. The driver calls it when the WebSocket
-// was opened anew; the effects come with the next Step.
-func (e *Engine) Announce(now time.Duration) {
+// announce tells the edge of this peer, and asks for peers if some are lacking.
+func (e *Engine) announce(now time.Duration) {
 	e.announced = now
 	e.announceAt = now + e.cfg.AnnounceInterval
 	e.review(now)

@@ -127,7 +127,7 @@ var inputKinds = map[string]peer.Kind{
 	"neighbor_up": peer.NeighborUp, "neighbor_down": peer.NeighborDown, "offered": peer.Offered, "receive": peer.Receive,
 	"sent": peer.Sent, "pass_checked": peer.PassChecked, "proof_checked": peer.ProofChecked, "chunk_checked": peer.ChunkChecked,
 	"origin_proof": peer.OriginProof, "origin_chunk": peer.OriginChunk, "origin_done": peer.OriginDone,
-	"signal": peer.SignalIn, "set_upload": peer.SetUpload,
+	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload,
 }
 
 var effectKinds = map[peer.Kind]string{

@@ -177,6 +177,8 @@ func (c *windowRandom) Step(now time.Duration, in *peer.Input) []peer.Effect {
 	case peer.OriginDone:
 		c.fetches--
 		c.seg(in.Segment).origin = false
+	case peer.Joined:
+		c.announce = now
 	case peer.SignalIn:
 		c.onPeers(in.Signal)
 	}

@@ -136,6 +136,7 @@ func (w *world) handle(e *event) {
 	case evJoined:
 		if n.here && w.policy != OriginOnly {
 			w.stepTracker(tracker.Input{Kind: tracker.Join, Peer: peerID(e.to), Facts: tracker.Facts{Region: string(rune('a' + n.region)), ReceiveOnly: n.noUpload}})
+			w.step(n, &peer.Input{Kind: peer.Joined})
 		}
 		return
 	case evManifest:
