@@ -75,8 +75,9 @@ type Sink interface {
 	StartRaw(size int64)
 	Raw(data []byte)
 	FinishRaw()
-	// Adopt takes the raw segment's bytes as its chunks, after Verify.
-	Adopt() (ok bool)
+	// Adopt takes the raw segment's bytes as its chunks, after Verify, and gives the
+	// number of bytes of those that it had not yet.
+	Adopt() int64
 }
 
 // Result is how a fetch ended.
@@ -200,8 +201,8 @@ func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink) (Result, er
 	if err != nil {
 		return res, nil // it is played all the same, and not shared
 	}
-	if p, ok := to.Verify(s); ok && p.Layout.Size == res.Bytes && to.Adopt() {
-		res.Loose = 0
+	if p, ok := to.Verify(s); ok && p.Layout.Size == res.Bytes {
+		res.Loose -= to.Adopt()
 	}
 	return res, nil
 }

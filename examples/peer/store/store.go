@@ -81,6 +81,7 @@ func (s *Store) All() []*Segment {
 
 // Proof is what vouches for a segment among peers.
 type Proof struct {
+	Path   string // what the token says, for the scope of passes
 	Token  string // the segment token
 	Hashes []byte
 	Layout integrity.Layout
@@ -202,6 +203,14 @@ func (g *Segment) Begin(header http.Header) {
 // Stop says that a fetch from the origin failed.
 func (g *Segment) Stop(err error) {
 	g.update(func() { g.stopped = fmt.Errorf("%w: %w", ErrStopped, err) })
+}
+
+// Stopped is why the last fetch from the origin failed, or nil. It wraps
+// ErrStopped.
+func (g *Segment) Stopped() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stopped
 }
 
 // Header is that of the origin's answer, nil if none came. It must not be

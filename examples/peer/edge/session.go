@@ -1,0 +1,169 @@
+// Package edge opens sessions at an edge and holds the signaling WebSocket, as
+// DESIGN.md, section 4, and meshcore/signal describe them.
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/dunglas/httpsfv"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// HeaderBootstrap is on each manifest that the mesh can help with.
+const HeaderBootstrap = "Mesh-Bootstrap"
+
+const (
+	openWait     = 10 * time.Second
+	maxAnswer    = 256 << 10
+	clockLeeway  = 5 * time.Second // the Date header is as exact as that
+	defaultRetry = 5 * time.Second
+)
+
+// Bootstrap is where to open a session, and in which swarm.
+type Bootstrap struct {
+	Session *url.URL
+	Swarm   string
+}
+
+// ParseBootstrap reads the Mesh-Bootstrap header, a Structured Field dictionary
+// (RFC 9651), of a manifest that came from base; ok is false if there is none of
+// a version that is known.
+func ParseBootstrap(h http.Header, base *url.URL) (b Bootstrap, ok bool) {
+	d, err := httpsfv.UnmarshalDictionary(h.Values(HeaderBootstrap))
+	if err != nil {
+		return b, false
+	}
+	value := func(name string) any {
+		m, _ := d.Get(name)
+		item, _ := m.(httpsfv.Item)
+		return item.Value
+	}
+	session, _ := value("session").(string)
+	b.Swarm, _ = value("swarm").(string)
+	if v, _ := value("v").(int64); v != 1 || session == "" || b.Swarm == "" {
+		return b, false
+	}
+	b.Session, err = base.Parse(session)
+	return b, err == nil
+}
+
+// Refused is an edge's answer that opens no session. The viewer plays from the
+// origin.
+type Refused struct {
+	Status int
+	// RetryAfter is when to ask again, 0 for never (with this swarm).
+	RetryAfter   time.Duration
+	Code, Detail string
+}
+
+func (e *Refused) Error() string {
+	text := fmt.Sprintf("edge opened no session: status %d", e.Status)
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	return text
+}
+
+// Session is an open session. It is not changed after it is made.
+type Session struct {
+	signal.SessionAnswer
+	Swarm    string
+	Verifier *tokens.Verifier
+	// Socket and Statements are the URLs of the WebSocket and of the statements.
+	Socket, Statements *url.URL
+	// Expires is when the pass expires, by the local clock.
+	Expires time.Time
+	// ahead is how far the edge's clock is ahead of the local one.
+	ahead time.Duration
+}
+
+// Now is the edge's time, which tokens are held against.
+func (s *Session) Now() time.Time { return time.Now().Add(s.ahead) }
+
+// Open opens a session. The error is a *Refused if the edge says no.
+func Open(ctx context.Context, client *http.Client, b Bootstrap, r signal.SessionRequest) (*Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	r.V, r.Swarm = 1, b.Swarm
+	request, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.Session.String(), bytes.NewReader(request))
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	asked := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, refused(resp, body)
+	}
+	s := &Session{Swarm: b.Swarm}
+	if err := json.Unmarshal(body, &s.SessionAnswer); err != nil {
+		return nil, fmt.Errorf("read the session: %w", err)
+	}
+	if s.V != 1 || s.Peer == 0 || s.Pass == "" || s.ExpiresMS <= 0 {
+		return nil, errors.New("read the session: the answer lacks peer, pass or expires_ms; is the edge of this version?")
+	}
+	if s.Verifier, err = tokens.NewVerifier(s.Keys); err != nil {
+		return nil, fmt.Errorf("read the session's keys: %w", err)
+	}
+	if s.Socket, err = b.Session.Parse(s.Signal); err != nil {
+		return nil, fmt.Errorf("read the session: %w", err)
+	}
+	if s.Statements, err = b.Session.Parse(s.Segment); err != nil {
+		return nil, fmt.Errorf("read the session: %w", err)
+	}
+	s.Socket.Scheme = map[string]string{"https": "wss", "http": "ws"}[s.Socket.Scheme]
+	s.Expires = asked.Add(time.Duration(s.ExpiresMS) * time.Millisecond)
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		if ahead := date.Sub(asked); ahead.Abs() > clockLeeway {
+			s.ahead = ahead
+		}
+	}
+	return s, nil
+}
+
+// refused reads an RFC 9457 problem.
+func refused(resp *http.Response, body []byte) *Refused {
+	e := &Refused{Status: resp.StatusCode}
+	var problem struct {
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(body, &problem) == nil {
+		e.Code, e.Detail = problem.Code, problem.Detail
+	}
+	switch resp.StatusCode {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusGatewayTimeout,
+		http.StatusInternalServerError:
+		e.RetryAfter = defaultRetry
+		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
+			e.RetryAfter = time.Duration(n) * time.Second
+		}
+	}
+	return e
+}

@@ -1,0 +1,136 @@
+// Command peer is the reference peer: a viewer with a real playback clock, or
+// many, that takes segments from other viewers over WebRTC and the rest from the
+// origin. With --listen it is a gateway, so that any player can play through it.
+//
+//	peer http://localhost:8080/live/index.m3u8
+//	peer --count 20 --for 60s --json http://localhost:8080/live/index.m3u8
+//	peer --listen 127.0.0.1:7070 http://localhost:8080/live/index.m3u8
+//
+// The exit code is 0 only if nothing stalled; 2 means that it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	mesh "github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// options are the command line.
+type options struct {
+	url       *url.URL
+	listen    string
+	count     int
+	length    time.Duration
+	rendition int
+	json      bool
+	noMesh    bool
+	noUpload  bool
+	relayOnly bool
+	verbose   bool
+}
+
+func main() {
+	o, err := parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peer:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	if o.length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.length)
+		defer cancel()
+	}
+	level := slog.LevelWarn
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	logs := &aside{w: os.Stderr}
+	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level}))
+	run := play
+	if o.listen != "" {
+		run = serve
+	}
+	if err := run(ctx, o, log, logs, os.Stdout); err != nil {
+		if !errors.Is(err, errStalled) {
+			fmt.Fprintln(os.Stderr, "peer:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// parse reads the command line.
+func parse(args []string, usage io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("peer", flag.ContinueOnError)
+	f.SetOutput(usage)
+	f.StringVar(&o.listen, "listen", "", "serve a local gateway for any player at this `address`, for example 127.0.0.1:7070")
+	f.IntVar(&o.count, "count", 1, "run this many viewers")
+	f.DurationVar(&o.length, "for", 0, "end after this time; 0 is never")
+	f.IntVar(&o.rendition, "rendition", 0, "play this variant of a multivariant playlist, 0 for the first")
+	f.BoolVar(&o.json, "json", false, "print one JSON object at the end")
+	f.BoolVar(&o.noMesh, "no-mesh", false, "take all from the origin, for comparison")
+	f.BoolVar(&o.noUpload, "no-upload", false, "take from peers, give them nothing")
+	f.BoolVar(&o.relayOnly, "relay-only", false, "connect over relays only")
+	f.BoolVar(&o.verbose, "verbose", false, "log what happens")
+	f.Usage = func() {
+		fmt.Fprintln(usage, "usage: peer [flags] URL of an HLS playlist")
+		f.PrintDefaults()
+	}
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() != 1 {
+		return o, errors.New("give the URL of one HLS playlist, for example http://localhost:8080/live/index.m3u8")
+	}
+	u, err := url.Parse(f.Arg(0))
+	switch {
+	case err != nil:
+		return o, fmt.Errorf("read the URL: %w", err)
+	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return o, fmt.Errorf("%q is no http or https URL", f.Arg(0))
+	case o.count < 1 || o.count > 1000:
+		return o, fmt.Errorf("count is %d, 1 to 1000 are possible", o.count)
+	case o.length < 0:
+		return o, errors.New("for cannot be negative")
+	case o.listen != "" && (o.count != 1 || o.json):
+		return o, errors.New("a gateway is one viewer and prints no JSON: leave out count and json")
+	}
+	o.url = u
+	return o, nil
+}
+
+// client gives the HTTP client that viewers share. Bodies stay as the origin
+// sends them.
+func client() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true
+	t.MaxIdleConnsPerHost = 64
+	t.ForceAttemptHTTP2 = true
+	return &http.Client{Transport: t}
+}
+
+// viewerConfig is what the flags say of a viewer.
+func (o *options) viewerConfig(c *http.Client, log *slog.Logger) viewer.Config {
+	return viewer.Config{
+		HTTP: c, Log: log, NoMesh: o.noMesh, NoUpload: o.noUpload, RelayOnly: o.relayOnly,
+		Device: mesh.Device{Kind: "desktop", Connection: "ethernet"},
+	}
+}

@@ -1,0 +1,227 @@
+package viewer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/viewmesh/viewmesh/examples/peer/hls"
+	"github.com/viewmesh/viewmesh/examples/peer/origin"
+	"github.com/viewmesh/viewmesh/examples/peer/store"
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// fetch is a request to the origin that is under way.
+type fetch struct {
+	id     wire.SegmentID
+	chunks uint64 // 0 for all
+	cancel context.CancelFunc
+	orphan bool // the engine that wanted it is gone
+}
+
+var errNoSession = errors.New("there is no session whose keys could check it")
+
+// verify checks a segment token and its hashes for a segment.
+func (v *Viewer) verify(id wire.SegmentID, token string, hashes []byte) (store.Proof, error) {
+	s := v.session.Load()
+	if s == nil {
+		return store.Proof{}, errNoSession
+	}
+	t, err := s.Verifier.VerifySegment(token, s.Now())
+	if err != nil {
+		return store.Proof{}, err
+	}
+	if integrity.ID(t.Path, 0, 0) != id && integrity.ID(t.Path, t.Offset, t.Size) != id {
+		return store.Proof{}, fmt.Errorf("the token is for %s, another segment", t.Path)
+	}
+	layout, err := integrity.NewLayout(t.Size, t.ChunkSize)
+	if err != nil {
+		return store.Proof{}, err
+	}
+	if err := layout.Verify(hashes, t.Root); err != nil {
+		return store.Proof{}, err
+	}
+	return store.Proof{Path: t.Path, Token: token, Hashes: hashes, Layout: layout}, nil
+}
+
+// fetch takes chunks of a segment from the origin, all of it for 0.
+func (v *Viewer) fetch(id wire.SegmentID, chunks uint64) {
+	for f := range v.fetches {
+		if f.orphan && f.id == id && (f.chunks == 0 || (chunks != 0 && f.chunks&chunks == chunks)) {
+			f.orphan = false // the engine before had asked for the same
+			return
+		}
+	}
+	r, ok := v.resources[id]
+	if !ok {
+		v.input(peer.Input{Kind: peer.OriginDone, Segment: id})
+		return
+	}
+	g := v.store.Segment(id)
+	req := origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length}
+	if p := g.Proof(); p != nil && chunks != 0 {
+		req.Chunks, req.Proof = chunks, &origin.Proof{Layout: p.Layout, Hashes: p.Hashes}
+	}
+	if s := v.session.Load(); s != nil && s.Statements.Host == r.URL.Host {
+		req.Statements = s.Statements
+	}
+	ctx, cancel := context.WithCancel(v.ctx)
+	f := &fetch{id: id, chunks: req.Chunks, cancel: cancel}
+	v.fetches[f] = struct{}{}
+	g.Begin(nil)
+	v.work.Add(1)
+	go func() {
+		defer v.work.Done()
+		defer cancel()
+		v.runFetch(ctx, f, g, req)
+	}()
+}
+
+// runFetch fetches and tells the engine how it ended.
+func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req origin.Request) {
+	to := &sink{v: v, g: g}
+	res, err := v.origin.Fetch(ctx, req, to)
+	if errors.Is(err, origin.ErrMismatch) {
+		// The origin's bytes are what the player gets, whatever was signed.
+		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "url", req.URL.String())
+		to.private = true
+		var again origin.Result
+		again, err = v.origin.Fetch(ctx, origin.Request{URL: req.URL, Offset: req.Offset, Length: req.Length}, to)
+		again.Loose += res.Loose
+		res = again
+	}
+	if err != nil && ctx.Err() == nil {
+		v.log.Debug("the origin did not deliver", "url", req.URL.String(), "err", err)
+	}
+	v.post(func() {
+		delete(v.fetches, f)
+		if err != nil && !v.fetching(f.id) {
+			g.Stop(err)
+		}
+		v.input(peer.Input{Kind: peer.OriginDone, Segment: f.id, OK: err == nil, Bytes: res.Loose})
+	})
+}
+
+// fetching says whether a fetch of a segment is under way.
+func (v *Viewer) fetching(id wire.SegmentID) bool {
+	for f := range v.fetches {
+		if f.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *Viewer) cancelFetches(id wire.SegmentID) {
+	for f := range v.fetches {
+		if f.id == id {
+			f.cancel()
+		}
+	}
+}
+
+// vouch asks the edge for the statement about a segment that came before there
+// was a session, so that it can be shared.
+func (v *Viewer) vouch(id wire.SegmentID, g *store.Segment) {
+	r, ok := v.resources[id]
+	s := v.session.Load()
+	if !ok || s.Statements.Host != r.URL.Host {
+		return
+	}
+	v.work.Add(1)
+	go func() {
+		defer v.work.Done()
+		to := &sink{v: v, g: g, late: true}
+		statement, err := v.origin.Statement(v.ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length, Statements: s.Statements})
+		if err != nil {
+			return
+		}
+		if _, ok := to.Verify(statement); ok {
+			to.Adopt()
+		}
+	}()
+}
+
+// sink brings what comes from the origin into the store and to the engine.
+type sink struct {
+	v       *Viewer
+	g       *store.Segment
+	private bool // nothing is to be verified
+	late    bool // the bytes were counted before
+}
+
+func (s *sink) Header(h http.Header) {
+	s.g.Begin(h)
+	if !s.private {
+		s.v.header.Store(&h)
+	}
+}
+
+func (s *sink) Verify(st origin.Statement) (origin.Proof, bool) {
+	if s.private {
+		return origin.Proof{}, false
+	}
+	p, err := s.v.verify(s.g.ID, st.Token, st.Hashes)
+	if err != nil {
+		s.v.log.Debug("the edge's statement is not good", "segment", s.g.ID, "err", err)
+		return origin.Proof{}, false
+	}
+	if !s.g.SetProof(p) {
+		return origin.Proof{}, false // neighbors have shown another one: the resource has changed
+	}
+	s.v.post(func() {
+		s.v.input(peer.Input{Kind: peer.OriginProof, Segment: s.g.ID, OK: true, Layout: p.Layout})
+	})
+	return origin.Proof{Layout: p.Layout, Hashes: p.Hashes}, true
+}
+
+func (s *sink) Chunk(i int, data []byte) {
+	bytes := int64(len(data))
+	if err := s.g.PutChunk(i, data); err != nil {
+		s.v.log.Debug("a chunk of the origin was not stored", "err", err) // it was checked before
+		return
+	}
+	s.chunk(i, bytes)
+}
+
+func (s *sink) chunk(i int, bytes int64) {
+	if s.late {
+		bytes = 0
+	}
+	s.v.post(func() {
+		s.v.input(peer.Input{Kind: peer.OriginChunk, Segment: s.g.ID, Chunk: uint8(i), OK: true, Bytes: bytes})
+	})
+}
+
+func (s *sink) StartRaw(size int64) { s.g.StartRaw(size) }
+func (s *sink) Raw(data []byte)     { s.g.AppendRaw(data) }
+func (s *sink) FinishRaw()          { s.g.FinishRaw() }
+
+func (s *sink) Adopt() int64 {
+	var bytes int64
+	taken := s.g.AdoptRaw()
+	p := s.g.Proof()
+	ones(taken, func(i int) {
+		from, until := p.Layout.Range(i)
+		bytes += until - from
+		s.chunk(i, until-from)
+	})
+	return bytes
+}
+
+// Resource fetches what is no segment, an init section, and counts its bytes.
+func (v *Viewer) Resource(ctx context.Context, r hls.Resource) ([]byte, error) {
+	g := store.New(nil).Segment(ID(r))
+	res, err := v.origin.Fetch(ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length}, &sink{v: v, g: g, private: true})
+	v.CountOrigin(res.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", (&url.URL{Path: r.URL.Path}).String(), err)
+	}
+	return g.Bytes(), nil
+}
+
+var _ origin.Sink = (*sink)(nil)

@@ -1,0 +1,212 @@
+package viewer
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/viewmesh/viewmesh/examples/peer/rtc"
+	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// link is the connection to one neighbor, or an attempt at one.
+type link struct {
+	peer   wire.PeerID
+	name   string // signal.Message.Connection
+	conn   *rtc.Conn
+	pass   *tokens.Pass // the neighbor's, once it was checked
+	unsent int64        // bytes of chunks handed to conn
+}
+
+// connect offers a connection.
+func (v *Viewer) connect(id wire.PeerID) {
+	v.drop(id)
+	if v.listen() != nil {
+		v.input(peer.Input{Kind: peer.NeighborDown, Peer: id})
+		return
+	}
+	l := &link{peer: id, name: fmt.Sprintf("%016x", rand.Uint64())}
+	v.links[id] = l
+	l.conn = v.net.Offer(v.options(), v.events(l))
+}
+
+// accept answers the offer that is there.
+func (v *Viewer) accept(id wire.PeerID) {
+	v.drop(id)
+	offer := v.offers[id]
+	if offer == nil || v.listen() != nil {
+		v.input(peer.Input{Kind: peer.NeighborDown, Peer: id})
+		return
+	}
+	l := &link{peer: id, name: offer.Connection}
+	v.links[id] = l
+	l.conn = v.net.Answer(v.options(), offer.SDP, v.events(l))
+}
+
+// disconnect ends a connection of which the engine knows nothing any more.
+func (v *Viewer) disconnect(id wire.PeerID) {
+	delete(v.offers, id)
+	v.drop(id)
+}
+
+// drop closes the connection to a peer, if there is one.
+func (v *Viewer) drop(id wire.PeerID) {
+	if l := v.links[id]; l != nil {
+		v.forget(l)
+		l.conn.Close()
+	}
+}
+
+// forget takes a link out. What it has not sent counts as sent, or the engine
+// would wait for it.
+func (v *Viewer) forget(l *link) {
+	delete(v.links, l.peer)
+	if l.unsent > 0 {
+		v.input(peer.Input{Kind: peer.Sent, Peer: l.peer, Bytes: l.unsent})
+		l.unsent = 0
+	}
+}
+
+// listen sees to it that there is a socket.
+func (v *Viewer) listen() error {
+	if v.net != nil {
+		return nil
+	}
+	n, err := rtc.Listen()
+	if err != nil {
+		v.log.Warn("no connections to peers: there is no UDP", "err", err)
+		return err
+	}
+	v.net = n
+	return nil
+}
+
+func (v *Viewer) options() rtc.Options {
+	o := rtc.Options{Servers: v.servers, RelayOnly: v.cfg.RelayOnly}
+	if s := v.session.Load(); s != nil && s.RelayOnly {
+		o.RelayOnly = true
+	}
+	return o
+}
+
+// events brings what a connection says into the loop.
+func (v *Viewer) events(l *link) rtc.Events {
+	in := func(f func()) {
+		v.post(func() {
+			if v.links[l.peer] == l {
+				f()
+			}
+		})
+	}
+	to := l.peer
+	return rtc.Events{
+		Description: func(t signal.Type, sdp string) {
+			in(func() { v.signal(&signal.Message{Type: t, To: &to, Connection: l.name, SDP: sdp}) })
+		},
+		Candidate: func(c signal.ICECandidate) {
+			in(func() {
+				v.signal(&signal.Message{Type: signal.Candidate, To: &to, Connection: l.name, Candidate: &c})
+			})
+		},
+		Open: func(relayed bool) {
+			in(func() { v.input(peer.Input{Kind: peer.NeighborUp, Peer: l.peer, Relayed: relayed}) })
+		},
+		Message: func(m *wire.Message) { in(func() { v.receive(l, m) }) },
+		Closed: func(err error) {
+			in(func() {
+				v.log.Debug("connection ended", "peer", l.peer, "err", err)
+				v.forget(l)
+				l.conn.Close()
+				v.input(peer.Input{Kind: peer.NeighborDown, Peer: l.peer})
+			})
+		},
+	}
+}
+
+// receive takes a message of a neighbor. A request for what its pass does not
+// cover is refused here, because the engine knows no paths.
+func (v *Viewer) receive(l *link, m *wire.Message) {
+	if m.Type == wire.Request {
+		if g := v.store.Lookup(m.Segment); g != nil && l.pass != nil {
+			if p := g.Proof(); p != nil && !l.pass.Covers(p.Path) {
+				l.conn.Send(&wire.Message{Type: wire.Reject, Segment: m.Segment, Mask: m.Mask, Reason: wire.RejectDenied})
+				return
+			}
+		}
+	}
+	v.input(peer.Input{Kind: peer.Receive, Peer: l.peer, Message: m})
+}
+
+// sendChunk gives a chunk to a neighbor.
+func (v *Viewer) sendChunk(f *peer.Effect) {
+	l, g := v.links[f.Peer], v.store.Lookup(f.Segment)
+	var data []byte
+	if g != nil {
+		data = g.Chunk(int(f.Chunk))
+	}
+	bytes := int64(len(data))
+	if l == nil || data == nil {
+		v.input(peer.Input{Kind: peer.Sent, Peer: f.Peer, Bytes: bytes})
+		return
+	}
+	if v.cfg.Tamper != nil {
+		data = v.cfg.Tamper(data)
+	}
+	l.unsent += bytes
+	l.conn.SendChunk(f.Segment, f.Chunk, data, func() {
+		v.post(func() {
+			if v.links[l.peer] == l {
+				l.unsent -= bytes
+				v.input(peer.Input{Kind: peer.Sent, Peer: l.peer, Bytes: bytes})
+			}
+		})
+	})
+}
+
+// checkPass verifies a neighbor's pass.
+func (v *Viewer) checkPass(id wire.PeerID, token string) bool {
+	s, l := v.session.Load(), v.links[id]
+	if s == nil || l == nil {
+		return false
+	}
+	pass, err := s.Verifier.VerifyPass(token, s.Now())
+	if err != nil || pass.Peer != id.String() || pass.Swarm != s.Swarm {
+		v.log.Debug("a neighbor's pass is not good", "peer", id, "err", err)
+		return false
+	}
+	l.pass = &pass
+	return true
+}
+
+// fromEdge takes a message of the edge.
+func (v *Viewer) fromEdge(m *signal.Message) {
+	switch m.Type {
+	case signal.Peers, signal.Drop:
+		v.input(peer.Input{Kind: peer.SignalIn, Signal: m})
+	case signal.Offer:
+		if m.From != nil {
+			v.offers[*m.From] = m
+			v.input(peer.Input{Kind: peer.Offered, Peer: *m.From})
+		}
+	case signal.Answer, signal.Candidate:
+		if m.From == nil {
+			return
+		}
+		l := v.links[*m.From]
+		if l == nil || l.name != m.Connection {
+			return // of an attempt that was given up
+		}
+		if m.Type == signal.Answer {
+			l.conn.SetAnswer(m.SDP)
+		} else {
+			l.conn.AddCandidate(*m.Candidate)
+		}
+	case signal.Pass:
+		v.pass = m.Pass
+		if m.ICEServers != nil {
+			v.servers = m.ICEServers
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package viewer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/viewmesh/viewmesh/examples/peer/edge"
+	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+const (
+	firstPause = time.Second // before trying again, doubled each time
+	lastPause  = 30 * time.Second
+	// renewShare is the part of a pass's life after which it is renewed.
+	renewShare = 0.6
+	// passMargin is how long before its end a pass is not shown any more.
+	passMargin = 5 * time.Second
+)
+
+// keep keeps a session: it opens one where the newest bootstrap says, holds its
+// WebSocket, and opens another when that is due. Whatever fails, playing goes on
+// without it.
+func (v *Viewer) keep() {
+	defer v.work.Done()
+	pause := firstPause
+	troubled := false
+	for v.ctx.Err() == nil {
+		b := *v.bootstrap.Load()
+		s, err := edge.Open(v.ctx, v.cfg.HTTP, b, v.request())
+		if err == nil {
+			pause, troubled = firstPause, false
+			v.call(func() { v.adopt(s) })
+			v.sleep(v.hold(s))
+			continue
+		}
+		if v.ctx.Err() != nil {
+			return
+		}
+		if !troubled {
+			v.log.Warn("no session: playing from the origin", "err", err)
+			troubled = true
+		}
+		v.post(func() { v.input(alone()) })
+		var no *edge.Refused
+		switch {
+		case errors.As(err, &no) && no.RetryAfter == 0:
+			v.anotherSwarm(b.Swarm)
+		case errors.As(err, &no):
+			v.sleep(max(spread(pause), no.RetryAfter+spread(firstPause)))
+		default:
+			v.sleep(spread(pause))
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// anotherSwarm waits until a manifest names another swarm: a refusal for good
+// holds for the one that was asked for.
+func (v *Viewer) anotherSwarm(than string) {
+	for v.bootstrap.Load().Swarm == than {
+		select {
+		case <-v.bootstrapped:
+		case <-v.ctx.Done():
+			return
+		}
+	}
+}
+
+// sleep waits; false means that the viewer was closed.
+func (v *Viewer) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return v.ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-v.ctx.Done():
+		return false
+	}
+}
+
+// spread draws a time around d, so that viewers do not all come at once.
+func spread(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.5 + rand.Float64()))
+}
+
+func (v *Viewer) request() signal.SessionRequest {
+	r := signal.SessionRequest{Token: v.cfg.Token, Device: v.cfg.Device}
+	if v.cfg.NoUpload {
+		r.Mode = "receive_only"
+	}
+	return r
+}
+
+// hold keeps the WebSocket of a session open until another session is needed,
+// and returns how long to wait before opening it.
+func (v *Viewer) hold(s *edge.Session) time.Duration {
+	pass, expires := s.Pass, s.Expires
+	pause := firstPause
+	for v.ctx.Err() == nil {
+		if time.Until(expires) < passMargin {
+			return 0
+		}
+		k, err := edge.Dial(v.ctx, v.cfg.HTTP, s, pass)
+		if err == nil {
+			var end ending
+			end, pass, expires = v.converse(k, pass, expires)
+			switch {
+			case v.ctx.Err() != nil:
+				return 0
+			case end.again:
+				return end.wait
+			case end.welcomed:
+				pause = firstPause
+			}
+			err = end.err
+		}
+		if v.ctx.Err() == nil {
+			v.log.Warn("lost the edge: playing on, and trying again", "err", err)
+			v.sleep(spread(pause))
+			pause = min(2*pause, lastPause)
+		}
+	}
+	return 0
+}
+
+// ending is how a WebSocket ended.
+type ending struct {
+	err      error
+	welcomed bool
+	again    bool // another session is needed
+	wait     time.Duration
+}
+
+// converse reads a WebSocket until it ends. It returns the pass as renewed.
+func (v *Viewer) converse(k *edge.Socket, pass string, expires time.Time) (end ending, _ string, _ time.Time) {
+	defer k.Abort()
+	stop := context.AfterFunc(v.ctx, k.Close)
+	defer stop()
+	renew := time.AfterFunc(time.Hour, func() { k.Send(&signal.Message{Type: signal.Renew}) })
+	renew.Stop()
+	defer renew.Stop()
+	defer v.call(func() {
+		if v.socket == k {
+			v.socket = nil
+		}
+	})
+	var said error
+	for {
+		m, err := k.Read()
+		if err != nil {
+			end.err = err
+			if said != nil {
+				end.err = said
+			}
+			return end, pass, expires
+		}
+		switch m.Type {
+		case signal.Welcome:
+			end.welcomed = true
+			renew.Reset(renewIn(expires))
+			v.post(func() {
+				v.socket = k
+				v.input(peer.Input{Kind: peer.Joined})
+			})
+		case signal.Pass:
+			pass, expires = m.Pass, time.Now().Add(time.Duration(m.ExpiresMS)*time.Millisecond)
+			renew.Reset(renewIn(expires))
+			v.post(func() { v.fromEdge(&m) })
+		case signal.Reconnect:
+			end.again, end.wait = true, time.Duration(m.AfterMS)*time.Millisecond
+		case signal.ErrorMsg:
+			said = &edge.Said{Code: m.Code, Detail: m.Detail}
+			switch m.Code {
+			case "bad_pass", "refused", "banned", "not_shared", "draining", "replaced":
+				end.again, end.wait = true, spread(firstPause)
+			}
+		default:
+			v.post(func() { v.fromEdge(&m) })
+		}
+	}
+}
+
+func renewIn(expires time.Time) time.Duration {
+	return max(time.Second, time.Duration(renewShare*float64(time.Until(expires))))
+}
+
+// adopt begins a session: with a new engine, because a peer's id is the
+// engine's for life. What is stored goes over to it, and what is on the way
+// from the origin is not fetched again.
+func (v *Viewer) adopt(s *edge.Session) {
+	v.drain()
+	for id, l := range v.links {
+		l.conn.Send(&wire.Message{Type: wire.Bye, Reason: wire.ByeLeaving})
+		v.drop(id)
+	}
+	v.pending = nil
+	v.base = plus(v.base, *v.engine.Report())
+	v.before = v.reported
+	v.session.Store(s)
+	v.host, v.pass, v.servers = s.Statements.Host, s.Pass, s.ICEServers
+	v.engine = peer.New(peer.Config{
+		ID: s.Peer, Seed: rand.Uint64(), Pass: s.Pass,
+		ReceiveOnly: v.cfg.NoUpload || s.Limits.ReceiveOnly, Neighbors: s.Limits.Neighbors,
+		UploadRate: float64(s.Limits.UploadBPS) / 8, UploadRatio: s.Limits.UploadRatio, CacheBytes: s.Limits.CacheBytes,
+		AnnounceInterval: time.Duration(s.AnnounceMS) * time.Millisecond,
+		ReportInterval:   time.Duration(s.ReportMS) * time.Millisecond,
+	})
+	v.input(peer.Input{Kind: peer.Play, Position: v.position(), Playing: v.playing})
+	if v.manifest == nil {
+		return
+	}
+	v.input(peer.Input{Kind: peer.ManifestIn, Manifest: v.manifest})
+	for f := range v.fetches {
+		f.orphan = true
+	}
+	listed := map[wire.SegmentID]bool{}
+	for _, m := range v.manifest.Segments {
+		listed[m.ID] = true
+		v.handOver(m.ID)
+	}
+	for _, g := range v.store.All() {
+		if !listed[g.ID] {
+			v.store.Evict(g.ID)
+		}
+	}
+}
+
+// position is where the playhead is now.
+func (v *Viewer) position() time.Duration {
+	if v.playing {
+		return v.playPos + v.now() - v.playAt
+	}
+	return v.playPos
+}
+
+// handOver tells a new engine what is stored of a segment.
+func (v *Viewer) handOver(id wire.SegmentID) {
+	g := v.store.Lookup(id)
+	if g == nil {
+		return
+	}
+	if p := g.Proof(); p != nil {
+		v.input(peer.Input{Kind: peer.OriginProof, Segment: id, OK: true, Layout: p.Layout})
+		ones(g.Have(), func(i int) {
+			v.input(peer.Input{Kind: peer.OriginChunk, Segment: id, Chunk: uint8(i)})
+		})
+	}
+	if g.Proof() == nil && g.Whole() {
+		v.base.OriginBytes -= g.Size() // the engine counts it once more
+		v.input(peer.Input{Kind: peer.OriginDone, Segment: id, OK: true, Bytes: g.Size()})
+		v.vouch(id, g)
+	}
+}
+
+// leave says goodbye to all and ends what is under way.
+func (v *Viewer) leave() {
+	if v.socket != nil {
+		v.sendReport()
+		v.socket.Send(&signal.Message{Type: signal.Leave})
+	}
+	for id, l := range v.links {
+		l.conn.Send(&wire.Message{Type: wire.Bye, Reason: wire.ByeLeaving})
+		v.drop(id)
+	}
+	for f := range v.fetches {
+		f.cancel()
+	}
+	v.cancel()
+}
