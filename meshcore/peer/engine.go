@@ -62,6 +62,7 @@ type Engine struct {
 
 	// When to act next.
 	planAt     time.Duration
+	expireAt   time.Duration // when a neighbor may be late
 	announceAt time.Duration
 	announced  time.Duration
 	reportAt   time.Duration
@@ -91,6 +92,7 @@ func New(cfg Config) *Engine {
 		startedAt:   -1,
 		planAt:      never,
 		widenAt:     never,
+		expireAt:    never,
 		haveAt:      never,
 		announceAt:  never,
 		reportAt:    never,

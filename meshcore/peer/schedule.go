@@ -11,7 +11,10 @@ import (
 // time it gave itself has come.
 func (e *Engine) plan(now time.Duration) {
 	e.planAt = never
-	wake := e.expire(now)
+	if now >= e.expireAt {
+		e.expireAt = e.expire(now)
+	}
+	wake := never
 	e.passPlayed(now)
 
 	e.order = e.order[:0]
@@ -45,6 +48,7 @@ func (e *Engine) plan(now time.Duration) {
 		wake = min(wake, e.planPeers(now, s))
 	}
 	e.planAt = min(e.planAt, wake)
+	e.planAt = min(e.planAt, e.expireAt)
 	if !e.live {
 		e.planAt = min(e.planAt, e.widenAt)
 	}
@@ -173,6 +177,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 		// and the two seconds that a full uplink may keep a request.
 		best.pending = append(best.pending, pending{seg: s, index: uint8(c), bytes: bytes, at: now,
 			by: now + 3*bestAt + 2*time.Second})
+		e.expireAt = min(e.expireAt, best.pending[len(best.pending)-1].by)
 		best.pendingBytes += bytes
 		best.minRoom = 2 * size
 	}
@@ -190,7 +195,6 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 				wake = min(wake, s.proofBy)
 			}
 			e.send(n, req)
-			wake = min(wake, n.pending[0].by)
 		}
 		if n.room() > 0 {
 			kept = append(kept, n)
@@ -249,7 +253,7 @@ func (e *Engine) chance(s *segment) uint64 {
 func (e *Engine) fraction(s *segment) float64 { return float64(e.chance(s)>>11) / (1 << 53) }
 
 // expire gives up what neighbors did not deliver in time, and returns when to
-// look again.
+// look again, at the latest.
 func (e *Engine) expire(now time.Duration) time.Duration {
 	wake := never
 	for _, n := range e.slots {
