@@ -36,7 +36,7 @@ type edge struct {
 func newEdge(t *testing.T) *edge {
 	t.Helper()
 	e := &edge{t: t, storage: t.TempDir(), addr: freeAddr(t)}
-	e.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 20 * time.Second}
+	e.client = newClient()
 	t.Cleanup(func() {
 		e.client.CloseIdleConnections()
 		if err := caddy.Stop(); err != nil {
@@ -44,6 +44,11 @@ func newEdge(t *testing.T) *edge {
 		}
 	})
 	return e
+}
+
+// newClient is an HTTP client that takes bodies as they come.
+func newClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 20 * time.Second}
 }
 
 // freeAddr gives an address on which nothing listens now.
@@ -130,7 +135,9 @@ func (e *edge) once(method, path, body string, header ...string) (*http.Response
 		return nil, nil, err
 	}
 	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		if header[i+1] != "" {
+			req.Header.Set(header[i], header[i+1])
+		}
 	}
 	resp, err := e.client.Do(req)
 	if err != nil {
@@ -314,11 +321,13 @@ func multivariant(renditions ...string) string {
 }
 
 func mediaPlaylist(tags string, uris ...string) string {
-	s := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n" + tags + "\n"
+	var s strings.Builder
+	s.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n" + tags + "\n")
 	for _, u := range uris {
-		s += "#EXTINF:2.0,\n" + u + "\n"
+		s.WriteString("#EXTINF:2.0,\n" + u + "\n")
 	}
-	return s + "#EXT-X-ENDLIST\n"
+	s.WriteString("#EXT-X-ENDLIST\n")
+	return s.String()
 }
 
 func write(t *testing.T, dir, name, content string) {

@@ -38,14 +38,15 @@ type segmentWriter struct {
 	request *http.Request
 	listed  *listed
 
-	decided bool
-	counted bool // the body is one of a segment
-	held    int  // status that is held, 0 for none
-	target  segmentKey
-	first   int64 // where the target begins in the resource
-	size    int64 // of the target
-	whole   bool  // the body is just the target
-	version string
+	decided  bool
+	counted  bool // the body is one of a segment
+	held     int  // status that is held, 0 for none
+	target   segmentKey
+	first    int64 // where the target begins in the resource
+	size     int64 // of the target
+	resource int64 // size of the resource
+	whole    bool  // the body is just the target
+	version  string
 
 	digester *integrity.Digester
 	claimed  bool
@@ -65,7 +66,7 @@ func (s *segmentWriter) WriteHeader(status int) {
 		if ok {
 			s.announce(token, digests)
 			s.digest()
-		} else if s.whole {
+		} else {
 			s.held = status
 			return
 		}
@@ -84,7 +85,7 @@ func (s *segmentWriter) identify(status int) bool {
 	exact := byteRange{offset, length}
 	_, wholeListed := s.listed.ranges[byteRange{}]
 	_, rangeListed := s.listed.ranges[exact]
-	s.version = validator(h)
+	s.version, s.resource = validator(h), size
 	s.target.location = location{s.listed.presentation.host, s.listed.path}
 	switch {
 	case wholeListed:
@@ -152,7 +153,7 @@ func (s *segmentWriter) ReadFrom(src io.Reader) (int64, error) {
 		s.WriteHeader(http.StatusOK)
 	}
 	f, n, isFile := fileBody(src)
-	if isFile && s.held != 0 && s.whole && n == s.size && n <= maxFileDigest {
+	if isFile && s.held != 0 && s.size <= maxFileDigest {
 		s.digestFile(f)
 	}
 	s.letGo()
@@ -174,14 +175,14 @@ func (s *segmentWriter) ReadFrom(src io.Reader) (int64, error) {
 	return sent, err
 }
 
-// digestFile digests the body before the header goes out, and announces it.
+// digestFile digests the target in the file of which the body is a part, before
+// the header goes out, and announces it.
 func (s *segmentWriter) digestFile(f *os.File) {
 	rt := s.handler.rt
-	at, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return
+	if st, err := f.Stat(); err != nil || st.Size() != s.resource {
+		return // not the resource itself
 	}
-	hashes, root, err := rt.digestOnce(s.target, s.version, s.size, io.NewSectionReader(f, at, s.size))
+	hashes, root, err := rt.digestOnce(s.target, s.version, s.size, io.NewSectionReader(f, s.first, s.size))
 	if err != nil {
 		return
 	}
