@@ -24,12 +24,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("VIEWMESH_BENCH_SERVE") != "" {
-		benchServe()
+	if serve := benchServe; serve != nil && os.Getenv("VIEWMESH_BENCH_SERVE") != "" {
+		serve()
 		return
 	}
 	goleak.VerifyTestMain(m)
 }
+
+// benchServe is the main function of the benchmark's server, where there is one.
+var benchServe func()
 
 var (
 	secret   = []byte("north")

@@ -47,7 +47,7 @@ func (c *rawClient) receive(d time.Duration) []byte {
 // do sends a message and waits for its answer. It sends it again every half second.
 func (c *rawClient) do(m *stun.Message) *stun.Message {
 	c.t.Helper()
-	for range 10 {
+	for range 20 {
 		c.send(m.Raw)
 		for {
 			b := c.receive(time.Second / 2)

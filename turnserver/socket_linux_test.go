@@ -1,0 +1,3 @@
+package turnserver
+
+func disableGSO(s packetSocket) { s.(*systemSocket).noGSO.Store(true) }

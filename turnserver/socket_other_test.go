@@ -1,0 +1,5 @@
+//go:build !linux
+
+package turnserver
+
+func disableGSO(packetSocket) {}
