@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -17,24 +18,33 @@ import (
 // segments announced once complete; and each peer takes one not yet announced
 // coming segment from the origin every 1 + U(0, P) seconds (P = its neighbors)
 // with probability N/(P+1), N counting the first 2(P+1) such segments.
+//
+// Where that leaves room it does what that engine does: a transfer from a peer
+// that comes within 4 s is stopped and its rest taken from the origin, two
+// fetches at a time; a peer is drawn among those not asked for another segment;
+// two seconds without a chunk end a transfer; a viewer that changes the
+// rendition leaves the neighbors of the old one.
 type windowRandom struct {
-	id       wire.PeerID
-	rng      *rand.Rand
-	upload   bool
-	goal     time.Duration
-	manifest *peer.Manifest
-	number   uint64
-	pos, at  time.Duration
-	playing  bool
+	id        wire.PeerID
+	rng       *rand.Rand
+	upload    bool
+	live      bool
+	goal      time.Duration // how far ahead of the playhead it looks; 0: all there is
+	manifest  *peer.Manifest
+	rendition string
+	pos, at   time.Duration
+	playing   bool
 
 	segs      map[wire.SegmentID]*wrSegment // for look-ups only
-	order     []*wrSegment
+	known     []*wrSegment                  // the same, in order
+	order     []*wrSegment                  // those in the playlist
 	neighbors []*wrNeighbor
 	loads     int // from peers, under way
-	fetches   int
+	fetches   int // from the origin, under way
 	randomAt  time.Duration
 	announce  time.Duration
-	asked     time.Duration
+	planned   time.Duration // when plan ran
+	nextAt    time.Duration // when it has something to do
 	swarm     int
 	queue     []wrItem
 	inFlight  int64
@@ -42,84 +52,53 @@ type windowRandom struct {
 	out       []peer.Effect
 }
 
+// The figures of the policy.
+const (
+	wrWindow    = 4 * time.Second // before the playhead: always from the origin
+	wrLoads     = 3               // from peers at once
+	wrFetches   = 2               // from the origin at once
+	wrTimeout   = 2 * time.Second // without a chunk
+	wrNeighbors = 24              // it looks for; it accepts a third more
+	wrUplink    = 128 << 10       // bytes handed to the driver and not sent
+)
+
+// wrSegment is a segment as windowRandom knows it.
 type wrSegment struct {
 	s      peer.Segment
-	chunks int
+	layout integrity.Layout // once its size is known
 	have   uint64
-	proven bool
-	size   int64
 	whole  bool
-	origin bool
-	from   *wrNeighbor
-	heard  time.Duration // of the last chunk, or the request
+	origin bool        // a fetch is under way
+	from   *wrNeighbor // whom it is asked of
+	heard  time.Duration
 	owners []*wrNeighbor
+	listed bool // in the playlist
 }
 
-type wrNeighbor struct {
-	id       wire.PeerID
-	open, up bool
-	noUpload bool
+// missing is the mask of the chunks that are not here, 0 if that is not known.
+func (s *wrSegment) missing() uint64 {
+	if s.layout.Size == 0 {
+		return 0
+	}
+	return wire.All(s.layout.Chunks()) &^ s.have
 }
 
-type wrItem struct {
-	n     *wrNeighbor
-	seg   *wrSegment
-	index uint8
+func (s *wrSegment) bytes(chunk uint8) int64 {
+	from, to := s.layout.Range(int(chunk))
+	return to - from
 }
 
-const wrTimeout = 5 * time.Second
-
-func newWindowRandom(id int32, seed uint64, noUpload bool, goal time.Duration) *windowRandom {
-	return &windowRandom{id: peerID(id), rng: rand.New(rand.NewPCG(seed, uint64(id)+7)), upload: !noUpload, goal: goal,
+func newWindowRandom(id int32, seed uint64, noUpload, live bool, goal time.Duration) *windowRandom {
+	return &windowRandom{id: peerID(id), rng: rand.New(rand.NewPCG(seed, uint64(id)+7)), upload: !noUpload, live: live, goal: goal,
 		segs: map[wire.SegmentID]*wrSegment{}, randomAt: never, swarm: -1}
 }
 
 func (c *windowRandom) Report() *signal.Report { return &c.report }
 
+// NextDeadline is when the next segment comes within the window or the goal, a
+// transfer times out, or a draw or an announce is due.
 func (c *windowRandom) NextDeadline() time.Duration {
-	return min(c.randomAt, c.announce, c.planAt())
-}
-
-// planAt is when a segment comes within 4 s of the playhead, or a peer's
-// transfer times out.
-func (c *windowRandom) planAt() time.Duration {
-	at := never
-	for _, s := range c.order {
-		if s.whole || s.origin {
-			continue
-		}
-		if s.from != nil {
-			at = min(at, s.heard+wrTimeout)
-		}
-		if c.playing {
-			at = min(at, c.at+s.s.Start-c.pos-4*time.Second)
-		}
-	}
-	return max(at, c.asked+20*time.Millisecond)
-}
-
-func (c *windowRandom) emit(f peer.Effect) { c.out = append(c.out, f) }
-
-func (c *windowRandom) send(n *wrNeighbor, m wire.Message) {
-	c.emit(peer.Effect{Kind: peer.Send, Peer: n.id, Message: m})
-}
-
-func (c *windowRandom) neighbor(id wire.PeerID) *wrNeighbor {
-	for _, n := range c.neighbors {
-		if n.id == id {
-			return n
-		}
-	}
-	return nil
-}
-
-func (c *windowRandom) seg(id wire.SegmentID) *wrSegment {
-	s := c.segs[id]
-	if s == nil {
-		s = &wrSegment{s: peer.Segment{ID: id}}
-		c.segs[id] = s
-	}
-	return s
+	return min(c.randomAt, c.announce, max(c.nextAt, c.planned+20*time.Millisecond))
 }
 
 func (c *windowRandom) Step(now time.Duration, in *peer.Input) []peer.Effect {
@@ -129,279 +108,261 @@ func (c *windowRandom) Step(now time.Duration, in *peer.Input) []peer.Effect {
 	}
 	switch in.Kind {
 	case peer.ManifestIn:
-		c.onManifest(in.Manifest)
+		c.onManifest(now, in.Manifest)
 	case peer.Play:
 		c.pos, c.at, c.playing = in.Position, now, in.Playing
 	case peer.NeighborUp:
-		if n := c.neighbor(in.Peer); n != nil {
-			n.open = true
-			var flags uint8
-			if !c.upload {
-				flags = wire.FlagNoUpload
-			}
-			c.send(n, wire.Message{Type: wire.Hello, Version: wire.Version, Peer: c.id, Flags: flags})
-		}
+		c.onUp(in.Peer)
 	case peer.NeighborDown:
 		c.lose(in.Peer)
 	case peer.Offered:
-		n := c.neighbor(in.Peer)
-		switch {
-		case n != nil && !n.open && c.id < in.Peer:
-		case n == nil && len(c.neighbors) >= 32:
-			c.emit(peer.Effect{Kind: peer.Disconnect, Peer: in.Peer})
-		default:
-			if n != nil {
-				c.lose(in.Peer)
-			}
-			c.neighbors = append(c.neighbors, &wrNeighbor{id: in.Peer})
-			c.emit(peer.Effect{Kind: peer.Accept, Peer: in.Peer})
-		}
+		c.onOffered(in.Peer)
 	case peer.Receive:
 		if n := c.neighbor(in.Peer); n != nil {
-			c.message(now, n, in.Message)
+			c.onMessage(now, n, in.Message)
 		}
 	case peer.ChunkChecked:
-		c.checked(now, in)
+		c.onChecked(in)
 	case peer.Sent:
 		c.inFlight -= in.Bytes
 	case peer.OriginProof:
-		s := c.seg(in.Segment)
-		s.chunks, s.proven, s.size = in.Layout.Chunks(), true, in.Layout.Size
+		c.seg(in.Segment).layout = in.Layout
 	case peer.OriginChunk:
 		s := c.seg(in.Segment)
 		c.report.OriginBytes += in.Bytes
 		if s.have>>in.Chunk&1 == 1 {
 			c.report.DuplicateBytes += in.Bytes
 		}
-		c.gain(now, s, in.Chunk)
+		c.gain(s, in.Chunk)
 	case peer.OriginDone:
 		c.fetches--
 		c.seg(in.Segment).origin = false
-	case peer.Joined:
-		c.announce = now
 	case peer.SignalIn:
 		c.onPeers(in.Signal)
 	}
 	if now >= c.announce {
-		c.announce = now + 60*time.Second
-		want := max(0, 24-len(c.neighbors))
-		if want > 0 && (c.swarm < 0 || len(c.neighbors) < c.swarm-1) {
-			c.announce = now + 8*time.Second
-		}
-		c.emit(peer.Effect{Kind: peer.Signal, Signal: &signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{
-			Rendition: "all", Live: true, Neighbors: len(c.neighbors), Want: want, Upload: c.upload}}})
+		c.sayAnnounce(now)
 	}
 	c.plan(now)
-	for len(c.queue) > 0 && c.inFlight < 128<<10 {
-		it := c.queue[0]
-		c.queue = c.queue[1:]
-		bytes := it.seg.size / int64(it.seg.chunks)
-		c.inFlight += it.seg.layoutBytes(it.index)
-		c.report.UploadedBytes += bytes
-		c.emit(peer.Effect{Kind: peer.SendChunk, Peer: it.n.id, Segment: it.seg.s.ID, Chunk: it.index})
-	}
+	c.serve()
 	return c.out
 }
 
-// layoutBytes is the size of a chunk.
-func (s *wrSegment) layoutBytes(i uint8) int64 {
-	k := int64(16 << 10)
-	for k*32 < s.size {
-		k *= 2
+func (c *windowRandom) emit(f peer.Effect) { c.out = append(c.out, f) }
+
+func (c *windowRandom) seg(id wire.SegmentID) *wrSegment {
+	s := c.segs[id]
+	if s == nil {
+		s = &wrSegment{s: peer.Segment{ID: id}}
+		c.segs[id] = s
+		c.known = append(c.known, s)
 	}
-	return min(k, s.size-int64(i)*k)
+	return s
 }
 
-func (c *windowRandom) onManifest(m *peer.Manifest) {
-	c.manifest, c.number = m, m.Number
+func (c *windowRandom) onManifest(now time.Duration, m *peer.Manifest) {
+	if c.manifest != nil && m.Rendition != c.rendition {
+		for len(c.neighbors) > 0 {
+			id := c.neighbors[0].id
+			c.lose(id)
+			c.emit(peer.Effect{Kind: peer.Disconnect, Peer: id})
+		}
+		c.announce, c.swarm = now, -1
+	}
+	c.manifest, c.rendition = m, m.Rendition
+	for _, s := range c.order {
+		s.listed = false
+	}
 	c.order = c.order[:0]
 	for i := range m.Segments {
 		s := c.seg(m.Segments[i].ID)
-		s.s = m.Segments[i]
+		s.s, s.listed = m.Segments[i], true
+		s.layout = integrity.Layout{Size: s.s.Size, ChunkSize: integrity.ChunkSize(s.s.Size)}
 		c.order = append(c.order, s)
 	}
-}
-
-func (c *windowRandom) onPeers(m *signal.Message) {
-	if m.Type != signal.Peers {
-		return
-	}
-	c.swarm = m.SwarmSize
-	for _, p := range m.Peers {
-		if p.ID != c.id && c.neighbor(p.ID) == nil && len(c.neighbors) < 24 {
-			c.neighbors = append(c.neighbors, &wrNeighbor{id: p.ID})
-			c.emit(peer.Effect{Kind: peer.Connect, Peer: p.ID})
-		}
+	if c.live {
+		c.known = slices.DeleteFunc(c.known, func(s *wrSegment) bool {
+			old := !s.listed && !s.origin && s.from == nil && s.s.Duration > 0 && s.s.Start < c.playhead(now)
+			if old {
+				delete(c.segs, s.s.ID)
+				c.queue = slices.DeleteFunc(c.queue, func(it wrItem) bool { return it.seg == s })
+				c.emit(peer.Effect{Kind: peer.Evict, Segment: s.s.ID})
+			}
+			return old
+		})
 	}
 }
 
-func (c *windowRandom) lose(id wire.PeerID) {
-	for i, n := range c.neighbors {
-		if n.id != id {
-			continue
-		}
-		c.neighbors = slices.Delete(c.neighbors, i, i+1)
-		for _, s := range c.order {
-			if j := slices.Index(s.owners, n); j >= 0 {
-				s.owners = slices.Delete(s.owners, j, j+1)
-			}
-			if s.from == n {
-				s.from = nil
-				c.loads--
-			}
-		}
-		c.queue = slices.DeleteFunc(c.queue, func(it wrItem) bool { return it.n == n })
-		return
+func (c *windowRandom) playhead(now time.Duration) time.Duration {
+	if c.playing {
+		return c.pos + now - c.at
 	}
+	return c.pos
 }
 
-func (c *windowRandom) message(now time.Duration, n *wrNeighbor, m *wire.Message) {
-	switch m.Type {
-	case wire.Hello:
-		n.noUpload = m.Flags&wire.FlagNoUpload != 0
-		n.up = true
-		var haves []wire.SegmentHave
-		for _, s := range c.order {
-			if s.whole && s.proven {
-				haves = append(haves, wire.SegmentHave{Segment: s.s.ID, Chunks: uint8(s.chunks), Mask: s.have})
-			}
-		}
-		if c.upload && len(haves) > 0 {
-			c.send(n, wire.Message{Type: wire.Have, Haves: haves})
-		}
-	case wire.Have:
-		for _, h := range m.Haves {
-			s := c.seg(h.Segment)
-			s.chunks = int(h.Chunks)
-			if !slices.Contains(s.owners, n) {
-				s.owners = append(s.owners, n)
-			}
-		}
-	case wire.Request:
-		s := c.seg(m.Segment)
-		if !s.whole || !s.proven {
-			return
-		}
-		for mask := m.Mask; mask != 0; mask &= mask - 1 {
-			c.queue = append(c.queue, wrItem{n, s, uint8(bits.TrailingZeros64(mask))})
-		}
-	case wire.Cancel:
-		c.queue = slices.DeleteFunc(c.queue, func(it wrItem) bool { return it.n == n && it.seg.s.ID == m.Segment })
-	case wire.Chunk:
-		s := c.seg(m.Segment)
-		if s.from == n {
-			s.heard = now
-		}
-		if s.have>>m.Index&1 == 1 || s.whole {
-			c.report.DuplicateBytes += int64(m.Total)
-			return
-		}
-		c.emit(peer.Effect{Kind: peer.CheckChunk, Peer: n.id, Segment: m.Segment, Chunk: m.Index})
-		s.size = max(s.size, int64(m.Total)*int64(s.chunks))
-	}
-}
-
-func (c *windowRandom) checked(now time.Duration, in *peer.Input) {
+// onChecked takes a chunk of a peer.
+func (c *windowRandom) onChecked(in *peer.Input) {
 	s := c.seg(in.Segment)
 	if !in.OK {
 		c.report.BadChunks++
-		c.emit(peer.Effect{Kind: peer.Disconnect, Peer: in.Peer})
 		c.lose(in.Peer)
+		c.emit(peer.Effect{Kind: peer.Disconnect, Peer: in.Peer})
 		return
 	}
-	if s.s.Size > 0 {
-		s.size = s.s.Size
-	}
-	c.report.PeerBytes += s.layoutBytes(in.Chunk)
-	s.proven = true
-	c.gain(now, s, in.Chunk)
+	c.report.PeerBytes += s.bytes(in.Chunk)
+	c.gain(s, in.Chunk)
 }
 
-func (c *windowRandom) gain(now time.Duration, s *wrSegment, chunk uint8) {
+// gain notes a chunk, and tells the neighbors of a segment that is whole.
+func (c *windowRandom) gain(s *wrSegment, chunk uint8) {
 	s.have |= 1 << chunk
-	if s.whole || s.have != wire.All(s.chunks) {
+	if s.whole || s.missing() != 0 {
 		return
 	}
 	s.whole = true
+	c.stop(s)
+	c.emit(peer.Effect{Kind: peer.Complete, Segment: s.s.ID})
+	if !c.upload {
+		return
+	}
+	have := []wire.SegmentHave{{Segment: s.s.ID, Chunks: uint8(s.layout.Chunks()), Mask: s.have}}
+	for _, n := range c.neighbors {
+		if n.up {
+			c.send(n, wire.Message{Type: wire.Have, Haves: have})
+		}
+	}
+}
+
+// stop ends the transfer of a segment from a peer, if there is one.
+func (c *windowRandom) stop(s *wrSegment) {
 	if s.from != nil {
 		c.send(s.from, wire.Message{Type: wire.Cancel, Segment: s.s.ID, Mask: ^uint64(0)})
+		s.from.busy = false
 		s.from = nil
 		c.loads--
-	}
-	c.emit(peer.Effect{Kind: peer.Complete, Segment: s.s.ID})
-	if c.upload {
-		h := []wire.SegmentHave{{Segment: s.s.ID, Chunks: uint8(s.chunks), Mask: s.have}}
-		for _, n := range c.neighbors {
-			if n.up {
-				c.send(n, wire.Message{Type: wire.Have, Haves: h})
-			}
-		}
 	}
 }
 
 // plan is the policy.
 func (c *windowRandom) plan(now time.Duration) {
-	c.asked = now
+	c.planned, c.nextAt = now, never
 	if c.manifest == nil {
 		return
 	}
-	pos := c.pos
-	if c.playing {
-		pos += now - c.at
-	}
+	pos := c.playhead(now)
 	var unheard []*wrSegment
+	within := func(at, ahead time.Duration) { // s comes to lie within ahead of the playhead
+		if c.playing {
+			c.nextAt = min(c.nextAt, now+at-pos-ahead)
+		}
+	}
 	for _, s := range c.order {
-		if s.s.Start+s.s.Duration <= pos || (c.goal > 0 && s.s.Start > pos+c.goal) {
-			continue
-		}
 		if s.from != nil && now-s.heard >= wrTimeout {
-			c.send(s.from, wire.Message{Type: wire.Cancel, Segment: s.s.ID, Mask: ^uint64(0)})
-			s.from = nil
-			c.loads--
+			c.stop(s)
 		}
-		if s.whole || s.origin {
+		if s.whole || s.origin || s.s.Start+s.s.Duration <= pos || s.s.Start < c.manifest.From {
 			continue
 		}
-		if s.s.Start <= pos+4*time.Second {
-			if c.fetches < 2 {
-				if s.from != nil {
-					c.send(s.from, wire.Message{Type: wire.Cancel, Segment: s.s.ID, Mask: ^uint64(0)})
-					s.from = nil
-					c.loads--
-				}
+		if c.goal > 0 && s.s.Start > pos+c.goal {
+			within(s.s.Start, c.goal)
+			break
+		}
+		switch {
+		case s.s.Start <= pos+wrWindow:
+			// The first segment of all comes alone, so that the player starts soon.
+			if c.fetches < wrFetches && (c.playing || c.fetches == 0) {
+				c.stop(s)
 				c.fetch(s)
 			}
-			continue
+		case s.from != nil:
+		case len(s.owners) == 0:
+			unheard = append(unheard, s)
+		case c.loads < wrLoads:
+			c.load(now, s)
 		}
 		if s.from != nil {
-			continue
+			c.nextAt = min(c.nextAt, s.heard+wrTimeout)
 		}
-		if len(s.owners) == 0 {
-			unheard = append(unheard, s)
-		} else if c.loads < 3 {
-			s.from = s.owners[c.rng.IntN(len(s.owners))]
-			s.heard = now
-			c.loads++
-			c.send(s.from, wire.Message{Type: wire.Request, Segment: s.s.ID, Mask: wire.All(s.chunks) &^ s.have})
+		if !s.origin && s.s.Start > pos+wrWindow {
+			within(s.s.Start, wrWindow)
 		}
 	}
 	if now >= c.randomAt {
-		p := 0
-		for _, n := range c.neighbors {
-			if n.up {
-				p++
+		c.draw(now, unheard)
+	}
+}
+
+// load asks an owner of a segment, drawn among those that are not asked for
+// another, for all that is missing.
+func (c *windowRandom) load(now time.Duration, s *wrSegment) {
+	k, from := 0, (*wrNeighbor)(nil)
+	for _, n := range s.owners {
+		if !n.busy {
+			k++
+			if c.rng.IntN(k) == 0 {
+				from = n
 			}
 		}
-		c.randomAt = now + time.Second + time.Duration(c.rng.Float64()*float64(p)*float64(time.Second))
-		unheard = unheard[:min(len(unheard), 2*(p+1))]
-		if k := len(unheard); k > 0 && c.rng.Float64() < float64(k)/float64(p+1) {
-			c.fetch(unheard[c.rng.IntN(k)])
+	}
+	if from == nil {
+		return
+	}
+	from.busy = true
+	s.from, s.heard = from, now
+	c.loads++
+	c.send(from, wire.Message{Type: wire.Request, Segment: s.s.ID, Mask: s.missing()})
+}
+
+// draw takes, by chance, one of the segments that nobody has announced.
+func (c *windowRandom) draw(now time.Duration, unheard []*wrSegment) {
+	p := 0
+	for _, n := range c.neighbors {
+		if n.up {
+			p++
 		}
+	}
+	c.randomAt = now + time.Second + time.Duration(c.rng.Float64()*float64(p)*float64(time.Second))
+	if p == 0 || c.fetches >= wrFetches {
+		return
+	}
+	unheard = unheard[:min(len(unheard), 2*(p+1))]
+	if k := len(unheard); k > 0 && c.rng.Float64() < float64(k)/float64(p+1) {
+		c.fetch(unheard[c.rng.IntN(k)])
 	}
 }
 
 func (c *windowRandom) fetch(s *wrSegment) {
 	s.origin = true
 	c.fetches++
-	c.emit(peer.Effect{Kind: peer.FetchOrigin, Segment: s.s.ID})
+	c.emit(peer.Effect{Kind: peer.FetchOrigin, Segment: s.s.ID, Chunks: s.missing()})
+}
+
+// serve hands the next chunks to the driver, in the order they were asked for.
+func (c *windowRandom) serve() {
+	for len(c.queue) > 0 && c.inFlight < wrUplink {
+		it := c.queue[0]
+		c.queue = c.queue[1:]
+		bytes := it.seg.bytes(it.index)
+		c.inFlight += bytes
+		c.report.UploadedBytes += bytes
+		c.emit(peer.Effect{Kind: peer.SendChunk, Peer: it.n.id, Segment: it.seg.s.ID, Chunk: it.index})
+	}
+}
+
+// request queues what a neighbor asks for.
+func (c *windowRandom) request(n *wrNeighbor, m *wire.Message) {
+	s := c.segs[m.Segment]
+	if s == nil || !s.whole || !c.upload {
+		return
+	}
+	for mask := m.Mask & s.have; mask != 0; mask &= mask - 1 {
+		c.queue = append(c.queue, wrItem{n, s, uint8(bits.TrailingZeros64(mask))})
+	}
+}
+
+// wrItem is a chunk that a neighbor asked for.
+type wrItem struct {
+	n     *wrNeighbor
+	seg   *wrSegment
+	index uint8
 }

@@ -27,7 +27,7 @@ const (
 )
 
 // originOnly takes each segment from the origin as soon as it is known, in
-// order, two at a time.
+// order, one at a time, as players do.
 type originOnly struct {
 	manifest *peer.Manifest
 	next     int64 // sequence of the next segment to ask for
@@ -37,6 +37,7 @@ type originOnly struct {
 	goal     time.Duration
 	at       time.Duration
 	playing  bool
+	wakeAt   time.Duration // when the next segment comes within the goal
 	report   signal.Report
 	out      []peer.Effect
 }
@@ -58,13 +59,20 @@ func (c *originOnly) Step(now time.Duration, in *peer.Input) []peer.Effect {
 	if c.manifest == nil {
 		return c.out
 	}
+	c.wakeAt = never
 	pos := c.pos
 	if c.playing {
 		pos += now - c.at
 	}
 	for i := range c.manifest.Segments {
 		s := &c.manifest.Segments[i]
-		if c.running >= 2 || (c.goal > 0 && s.Start > pos+c.goal) {
+		if c.running >= 1 {
+			break
+		}
+		if c.goal > 0 && s.Start > pos+c.goal {
+			if c.playing {
+				c.wakeAt = now + s.Start - pos - c.goal
+			}
 			break
 		}
 		if (c.started && s.Sequence < c.next) || s.Start+s.Duration <= pos {
@@ -77,8 +85,14 @@ func (c *originOnly) Step(now time.Duration, in *peer.Input) []peer.Effect {
 	return c.out
 }
 
-func (c *originOnly) NextDeadline() time.Duration { return never }
-func (c *originOnly) Report() *signal.Report      { return &c.report }
+func (c *originOnly) NextDeadline() time.Duration {
+	if c.manifest == nil {
+		return never
+	}
+	return c.wakeAt
+}
+
+func (c *originOnly) Report() *signal.Report { return &c.report }
 
 const never = time.Duration(1<<63 - 1)
 

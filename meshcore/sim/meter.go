@@ -7,81 +7,116 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
+// window is the length of the windows of [Result.Series].
+const window = 10 * time.Second
+
 // meter counts what a run is judged by. Its own counts of the world's traffic
 // stand beside the engines' reports, so that neither can err alone.
 type meter struct {
-	viewers  []viewerMeter
-	peer     int64
-	origin   int64 // as the engines report
-	egressed int64 // as the origin sent
-	dup      int64
-	bad      int64
-	windows  []int64 // origin egress by 10 s
-	fetches  int64
-	messages int64
-	refused  int64
-	perSeg   []int64 // by live sequence: chunks of it that left the origin, in 1/64
-	latency  []time.Duration
-	startup  []time.Duration
-	ceil     ceilingMeter
+	// As the engines report.
+	peer, origin, duplicate, bad int64
+
+	// As the world knows: bytes of chunks that a viewer got and had not.
+	fromPeers, fromOrigin int64
+	// Bytes that the origin sent, those of them that reached an engine, and those
+	// that reached nobody, because the viewer had gone. The rest is under way.
+	egressed, delivered, lost int64
+	violations                int64
+
+	series             []Point
+	fetches, refused   int64
+	messages, control  int64
+	perSegment         []float64 // by sequence: bytes of it that left the origin
+	latency            []time.Duration
+	startup            []time.Duration
+	notStarted, stalls int64
+	stalled            time.Duration
+	shares             []float64 // of the uplink that was given, by viewer
+	ceiling            ceiling
 }
 
-type viewerMeter struct {
+// tally is what became of one viewer.
+type tally struct {
 	uploaded int64
 	stalls   int64
-	stall    time.Duration
-	played   time.Duration
-	here     time.Duration
+	stalled  time.Duration
 }
 
-func newMeter(rate float64) meter { return meter{ceil: ceilingMeter{rate: rate}} }
+func (t *tally) stall(took time.Duration) {
+	t.stalls++
+	t.stalled += took
+}
 
-func (m *meter) viewer(i int32) {
-	for len(m.viewers) <= int(i) {
-		m.viewers = append(m.viewers, viewerMeter{})
+func newMeter(sc *Scenario) meter { return meter{ceiling: newCeiling(sc)} }
+
+// here notes that a viewer comes (+1) or goes (-1).
+func (m *meter) here(now time.Duration, n *node, by int) { m.ceiling.here(now, n, by) }
+
+// watched notes that a viewer wanted the segments first to last of a rendition.
+func (m *meter) watched(rendition int, first, last int64) { m.ceiling.watched(rendition, first, last) }
+
+// at gives the point of the series for a time.
+func (m *meter) at(t time.Duration) *Point {
+	k := int(t / window)
+	for len(m.series) <= k {
+		m.series = append(m.series, Point{Seconds: float64(len(m.series)) * window.Seconds()})
+	}
+	return &m.series[k]
+}
+
+// got notes bytes of a chunk that a viewer had not.
+func (m *meter) got(now time.Duration, bytes int64, fromPeer bool) {
+	if fromPeer {
+		m.fromPeers += bytes
+		m.at(now).PeerBytes += bytes
+	} else {
+		m.fromOrigin += bytes
 	}
 }
 
-func (m *meter) uploaded(i int32, bytes int64) { m.viewers[i].uploaded += bytes }
-
-func (m *meter) egress(now time.Duration, bytes int64) {
+// egress notes bytes that the origin sends.
+func (m *meter) egress(now time.Duration, ref segRef, bytes int64) {
 	m.egressed += bytes
-	k := int(now / (10 * time.Second))
-	for len(m.windows) <= k {
-		m.windows = append(m.windows, 0)
+	m.at(now).OriginBytes += bytes
+	for len(m.perSegment) <= int(ref.sequence) {
+		m.perSegment = append(m.perSegment, 0)
 	}
-	m.windows[k] += bytes
+	m.perSegment[ref.sequence] += float64(bytes)
 }
 
-func (m *meter) originChunks(_ time.Duration, ref segRef, chunks, of int) {
-	for len(m.perSeg) <= int(ref.sequence) {
-		m.perSeg = append(m.perSeg, 0)
-	}
-	m.perSeg[ref.sequence] += int64(chunks * 64 / of)
-}
-
-func (m *meter) started(_ int32, took time.Duration) { m.startup = append(m.startup, took) }
-
-func (m *meter) stalled(i int32, took time.Duration) {
-	m.viewers[i].stalls++
-	m.viewers[i].stall += took
-}
-
-func (m *meter) played(i int32, t time.Duration) { m.viewers[i].played += t }
-
-func (m *meter) gone(i int32, _ time.Duration, r *signal.Report, p *player) {
+// gone closes the account of a viewer.
+func (m *meter) gone(n *node, r *signal.Report) {
 	m.peer += r.PeerBytes
 	m.origin += r.OriginBytes
-	m.dup += r.DuplicateBytes
+	m.duplicate += r.DuplicateBytes
 	m.bad += r.BadChunks
+	m.stalls += n.tally.stalls
+	m.stalled += n.tally.stalled
+	p := &n.player
 	if p.started && p.last < 0 {
-		m.latency = append(m.latency, p.behind+m.viewers[i].stall)
+		m.latency = append(m.latency, p.behind+n.tally.stalled)
+	}
+	if !n.noUpload {
+		m.shares = append(m.shares, float64(n.tally.uploaded)/n.up)
 	}
 }
 
-func median[T int64 | time.Duration](v []T) T { return percentile(v, 50) }
+// fairness is Jain's index of the shares of their uplinks that viewers gave: 1 if
+// all gave the same share, 1/n if one gave all (Jain et al., DEC-TR-301, 1984).
+func (m *meter) fairness() float64 {
+	var sum, squares float64
+	for _, x := range m.shares {
+		sum += x
+		squares += x * x
+	}
+	if squares == 0 {
+		return 0
+	}
+	return sum * sum / (float64(len(m.shares)) * squares)
+}
 
-func percentile[T int64 | time.Duration](v []T, p int) T {
+// percentile gives the p-th percentile, 0 of nothing.
+func percentile(v []time.Duration, p int) time.Duration {
 	if len(v) == 0 {
 		return 0
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/peer"
-	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -15,58 +14,62 @@ import (
 type player struct {
 	sequence  int64 // of the segment that plays, or is waited for
 	last      int64 // of the last segment of a VOD, -1 for live
-	playing   bool
+	ready     bool  // it has the playlist
 	started   bool
+	playing   bool
 	came      time.Duration
-	stalledAt time.Duration
+	left      time.Duration
+	stalledAt time.Duration // since when it waits, if it does not play
 	version   int32
 	stored    []wire.SegmentID // complete and not yet played
 	behind    time.Duration    // behind the live edge when it started
-	from      int64            // first segment wanted of the present rendition, after a switch
+	rend      int              // the rendition it wants
+	from      int64            // first segment wanted of it
 }
 
+// bufferGoal is how far ahead of the playhead a VOD is taken (peer.Config.BufferGoal).
+const bufferGoal = 30 * time.Second
+
 // arrive brings a viewer: it reads the playlist, and opens a session.
-func (w *world) arrive(i int32) {
-	n := &w.nodes[i]
+func (w *world) arrive(n *node) {
 	n.here = true
 	n.client = w.newClient(n)
-	w.m.viewer(i)
-	w.m.ceil.come(w.now, n.gives())
+	w.m.here(w.now, n, +1)
 	p := &n.player
-	p.came, p.last, p.sequence = w.now, -1, 0
+	p.came, p.left, p.last, p.sequence = w.now, w.end, -1, 0
 	if w.sc.Live {
 		w.liveEdge(w.now)
 		p.sequence = w.newest + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
 	} else {
-		ss := w.manifests[n.rend].Segments
+		ss := w.manifests[p.rend].Segments
 		p.last = ss[len(ss)-1].Sequence
 	}
-	w.q.push(event{at: w.now + 4*w.origin(), kind: evJoined, to: i})
-	w.q.push(event{at: w.now + 2*w.origin(), kind: evManifest, to: i})
+	p.from = p.sequence
+	w.q.push(event{at: w.now + manifestRTTs*2*w.origin(), kind: evManifest, to: n.id})
+	w.q.push(event{at: w.now + (manifestRTTs+sessionRTTs)*2*w.origin(), kind: evJoined, to: n.id})
 	if w.sc.LeaveRate > 0 {
-		w.q.push(event{at: w.now + time.Duration(w.rng.ExpFloat64()/w.sc.LeaveRate*float64(time.Minute)), kind: evLeave, to: i})
+		stays := n.rng.ExpFloat64() / w.sc.LeaveRate * float64(time.Minute)
+		w.q.push(event{at: w.now + time.Duration(min(stays, float64(w.end))), kind: evLeave, to: n.id})
 	}
 	if w.sc.SwitchS > 0 {
-		w.q.push(event{at: w.now + w.untilSwitch(), kind: evSwitch, to: i})
+		w.q.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
 	}
 }
 
-func (w *world) untilSwitch() time.Duration {
-	return time.Duration(w.rng.ExpFloat64() * w.sc.SwitchS * float64(time.Second))
-}
+func (w *world) untilSwitch(n *node) time.Duration { return seconds(n.rng.ExpFloat64() * w.sc.SwitchS) }
 
 func (w *world) newClient(n *node) client {
 	goal := time.Duration(0)
 	if !w.sc.Live {
-		goal = 30 * time.Second
+		goal = bufferGoal
 	}
 	switch w.policy {
 	case OriginOnly:
 		return &originOnly{goal: goal}
 	case WindowRandom:
-		return newWindowRandom(n.id, w.sc.Seed, n.noUpload, goal)
+		return newWindowRandom(n.id, w.sc.Seed, n.noUpload, w.sc.Live, goal)
 	}
-	return peer.New(peer.Config{ID: peerID(n.id), Seed: w.sc.Seed, ReceiveOnly: n.noUpload})
+	return peer.New(peer.Config{ID: peerID(n.id), Seed: w.sc.Seed, ReceiveOnly: n.noUpload, BufferGoal: goal})
 }
 
 // newManifest gives a viewer the present playlist, and comes again soon after
@@ -78,13 +81,11 @@ func (w *world) newManifest(n *node) {
 	if w.sc.Live {
 		w.liveEdge(w.now)
 		next := w.edgeAt(w.newest + 1)
-		spread := min(500*time.Millisecond, seconds(w.sc.SegmentS)/4)
-		w.q.push(event{at: next + 2*w.origin() + time.Duration(w.rng.Int64N(int64(spread))), kind: evManifest, to: n.id})
+		w.q.push(event{at: next + 2*w.origin() + seconds(n.rng.Float64()*w.sc.ReloadS), kind: evManifest, to: n.id})
 	}
-	p := &n.player
-	if !p.started && p.stalledAt == 0 {
-		p.stalledAt = w.now
-		w.step(n, &peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
+	if p := &n.player; !p.ready {
+		p.ready, p.stalledAt = true, w.now
+		w.give(n, peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
 	}
 	w.giveManifest(n)
 }
@@ -92,20 +93,17 @@ func (w *world) newManifest(n *node) {
 // giveManifest hands the present playlist to the engine, from where the player
 // needs the rendition on.
 func (w *world) giveManifest(n *node) {
-	m := w.manifests[n.rend]
-	if n.player.from > 0 {
+	m := w.manifests[n.player.rend]
+	if w.sc.SwitchS > 0 {
 		own := *m
 		own.From = w.start(n.player.from)
 		m = &own
 	}
-	w.step(n, &peer.Input{Kind: peer.ManifestIn, Manifest: m})
+	w.give(n, peer.Input{Kind: peer.ManifestIn, Manifest: m})
 }
 
-func (w *world) start(sequence int64) time.Duration {
-	return time.Duration(sequence) * seconds(w.sc.SegmentS)
-}
-
-// completed notes a segment that the player may play.
+// completed notes a segment that the player may play. It is called while the
+// engine is in a step: the engine learns by event that the player goes on.
 func (w *world) completed(n *node, id wire.SegmentID) {
 	p := &n.player
 	sr := ref(id)
@@ -121,7 +119,7 @@ func (w *world) completed(n *node, id wire.SegmentID) {
 }
 
 // has says whether the segment of a sequence is complete, in any rendition.
-func (w *world) has(p *player, sequence int64) bool {
+func (p *player) has(sequence int64) bool {
 	for _, id := range p.stored {
 		if ref(id).sequence == sequence {
 			return true
@@ -130,59 +128,55 @@ func (w *world) has(p *player, sequence int64) bool {
 	return false
 }
 
+// tellEngine marks an evPlayer that tells the engine what the player does.
+const tellEngine = -1
+
 // playOn starts to play the present segment.
 func (w *world) playOn(n *node) {
 	p := &n.player
 	if !p.started {
 		p.started = true
-		w.m.started(n.id, w.now-p.came)
+		w.m.startup = append(w.m.startup, w.now-p.came)
 		if w.sc.Live {
 			p.behind = w.now + seconds(w.sc.WindowS) - w.start(p.sequence)
 		}
-	} else if !p.playing {
-		w.m.stalled(n.id, w.now-p.stalledAt)
+	} else {
+		n.tally.stall(w.now - p.stalledAt)
 	}
 	p.playing = true
 	p.version++
-	w.q.push(event{at: w.now + seconds(w.sc.SegmentS), kind: evPlayer, to: n.id, ref: p.version})
-	w.q.push(event{at: w.now, kind: evPlayer, to: n.id, ref: -1})
+	w.q.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
+	w.q.push(event{at: w.now, kind: evPlayer, to: n.id, ref: tellEngine})
 }
 
-// playerEvent is the end of a segment, or, with version -1, the moment to tell
-// the engine that the player runs.
+// playerEvent is the end of a segment, or the moment to tell the engine that the
+// player runs.
 func (w *world) playerEvent(n *node, version int32) {
 	p := &n.player
 	if !n.here {
 		return
 	}
-	if version == -1 {
-		w.step(n, &peer.Input{Kind: peer.Play, Position: w.start(p.sequence), Playing: p.playing})
+	if version == tellEngine {
+		w.give(n, peer.Input{Kind: peer.Play, Position: w.start(p.sequence), Playing: p.playing})
 		return
 	}
 	if version != p.version {
 		return
 	}
-	w.m.played(n.id, seconds(w.sc.SegmentS))
 	p.sequence++
-	kept := p.stored[:0]
-	for _, id := range p.stored {
-		if ref(id).sequence >= p.sequence {
-			kept = append(kept, id)
-		}
-	}
-	p.stored = kept
+	p.stored = slices.DeleteFunc(p.stored, func(id wire.SegmentID) bool { return ref(id).sequence < p.sequence })
 	if p.last >= 0 && p.sequence > p.last {
-		w.leave(n.id)
+		w.leave(n, w.now+w.origin())
 		return
 	}
-	if w.has(p, p.sequence) {
+	if p.has(p.sequence) {
 		p.version++
-		w.q.push(event{at: w.now + seconds(w.sc.SegmentS), kind: evPlayer, to: n.id, ref: p.version})
+		w.q.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
 		return
 	}
 	p.playing = false
 	p.stalledAt = w.now
-	w.step(n, &peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
+	w.give(n, peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
 }
 
 // switchRendition has a viewer play another rendition from the next segment on
@@ -191,46 +185,76 @@ func (w *world) switchRendition(n *node) {
 	if !n.here {
 		return
 	}
-	n.rend = (n.rend + 1 + w.rng.IntN(len(w.sc.Renditions)-1)) % len(w.sc.Renditions)
-	w.q.push(event{at: w.now + w.untilSwitch(), kind: evSwitch, to: n.id})
-	n.player.from = n.player.sequence
-	for w.has(&n.player, n.player.from) {
-		n.player.from++
+	p := &n.player
+	from := max(p.from, p.sequence)
+	for p.has(from) {
+		from++
 	}
-	w.giveManifest(n)
+	w.m.watched(p.rend, p.from, from-1)
+	p.from = from
+	p.rend = (p.rend + 1 + n.rng.IntN(len(w.sc.Renditions)-1)) % len(w.sc.Renditions)
+	w.q.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
+	if p.ready {
+		w.giveManifest(n)
+	}
 }
 
-// leave takes a viewer away without a word; where viewers leave all the time
-// another comes in its place.
-func (w *world) leave(i int32) {
-	n := &w.nodes[i]
+// leave takes a viewer away without a word to its neighbors; the edge notices at
+// a time of its own.
+func (w *world) leave(n *node, noticed time.Duration) {
 	if !n.here {
 		return
 	}
+	w.closeAccount(n)
 	n.here = false
-	w.m.ceil.leave(w.now, n.gives())
-	w.m.gone(i, w.now, n.client.Report(), &n.player)
-	n.client = nil
+	n.player.left = w.now
+	w.m.here(w.now, n, -1)
+	n.client, n.ledger, n.player.stored, n.held = nil, nil, nil, nil
 	for _, l := range n.links {
-		if ol := w.nodes[l.to].link(i); ol != nil {
-			w.q.push(event{at: w.now + deadAfter, kind: evDown, from: i, to: l.to, ref: ol.version})
+		if ol := w.nodes[l.to].link(n.id); ol != nil {
+			w.q.push(event{at: w.now + seconds(w.sc.DeadAfterS), kind: evDown, from: n.id, to: l.to, ref: ol.version})
 		}
 	}
 	n.links = nil
 	if w.policy != OriginOnly {
-		w.stepTracker(tracker.Input{Kind: tracker.Leave, Peer: peerID(i)})
-	}
-	if w.sc.LeaveRate > 0 && n.player.last < 0 {
-		id := int32(len(w.nodes))
-		w.nodes = append(w.nodes, w.newNode(id))
-		w.q.push(event{at: w.now, kind: evArrive, to: id})
+		w.q.push(event{at: noticed, kind: evLost, to: n.id})
 	}
 }
 
+// closeAccount takes what became of a viewer into the meter, when it goes and at
+// the end.
+func (w *world) closeAccount(n *node) {
+	p := &n.player
+	if p.started && !p.playing {
+		n.tally.stall(w.now - p.stalledAt)
+	}
+	if !p.started && w.now-p.came > startPatience {
+		w.m.notStarted++
+	}
+	last := p.last
+	if w.sc.Live {
+		w.liveEdge(w.now)
+		last = w.newest
+	} else if goal := int64((w.now - p.came + bufferGoal) / w.dur); goal < last {
+		last = goal
+	}
+	w.m.watched(p.rend, p.from, last)
+	w.m.gone(n, n.client.Report())
+}
+
+// startPatience is how long a viewer may take to start before it counts as one
+// that did not.
+const startPatience = 10 * time.Second
+
+// exodus has every second viewer vanish: even the edge is not told.
 func (w *world) exodus() {
-	for i := range w.nodes {
-		if w.nodes[i].here && i%2 == 0 {
-			w.leave(int32(i))
+	goes := true
+	for _, n := range w.nodes {
+		if n.here {
+			if goes {
+				w.leave(n, w.now+silentFor)
+			}
+			goes = !goes
 		}
 	}
 }

@@ -1,156 +1,94 @@
 package sim
 
 import (
-	"math"
-	"slices"
-	"time"
+	"fmt"
 )
 
-// Result is what came of a run.
+// Result is what came of a run. Shares are 0 to 1.
 type Result struct {
 	Scenario string  `json:"scenario"`
 	Viewers  int     `json:"viewers"`
 	Policy   Policy  `json:"policy"`
-	Offload  float64 `json:"offload"` // bytes from peers / all segment bytes
-	Ceiling  float64 `json:"ceiling"` // what arithmetic allows this swarm
-	// OriginFetchesPerSegment is the origin's egress of a live segment in whole
-	// segments, start-up included; of a VOD, per segment of the film.
+	Offload  float64 `json:"offload"` // bytes from peers / all segment bytes, start-up included
+	Ceiling  float64 `json:"ceiling"` // the most that arithmetic allows this swarm
+	// OriginFetchesPerSegment is what left the origin of a segment that anybody
+	// asked it for, in whole segments of the (first) rendition.
 	OriginFetchesPerSegment float64 `json:"origin_fetches_per_segment"`
 	Stalls                  int64   `json:"stalls"`
 	StallSeconds            float64 `json:"stall_seconds"`
-	StartupMSP50            int64   `json:"startup_ms_p50"`
+	StartupMSP50            int64   `json:"startup_ms_p50"` // from arrival to the first frame
 	StartupMSP95            int64   `json:"startup_ms_p95"`
-	LiveLatencyMS           int64   `json:"live_latency_ms"` // median
-	DuplicateBytes          int64   `json:"duplicate_bytes"`
-	WallSeconds             float64 `json:"wall_seconds"` // set by the caller: the simulator has no clock
+	LiveLatencyMS           int64   `json:"live_latency_ms"` // median at the end; 0 for a VOD
+	DuplicateBytes          int64   `json:"duplicate_bytes"` // came and were there already
+	WallSeconds             float64 `json:"wall_seconds"`    // set by the caller: the simulator has no clock
 
-	OriginPeakMbps float64 `json:"origin_peak_mbps"` // in 10 s windows
-	BadChunks      int64   `json:"bad_chunks"`       // found and thrown away
-	Fairness       float64 `json:"upload_fairness"`  // Jain's index of bytes given / uplink
-	OriginBytes    int64   `json:"origin_bytes"`
-	PeerBytes      int64   `json:"peer_bytes"`
-	Messages       int64   `json:"messages"`
+	Minutes        float64 `json:"minutes"` // simulated
+	Seed           uint64  `json:"seed"`
+	NotStarted     int64   `json:"not_started"`      // viewers that waited 10 s or more and never started
+	OriginPeakMbps float64 `json:"origin_peak_mbps"` // of the 10 s windows
+	BadChunks      int64   `json:"bad_chunks"`       // wrong chunks that were found and thrown away
+	Violations     int64   `json:"violations"`       // segments played and chunks given without being there whole: none
+	Fairness       float64 `json:"upload_fairness"`  // Jain's index of bytes given / uplink over those who may give
+	OriginBytes    int64   `json:"origin_bytes"`     // that left the origin
+	PeerBytes      int64   `json:"peer_bytes"`       // verified, that a viewer had not
+	ControlBytes   int64   `json:"control_bytes"`    // of messages between peers that are no chunks
+	Messages       int64   `json:"messages"`         // their number
+	Refused        int64   `json:"refused"`          // offers that came to nothing
+	Trace          string  `json:"trace"`            // hash of all events
+	Series         []Point `json:"series"`           // 10 s windows
 }
 
+// Point is one window of a series.
+type Point struct {
+	Seconds     float64 `json:"seconds"` // when it begins
+	OriginBytes int64   `json:"origin_bytes"`
+	PeerBytes   int64   `json:"peer_bytes"`
+}
+
+// Offload is the share of peers in the window, 0 if nothing came.
+func (p Point) Offload() float64 {
+	if p.OriginBytes+p.PeerBytes == 0 {
+		return 0
+	}
+	return float64(p.PeerBytes) / float64(p.OriginBytes+p.PeerBytes)
+}
+
+// OriginMbps is the origin's egress in the window.
+func (p Point) OriginMbps() float64 { return float64(p.OriginBytes) * 8 / 1e6 / window.Seconds() }
+
 func (w *world) result() Result {
-	for i := range w.nodes {
-		n := &w.nodes[i]
-		if !n.here {
-			continue
-		}
-		r := n.client.Report()
-		w.m.gone(n.id, w.now, r, &n.player)
-		if p := &n.player; p.started && !p.playing { // stalled at the end
-			w.m.stalled(n.id, w.end-p.stalledAt)
+	for _, n := range w.nodes {
+		if n.here {
+			w.closeAccount(n)
 		}
 	}
 	m := &w.m
-	m.ceil.move(w.end)
 	res := Result{
-		Scenario: w.sc.Name, Viewers: w.sc.Viewers, Policy: w.policy,
-		Ceiling:      w.ceiling(),
+		Scenario: w.sc.Name, Viewers: w.sc.Viewers, Policy: w.policy, Minutes: w.sc.Minutes, Seed: w.sc.Seed,
+		Ceiling:      m.ceiling.share(w.end),
 		StartupMSP50: percentile(m.startup, 50).Milliseconds(), StartupMSP95: percentile(m.startup, 95).Milliseconds(),
-		LiveLatencyMS: median(m.latency).Milliseconds(), DuplicateBytes: m.dup, BadChunks: m.bad,
-		OriginBytes: m.origin, PeerBytes: m.peer, Messages: m.messages,
+		LiveLatencyMS: percentile(m.latency, 50).Milliseconds(), DuplicateBytes: m.duplicate, BadChunks: m.bad,
+		Stalls: m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
+		OriginBytes: m.egressed, PeerBytes: m.fromPeers, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
+		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", w.trace),
 	}
-	if all := m.peer + m.origin; all > 0 {
-		res.Offload = float64(m.peer) / float64(all)
+	if w.end%window == 0 && len(m.series) > int(w.end/window) {
+		m.series = m.series[:w.end/window] // an event at the very end opened one more
 	}
-	var sum, sq float64
-	var k int
-	for i := range m.viewers {
-		v := &m.viewers[i]
-		res.Stalls += v.stalls
-		res.StallSeconds += v.stall.Seconds()
-		if n := &w.nodes[i]; !n.noUpload && v.played > time.Minute {
-			x := float64(v.uploaded) / n.up / v.played.Seconds()
-			sum += x
-			sq += x * x
-			k++
+	res.Series = m.series
+	if all := m.fromPeers + m.egressed; all > 0 {
+		res.Offload = float64(m.fromPeers) / float64(all)
+	}
+	segments := 0.0
+	for _, bytes := range m.perSegment {
+		if bytes > 0 {
+			segments++
+			res.OriginFetchesPerSegment += bytes / float64(w.layouts[0].Size)
 		}
 	}
-	if sq > 0 {
-		res.Fairness = sum * sum / (float64(k) * sq)
-	}
-	segs := 0.0
-	for _, s := range m.perSeg {
-		if s > 0 {
-			segs++
-			res.OriginFetchesPerSegment += float64(s) / 64
-		}
-	}
-	res.OriginFetchesPerSegment /= max(1, segs)
-	if len(m.windows) > 0 {
-		res.OriginPeakMbps = float64(slices.Max(m.windows)) * 8 / 10 / 1e6
+	res.OriginFetchesPerSegment /= max(1, segments)
+	for _, p := range res.Series {
+		res.OriginPeakMbps = max(res.OriginPeakMbps, p.OriginMbps())
 	}
 	return res
-}
-
-// ceiling is the most that peers can give of all segment bytes: FACTS "Bounds
-// for hybrid live streaming" for a live stream, summed over time as viewers come
-// and go; for a VOD, the share of the watched segments that some other viewer had
-// at that time.
-func (w *world) ceiling() float64 {
-	if !w.sc.Live {
-		return w.vodCeiling()
-	}
-	return w.m.ceil.share()
-}
-
-// vodCeiling follows from the arrivals: viewer i at position p can have a
-// segment from a viewer who came before and has not gone.
-func (w *world) vodCeiling() float64 {
-	var could, all float64
-	var supply float64
-	film := seconds(w.sc.FilmS)
-	for i := range w.nodes {
-		a := w.nodes[i].player.came
-		if w.nodes[i].client == nil && w.nodes[i].player.last < 0 {
-			continue // never came
-		}
-		watched := min(film, w.end-a).Seconds()
-		if watched <= 0 {
-			continue
-		}
-		all += watched
-		supply += watched * w.nodes[i].up
-		if i > 0 {
-			// The one before had the most time in common.
-			common := min(film-(a-w.nodes[i-1].player.came), w.end-a).Seconds()
-			could += max(0, min(common, watched))
-		}
-	}
-	rate := float64(w.layouts[0].Size) / w.sc.SegmentS
-	return min(could, supply/rate) / max(1, all)
-}
-
-// ceilingMeter sums, over time, demand and what peers could supply of it.
-type ceilingMeter struct {
-	at             time.Duration
-	n              int
-	uplinks        float64 // bytes/s of those who give
-	demand, supply float64
-	rate           float64
-}
-
-// move brings the sums to now.
-func (c *ceilingMeter) move(now time.Duration) {
-	dt := (now - c.at).Seconds()
-	c.at = now
-	if c.n == 0 || dt <= 0 {
-		return
-	}
-	d := float64(c.n) * c.rate
-	c.demand += d * dt
-	c.supply += min(d*float64(c.n-1)/float64(c.n), c.uplinks) * dt
-}
-
-func (c *ceilingMeter) come(now time.Duration, up float64)  { c.move(now); c.n++; c.uplinks += up }
-func (c *ceilingMeter) leave(now time.Duration, up float64) { c.move(now); c.n--; c.uplinks -= up }
-
-func (c *ceilingMeter) share() float64 {
-	if c.demand == 0 {
-		return 0
-	}
-	return math.Min(1, c.supply/c.demand)
 }

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/tracker"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// Times of the world that no scenario changes.
+const (
+	connectRTTs  = 5                     // round trips from answer to open channel: ICE 1, DTLS 2, SCTP 2
+	gathering    = 20 * time.Millisecond // until an offer has its first candidates
+	giveUpAfter  = 8 * time.Second       // until an attempt to connect fails
+	closeAfter   = 2 * time.Second       // that a closing driver waits for what is queued
+	silentFor    = 70 * time.Second      // until the edge takes a WebSocket without pongs for dead
+	manifestRTTs = 4                     // TCP, TLS, multivariant playlist, media playlist
+	sessionRTTs  = 5                     // session; TCP, TLS, upgrade, hello of the WebSocket
+)
+
+// givenUp marks an evDown that ends an attempt to connect and nothing else.
+const givenUp = 1
+
+// latency is the one-way time between two viewers: fixed for the pair.
+func (w *world) latency(a, b int32) time.Duration {
+	h := (uint64(min(a, b))<<32 | uint64(max(a, b))) * 0x9e3779b97f4a7c15
+	h ^= h >> 29
+	h *= 0xbf58476d1ce4e5b9
+	h ^= h >> 32
+	f := float64(h>>11) / (1 << 53)
+	d := millis(w.sc.LatencyMinMS + f*(w.sc.LatencyMaxMS-w.sc.LatencyMinMS))
+	if w.nodes[a].region != w.nodes[b].region {
+		d += millis(w.sc.RegionMS)
+	}
+	return d
+}
+
+// packet is what carries a control message besides its bytes: IPv4, UDP, the
+// DTLS record, the SCTP and the data chunk header (RFC 8261, RFC 9260).
+const packet = 20 + 8 + 13 + 16 + 12 + 16
+
+// messageBytes is about what a control message takes on the wire.
+func messageBytes(m *wire.Message, l integrity.Layout) int64 {
+	switch m.Type {
+	case wire.Have:
+		return packet + 3 + 17*int64(len(m.Haves))
+	case wire.Hello:
+		return packet + 20 + 400 // with a pass
+	case wire.Proof:
+		return packet + 12 + 600 + integrity.HashSize*int64(l.Chunks()) // with a segment token
+	}
+	return packet + 22
+}
+
+// send has a control message leave on a link, behind what was sent on it before.
+func (w *world) send(n *node, l *link, m *wire.Message) {
+	bytes := messageBytes(m, w.layouts[0])
+	took := taking(bytes, n.up)
+	n.upFree = max(n.upFree, w.now) + took
+	l.free = max(l.free, w.now) + took
+	w.m.messages++
+	w.m.control += bytes
+	w.q.push(event{at: l.free + l.latency, kind: evMessage, from: n.id, to: l.to, ref: w.messages.put(*m)})
+}
+
+// sendChunk has a chunk leave, behind all chunks before it.
+func (w *world) sendChunk(n *node, f *peer.Effect) {
+	to := nodeOf(f.Peer)
+	l := n.open(to)
+	if l == nil || !w.holds(n, f.Segment, f.Chunk) {
+		if l != nil {
+			w.m.violations++
+		}
+		w.q.push(event{at: w.now, kind: evSent, from: to, to: n.id})
+		return
+	}
+	bytes := w.chunkBytes(ref(f.Segment).rendition, f.Chunk)
+	n.upFree = max(n.upFree, w.now) + taking(bytes, n.chunkRate)
+	l.free = max(l.free, n.upFree)
+	n.tally.uploaded += bytes
+	w.q.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
+	w.q.push(event{at: n.upFree + l.latency, kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
+}
+
+// throughDownlink has a chunk come through the downlink, which takes one after
+// another. Its last byte arrives now, its first did when the sender began; it says
+// whether the chunk is through already.
+func (w *world) throughDownlink(n *node, e *event) bool {
+	bytes := w.chunkBytes(ref(e.seg).rendition, e.chunk)
+	began := w.now - taking(bytes, w.nodes[e.from].chunkRate)
+	n.downFree = max(w.now, max(n.downFree, began)+taking(bytes, n.down))
+	if n.downFree == w.now {
+		return true
+	}
+	w.q.push(event{at: n.downFree, kind: evChunk, from: e.from, to: e.to, seg: e.seg, chunk: e.chunk})
+	return false
+}
+
+// fetch is one request to the origin.
+type fetch struct {
+	by        int32
+	seg       wire.SegmentID
+	mask      uint64 // chunks not sent yet
+	sending   uint8  // the chunk under way
+	cancelled bool
+}
+
+// fetch asks the origin for chunks of a segment; its answer begins a round trip
+// later and goes on chunk by chunk.
+func (w *world) fetch(n *node, f *peer.Effect) {
+	mask := f.Chunks
+	if mask == 0 {
+		mask = wire.All(w.layouts[ref(f.Segment).rendition].Chunks())
+	}
+	w.m.fetches++
+	w.q.push(event{at: w.now + 2*w.origin(), kind: evHeaders, to: n.id, seg: f.Segment, ref: w.fetches.put(fetch{by: n.id, seg: f.Segment, mask: mask})})
+}
+
+// cancel ends a viewer's fetches of a segment after the chunk under way.
+func (w *world) cancel(n *node, id wire.SegmentID) {
+	for i := range w.fetches.all {
+		if f := &w.fetches.all[i]; f.by == n.id && f.seg == id {
+			f.cancelled = true
+		}
+	}
+}
+
+// nextChunk has the origin send the next chunk of a fetch; false if there is none.
+func (w *world) nextChunk(n *node, i int32) bool {
+	f := &w.fetches.all[i]
+	if f.mask == 0 || f.cancelled {
+		return false
+	}
+	f.sending = uint8(bits.TrailingZeros64(f.mask))
+	f.mask &= f.mask - 1
+	sr := ref(f.seg)
+	bytes := w.chunkBytes(sr.rendition, f.sending)
+	at := w.now
+	if w.sc.OriginMbps > 0 { // it left the origin a while ago, but not before its turn
+		w.originAt = max(w.originAt, w.now-w.origin()) + taking(bytes, bytesPerSecond(w.sc.OriginMbps))
+		at = max(at, w.originAt+w.origin())
+	}
+	w.m.egress(at, sr, bytes)
+	n.downFree = max(n.downFree, at) + taking(bytes, n.down)
+	w.q.push(event{at: n.downFree, kind: evOrigin, to: n.id, seg: f.seg, chunk: f.sending, ref: i})
+	return true
+}
+
+// fromOrigin goes on with a fetch whose headers or chunk have come.
+func (w *world) fromOrigin(n *node, e *event) {
+	f := &w.fetches.all[e.ref]
+	if !n.here {
+		if e.kind == evOrigin {
+			w.m.lost += w.chunkBytes(ref(e.seg).rendition, e.chunk)
+		}
+		w.fetches.drop(e.ref)
+		return
+	}
+	rendition := ref(e.seg).rendition
+	switch {
+	case e.kind == evHeaders:
+		if !f.cancelled {
+			w.give(n, peer.Input{Kind: peer.OriginProof, Segment: e.seg, Layout: w.layouts[rendition]})
+		}
+	default:
+		bytes := w.chunkBytes(rendition, e.chunk)
+		w.m.delivered += bytes
+		w.got(n, e.seg, e.chunk, false)
+		w.give(n, peer.Input{Kind: peer.OriginChunk, Segment: e.seg, Chunk: e.chunk, Bytes: bytes})
+	}
+	if !w.nextChunk(n, e.ref) {
+		ok := !w.fetches.all[e.ref].cancelled
+		w.fetches.drop(e.ref)
+		w.give(n, peer.Input{Kind: peer.OriginDone, Segment: e.seg, OK: ok})
+	}
+}
+
+// connect sends an offer through the edge.
+func (w *world) connect(n *node, to int32) {
+	v := n.addLink(to, w.latency(n.id, to))
+	w.q.push(event{at: w.now + 2*w.origin() + gathering, kind: evOffer, from: n.id, to: to})
+	w.q.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
+}
+
+// accept answers an offer; if NATs allow, both sides are connected after some
+// round trips, else both give up in time.
+func (w *world) accept(n *node, to int32) {
+	n.unlink(to)
+	v := n.addLink(to, w.latency(n.id, to))
+	o := w.nodes[to]
+	ol := o.link(n.id)
+	if !o.here || ol == nil || !reach(n.nat, o.nat) {
+		w.m.refused++
+		w.q.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
+		return
+	}
+	at := w.now + 2*w.origin() + gathering + connectRTTs*2*ol.latency
+	w.q.push(event{at: at, kind: evUp, from: to, to: n.id, ref: v})
+	w.q.push(event{at: at, kind: evUp, from: n.id, to: to, ref: ol.version})
+}
+
+// disconnect closes one side; the other learns of it when what was sent has come,
+// or when the driver has waited long enough for that.
+func (w *world) disconnect(n *node, to int32) {
+	at := w.now
+	if l := n.link(to); l != nil {
+		at = max(at, min(l.free, at+closeAfter))
+	}
+	n.unlink(to)
+	if l := w.nodes[to].link(n.id); l != nil {
+		w.q.push(event{at: at + l.latency + time.Millisecond, kind: evDown, from: n.id, to: to, ref: l.version})
+	}
+}
+
+func (w *world) stepTracker(in tracker.Input) {
+	for _, f := range w.tracker.Step(w.now, in) {
+		if f.Message != nil {
+			w.q.push(event{at: w.now + w.origin(), kind: evToPeer, to: nodeOf(f.Peer), ref: w.signals.put(f.Message)})
+		}
+	}
+	if at, ok := w.tracker.NextDeadline(); ok && at < w.trackerWake {
+		w.trackerWake = max(at, w.now)
+		w.q.push(event{at: w.trackerWake, kind: evTracker})
+	}
+}
