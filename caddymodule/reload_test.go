@@ -302,4 +302,3 @@ func grep(s, prefix string) string {
 	}
 	return out.String()
 }
-
