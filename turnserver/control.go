@@ -118,7 +118,7 @@ func (in *intake) settle() {
 		in.s.reservations.drop(r.reserved)
 	}
 	if r.ending && r.alloc != nil {
-		_ = r.alloc.Close()
+		r.alloc.end()
 	}
 	in.req = request{}
 }

@@ -110,6 +110,28 @@ func TestAllocationExpires(t *testing.T) {
 	}
 }
 
+// pion deletes an allocation a second time when its reading goroutine ends, by when the
+// client may have made another: that one must stay.
+func TestDeleteAndAllocateAtOnce(t *testing.T) {
+	s := start(t, nil)
+	c := newRawClient(t, UDP, listen(t, s, UDP), "a")
+	c.allocate()
+	for i := range 300 {
+		// Sent together, so that the server works on them one right after the other.
+		c.send(c.build(stun.MethodRefresh, attr(attrLifetime, 0, 0, 0, 0)).Raw)
+		again := c.build(stun.MethodAllocate, wantUDP)
+		if code := codeOf(t, c.do(again)); code != 0 {
+			t.Fatalf("allocation %d: code %d", i, code)
+		}
+	}
+	if code := c.request(stun.MethodRefresh); code != 0 {
+		t.Errorf("refresh of the last: code %d", code)
+	}
+	if st := s.Stats(); st.Allocations["udp"] != 1 || st.AllocationsTotal["udp"] != 301 {
+		t.Errorf("%d allocations of %d, want 1 of 301", st.Allocations["udp"], st.AllocationsTotal["udp"])
+	}
+}
+
 func TestPermissionsAreBounded(t *testing.T) {
 	s := start(t, nil)
 	c := newRawClient(t, UDP, listen(t, s, UDP), "a")

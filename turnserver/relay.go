@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,7 @@ type allocation struct {
 
 	closeOnce sync.Once
 	closed    chan struct{}
+	forgotten atomic.Bool // pion has closed it, so pion's table has it no more
 }
 
 type channel struct {
@@ -268,24 +270,36 @@ func (a *allocation) receive(from netip.AddrPort, payload []byte, now int64) Dro
 
 // ReadFrom is called by pion, once, on a goroutine of the allocation's own. It does
 // all the relaying from peers to the client and returns when the allocation ends,
-// with an error, at which pion forgets the allocation.
+// with an error, at which pion deletes the client's allocation from its table. Where
+// pion has done that already, the client may have another one by now, which must not
+// be deleted: then the goroutine, which has nothing else to do, ends here.
 func (a *allocation) ReadFrom([]byte) (int, net.Addr, error) {
 	defer a.s.wg.Done()
 	_ = a.sock.receive(nil, a.down) // ends when the socket does; then the allocation must end first
 	<-a.closed
+	if a.forgotten.Load() {
+		runtime.Goexit()
+	}
 	return 0, nil, net.ErrClosed
 }
 
 // WriteTo is not called, as no data goes by way of pion.
 func (a *allocation) WriteTo([]byte, net.Addr) (int, error) { return 0, net.ErrClosed }
 
-// Close ends the allocation. pion calls it when the allocation is deleted or expires
+// Close is pion's way to end the allocation: when the client deletes it, when it expires
 // or when its intake ends. It always returns nil: pion would leave other allocations
 // open at an error.
 func (a *allocation) Close() error {
 	if a.sock == nil {
 		return nil // it was only shown to pion
 	}
+	a.forgotten.Store(true)
+	a.end()
+	return nil
+}
+
+// end ends the allocation; pion then hears of it from ReadFrom.
+func (a *allocation) end() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
 		_ = a.sock.Close()
@@ -296,7 +310,6 @@ func (a *allocation) Close() error {
 		a.s.log.Debug("allocation ended", zap.Stringer("transport", a.in.transport), zap.String("user", a.user.name),
 			zap.Int64("up", a.flow.upBytes.Load()), zap.Int64("down", a.flow.downBytes.Load()))
 	})
-	return nil
 }
 
 // LocalAddr and the deadlines make an allocation a net.PacketConn.

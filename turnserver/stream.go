@@ -346,7 +346,7 @@ func (c *corkConn) release() error {
 // take seconds where the client is stuck.
 func (st *streamIntake) end() {
 	if a := st.lookup(st.peer); a != nil {
-		_ = a.Close()
+		a.end()
 	}
 	_ = st.conn.Close()
 	st.s.forget(st.conn)
