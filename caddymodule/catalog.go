@@ -52,6 +52,8 @@ type presentation struct {
 	egress  atomic.Int64 // bytes of segment bodies sent
 	stopped atomic.Pointer[string]
 
+	lastBootstrap atomic.Pointer[bootstrapValue]
+
 	// The rest is under catalog.mu.
 	scopes    []string
 	playlists map[string]*servedPlaylist // by path

@@ -52,7 +52,7 @@ func newClient() *http.Client {
 }
 
 // freeAddr gives an address on which nothing listens now.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -295,7 +295,7 @@ func (s *socket) announce(want int) signal.Message {
 
 // vod writes a small stream: a multivariant playlist, two renditions, init
 // sections and segments of size bytes each.
-func vod(t *testing.T, segments, size int) (dir string) {
+func vod(t testing.TB, segments, size int) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	write(t, dir, "vod/index.m3u8", multivariant("v0/index.m3u8", "v1/index.m3u8"))
@@ -330,7 +330,7 @@ func mediaPlaylist(tags string, uris ...string) string {
 	return s.String()
 }
 
-func write(t *testing.T, dir, name, content string) {
+func write(t testing.TB, dir, name, content string) {
 	t.Helper()
 	p := filepath.Join(dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {

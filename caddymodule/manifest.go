@@ -38,7 +38,23 @@ func removeMeshHeaders(h http.Header) {
 	}
 }
 
-// bootstrap gives the value of Mesh-Bootstrap.
+// bootstrapValue is a value of Mesh-Bootstrap and what it was made from.
+type bootstrapValue struct{ session, swarm, value string }
+
+// bootstrap gives the value of Mesh-Bootstrap for p, "" if there can be none.
+func (p *presentation) bootstrap(session, swarm string) string {
+	if v := p.lastBootstrap.Load(); v != nil && v.session == session && v.swarm == swarm {
+		return v.value
+	}
+	value, err := bootstrap(session, swarm)
+	if err != nil {
+		return ""
+	}
+	p.lastBootstrap.Store(&bootstrapValue{session, swarm, value})
+	return value
+}
+
+// bootstrap makes a value of Mesh-Bootstrap.
 func bootstrap(session, swarm string) (string, error) {
 	d := httpsfv.NewDictionary()
 	d.Add("v", httpsfv.NewItem(1))
@@ -116,9 +132,9 @@ func (m *manifestWriter) decide(status int) {
 		return
 	}
 	rt := m.handler.rt
-	value, err := bootstrap(m.handler.Path+"/session", rt.catalog.swarmOf(p, rt.now()))
-	if err != nil {
-		return // Provision has tried Path
+	value := p.bootstrap(m.handler.Path+"/session", rt.catalog.swarmOf(p, rt.now()))
+	if value == "" {
+		return // cannot be: Validate has tried Path
 	}
 	h.Set(headerBootstrap, value)
 	h.Add("Access-Control-Expose-Headers", headerBootstrap)
@@ -147,7 +163,7 @@ func (m *manifestWriter) ReadFrom(src io.Reader) (int64, error) {
 	if m.copy == nil {
 		return m.ResponseWriterWrapper.ReadFrom(src)
 	}
-	return io.Copy(struct{ io.Writer }{m}, src)
+	return copyThrough(m, src)
 }
 
 func (m *manifestWriter) keep(p []byte) {

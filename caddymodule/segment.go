@@ -161,7 +161,7 @@ func (s *segmentWriter) ReadFrom(src io.Reader) (int64, error) {
 		s.dropDigester() // a file is the same for all
 	}
 	if s.digester != nil {
-		return io.Copy(struct{ io.Writer }{s}, src)
+		return copyThrough(s, src)
 	}
 	var sent int64
 	var err error

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -51,6 +52,15 @@ func sendFile(dst io.ReaderFrom, f *os.File, n int64, idle *caddyhttp.IdleTimeou
 		return dst.ReadFrom(&io.LimitedReader{R: f, N: n})
 	}
 	return dst.ReadFrom(&spanReader{f: f, end: at + n, chunk: chunk})
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyThrough copies src to the Write of w, which looks at the bytes.
+func copyThrough(w io.Writer, src io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
 }
 
 // spanReader reads a file up to end, even if it grows meanwhile.
