@@ -1,0 +1,30 @@
+// Paced delivery: a player takes the speed at which bytes reach it for what it can count on. Bytes that lie here already
+// come at the rate that was measured of the origin, never much below what playing needs.
+
+const BURST = 64 << 10; // bytes that may come at once
+const STEP = 10; // ms, the shortest pause
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * paced passes pieces on at a rate.
+ * @param {AsyncIterable<Uint8Array>} pieces
+ * @param {() => number} rate bytes/s
+ */
+export async function* paced(pieces, rate) {
+  let at = performance.now(); // when what was passed on would have come at that rate
+  for await (const piece of pieces) {
+    for (let i = 0; i < piece.length; i += BURST) {
+      const now = performance.now();
+      const r = rate();
+      at = Math.max(at, now - (BURST / r) * 1000);
+      if (at - now >= STEP && !hidden()) await pause(at - now); // timers of a hidden page are slow
+      const cut = piece.subarray(i, i + BURST);
+      at += (cut.length / r) * 1000;
+      yield cut;
+    }
+  }
+}
+
+const hidden = () => typeof document !== "undefined" && document.hidden;

@@ -1,0 +1,284 @@
+// Segments from the origin: whole or chunk by chunk, checked against what the edge vouches for where it does; and the
+// bytes that pass from the origin to the player anyhow.
+
+import { Layout } from "./integrity.js";
+
+export const MARK = "#mesh"; // at the end of a URL: the service worker lets it pass
+const RUNS = 4; // range requests of one fetch at once
+const PAUSES = [20, 80, 250]; // ms before asking again for a statement that the edge does not know yet
+
+/**
+ * @typedef {import("./store.js").Entry} Entry
+ * @typedef {import("./store.js").Proof} Proof
+ * @typedef {{token: string, hashes: Uint8Array}} Statement
+ * @typedef {{status: number, headers: Headers, body: AsyncIterable<Uint8Array>}} Answer
+ *
+ * @typedef {object} Job what to fetch, and whom to tell
+ * @property {string} url
+ * @property {number} offset
+ * @property {number} length 0 for all of the resource
+ * @property {Entry} entry
+ * @property {string} statements URL to ask for a statement, "" for none
+ * @property {(s: Statement) => Promise<Proof|null>} verify
+ * @property {(i: number, bytes: number) => void} chunk a chunk is stored
+ * @property {(proof: Proof) => void} prove
+ *
+ * @typedef {{ok: boolean, bytes: number}} Result bytes came that were not given as chunks
+ */
+
+/** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
+async function get(job, from, to, signal) {
+  /** @type {Record<string, string>} */
+  const headers = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
+  const r = await fetch(job.url + MARK, { headers, signal });
+  return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body) : none() };
+}
+
+async function* none() {}
+
+/** @param {ReadableStream<Uint8Array>} stream */
+async function* pieces(stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** @param {Headers} h @returns {Statement|null} */
+function statementOf(h) {
+  const token = h.get("Mesh-Segment"), digests = h.get("Mesh-Digests");
+  const m = /^:([A-Za-z0-9+/=]+):$/.exec(digests ?? ""); // RFC 9651, section 3.3.5
+  return token && m ? { token, hashes: decode64(m[1]) } : null;
+}
+
+/** @param {string} s */
+const decode64 = (s) => Uint8Array.from(atob(s), (c) => c.charCodeAt(0));
+
+/** @param {string|null} s Content-Range @returns {[number, number, number]|null} first, last, size */
+function contentRange(s) {
+  const m = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(s ?? "");
+  return m && [Number(m[1]), Number(m[2]), Number(m[3])];
+}
+
+/** ask asks the edge for the statement about a segment. @param {Job} job @param {AbortSignal} signal @returns {Promise<Statement|null>} */
+async function ask(job, signal) {
+  const u = new URL(job.statements);
+  u.searchParams.set("path", new URL(job.url).pathname);
+  if (job.length) {
+    u.searchParams.set("offset", String(job.offset));
+    u.searchParams.set("length", String(job.length));
+  }
+  for (const wait of [...PAUSES, 0]) {
+    const r = await fetch(u.href + MARK, { signal });
+    const text = await r.text();
+    if (r.ok) {
+      const { token, hashes } = JSON.parse(text);
+      return { token, hashes: decode64(hashes) };
+    }
+    if (r.status !== 404 || !text.includes('"not_known"') || !wait) return null;
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  return null;
+}
+
+/**
+ * take reads an answer that carries the whole segment into the store.
+ * @param {Job} job
+ * @param {Answer} answer
+ * @param {AbortSignal} signal
+ * @returns {Promise<Result>}
+ */
+export async function take(job, answer, signal) {
+  const { entry } = job;
+  const res = { ok: false, bytes: 0 };
+  const size = wholeSize(job, answer);
+  if (size === null) return res;
+  entry.type ||= answer.headers.get("Content-Type") ?? "";
+  let proof = entry.proof;
+  if (!proof) {
+    const s = statementOf(answer.headers);
+    proof = s && (await job.verify(s));
+    if (proof && proof.layout.size === size) job.prove(proof);
+  }
+  if (proof && proof.layout.size === size) return takeChunks(job, proof, 0, proof.layout.chunks() - 1, answer.body, res);
+  entry.startRaw(size);
+  for await (const piece of answer.body) {
+    entry.addRaw(piece);
+    res.bytes += piece.length;
+  }
+  if (size > 0 && res.bytes !== size) return res;
+  entry.finishRaw();
+  res.ok = true;
+  if (!job.statements || proof) return res;
+  try {
+    const s = await ask(job, signal);
+    proof = s && (await job.verify(s));
+    if (proof?.layout.size === res.bytes && (await matches(entry, proof))) {
+      job.prove(proof);
+      entry.adopt();
+      for (let i = 0; i < proof.layout.chunks(); i++) job.chunk(i, entry.chunks[i].length);
+      res.bytes = 0;
+    }
+  } catch {
+    // It is played all the same, and not shared.
+  }
+  return res;
+}
+
+/** wholeSize gives the size of the segment if the answer carries all of it, 0 if it does not say, else null. @param {Job} job @param {Answer} a */
+function wholeSize(job, a) {
+  const n = Number(a.headers.get("Content-Length") ?? 0);
+  if (a.status === 200) return job.length ? null : n;
+  if (a.status !== 206) return null;
+  const r = contentRange(a.headers.get("Content-Range"));
+  if (!r || r[0] !== job.offset) return null;
+  const length = r[1] - r[0] + 1;
+  return length === (job.length || r[2]) ? length : null;
+}
+
+/** @param {Entry} entry @param {Proof} proof */
+async function matches(entry, proof) {
+  const all = new Uint8Array(await new Blob(/** @type {BlobPart[]} */ (entry.raw)).arrayBuffer());
+  for (let i = 0; i < proof.layout.chunks(); i++) {
+    if (!(await proof.layout.check(proof.hashes, i, all.subarray(...proof.layout.range(i))))) return false;
+  }
+  return true;
+}
+
+/**
+ * takeChunks reads the chunks from first to last. One that does not match ends it: the origin's bytes are not those that
+ * the edge signed for.
+ * @param {Job} job
+ * @param {Proof} proof
+ * @param {number} first
+ * @param {number} last
+ * @param {AsyncIterable<Uint8Array>} body
+ * @param {Result} res
+ */
+async function takeChunks(job, proof, first, last, body, res) {
+  const { layout, hashes } = proof;
+  let i = first, n = 0;
+  let chunk = room(layout, i);
+  for await (let piece of body) {
+    while (piece.length && i <= last) {
+      const part = piece.subarray(0, chunk.length - n);
+      chunk.set(part, n);
+      n += part.length;
+      piece = piece.subarray(part.length);
+      if (n < chunk.length) continue;
+      if (!(await layout.check(hashes, i, chunk))) return (res.bytes += n), res;
+      job.entry.put(i, chunk);
+      job.chunk(i, n);
+      i++;
+      n = 0;
+      if (i <= last) chunk = room(layout, i);
+    }
+    if (i > last) break;
+  }
+  res.bytes += n;
+  res.ok = i > last;
+  return res;
+}
+
+/** @param {Layout} layout @param {number} i */
+function room(layout, i) {
+  const [from, to] = layout.range(i);
+  return new Uint8Array(to - from);
+}
+
+/**
+ * fetchWhole fetches all of a segment.
+ * @param {Job} job
+ * @param {AbortSignal} signal
+ * @returns {Promise<Result>}
+ */
+export async function fetchWhole(job, signal) {
+  return take(job, await get(job, job.offset, job.length && job.offset + job.length, signal), signal);
+}
+
+/**
+ * fetchChunks fetches chunks of a segment with a proof, in runs that lie together, several at once.
+ * @param {Job} job
+ * @param {bigint} mask
+ * @param {AbortSignal} signal
+ * @returns {Promise<Result>}
+ */
+export async function fetchChunks(job, mask, signal) {
+  const { proof } = job.entry;
+  /** @type {[number, number][]} */
+  const runs = [];
+  for (let i = 0; i < proof.layout.chunks(); i++) {
+    if (!((mask >> BigInt(i)) & 1n)) continue;
+    if (runs.length && runs.at(-1)[1] === i - 1) runs.at(-1)[1] = i;
+    else runs.push([i, i]);
+  }
+  const res = { ok: true, bytes: 0 };
+  const work = async () => {
+    for (let run = runs.shift(); run; run = runs.shift()) {
+      const one = { ok: false, bytes: 0 };
+      try {
+        const from = job.offset + proof.layout.range(run[0])[0], to = job.offset + proof.layout.range(run[1])[1];
+        const a = await get(job, from, to, signal);
+        const r = contentRange(a.headers.get("Content-Range"));
+        job.entry.type ||= a.headers.get("Content-Type") ?? "";
+        if (a.status === 206 && r?.[0] === from) await takeChunks(job, proof, ...run, a.body, one);
+        else if (a.status === 200 && from === 0) await takeChunks(job, proof, ...run, a.body, one);
+      } catch {
+        // one is not ok
+      }
+      res.ok &&= one.ok;
+      res.bytes += one.bytes;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(RUNS, runs.length) }, work));
+  return res;
+}
+
+/** Pipe is an answer of the origin that passes to the player, as the worker shows it to the page. */
+export class Pipe {
+  /** @param {(answer: Answer) => Promise<void>} taken is called when the header has come @param {() => void} ended without one */
+  constructor(taken, ended) {
+    this.taken = taken;
+    this.ended = ended;
+    /** @type {(Uint8Array|null)[]} */
+    this.queue = [];
+    this.begun = false;
+    this.ok = true;
+  }
+
+  /** @param {number} status @param {Headers} headers */
+  begin(status, headers) {
+    this.begun = true;
+    this.taken({ status, headers, body: this.#body() });
+  }
+
+  /** @param {Uint8Array} data */
+  push(data) {
+    this.queue.push(data);
+    this.wake?.();
+  }
+
+  /** @param {boolean} ok */
+  end(ok) {
+    if (!this.begun) return this.ended();
+    this.ok = ok;
+    this.queue.push(null);
+    this.wake?.();
+  }
+
+  async *#body() {
+    for (;;) {
+      while (!this.queue.length) await new Promise((/** @type {(x?: unknown) => void} */ resolve) => (this.wake = resolve));
+      const piece = this.queue.shift();
+      if (piece) yield piece;
+      else if (this.ok) return;
+      else throw new Error("the answer broke off");
+    }
+  }
+}

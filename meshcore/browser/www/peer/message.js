@@ -1,0 +1,304 @@
+// What neighbors say: meshcore/peer/message.go.
+
+import * as wire from "../wire.js";
+import { bit, full, seconds } from "./bits.js";
+import { maxMisses, Millisecond, Second } from "./config.js";
+import { CheckChunk, CheckPass, CheckProof, Complete, Disconnect, Signal } from "./input.js";
+import { queueHave, sendAllHaves } from "./have.js";
+import { drop, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
+import { entry } from "./segment.js";
+import { onRequest, unqueue } from "./serve.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {import("./neighbor.js").Neighbor} Neighbor */
+/** @typedef {import("./segment.js").SegmentState} SegmentState */
+/** @typedef {import("./input.js").Input} Input */
+
+/** onMessage takes one message of a neighbor whose channel is open. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
+export function onMessage(e, now, n, m) {
+  if (m.type === wire.Bye) {
+    if (m.reason === wire.ByeFull || m.reason === wire.ByePass || m.reason === wire.ByeSlow) remember(e.failed, n.id);
+    release(e, now, n);
+    e.emit({ kind: Disconnect, peer: n.id });
+    lookForPeers(e, now);
+    return;
+  }
+  if (m.type === wire.Hello) {
+    if (n.greeted || m.version !== wire.Version || m.peer !== n.id) return fault(e, now, n);
+    n.greeted = true;
+    n.noUpload = (m.flags & wire.FlagNoUpload) !== 0;
+    n.number = m.rendition;
+    e.emit({ kind: CheckPass, peer: n.id, message: m });
+    return;
+  }
+  if (!n.greeted && m.type !== wire.Ping && m.type !== wire.Pong) return fault(e, now, n);
+  switch (m.type) {
+    case wire.Ping:
+      return e.send(n, { type: wire.Pong, nonce: m.nonce });
+    case wire.Pong:
+      if (n.pingAt !== 0) {
+        n.rtt = Math.max(now - n.pingAt, Millisecond);
+        n.pingAt = 0;
+      }
+      return;
+    case wire.Status:
+      n.noUpload = (m.flags & wire.FlagNoUpload) !== 0;
+      n.number = m.rendition;
+      if (n.noUpload) {
+        for (const s of e.list) s.theirs[n.slot] = 0n;
+        forgetPending(n);
+        e.dirty(now);
+      }
+      return;
+    case wire.Have:
+      return onHave(e, now, n, m.haves);
+    case wire.Request:
+      return onRequest(e, now, n, m);
+    case wire.Cancel:
+      return unqueue(e, (it) => it.n === n && it.seg.id === m.segment && (m.mask & bit[it.index]) !== 0n);
+    case wire.Reject:
+      return onReject(e, now, n, m);
+    case wire.Proof:
+      return onProofMessage(e, n, m);
+    case wire.Chunk:
+      return onChunk(e, now, n, m);
+  }
+}
+
+/** fault ends the connection to a neighbor that broke the protocol. @param {Engine} e @param {number} now @param {Neighbor} n */
+function fault(e, now, n) {
+  remember(e.barred, n.id);
+  drop(e, now, n, wire.ByeFault);
+}
+
+/** @param {Engine} e @param {number} now @param {Input} input */
+export function onPass(e, now, input) {
+  const n = e.byID.get(input.peer);
+  if (!n || !n.greeted || n.up) return;
+  if (!input.ok) {
+    remember(e.barred, n.id);
+    return drop(e, now, n, wire.ByePass);
+  }
+  n.up = true;
+  if (e.upload) sendAllHaves(e, n);
+  e.dirty(now);
+}
+
+/** @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.SegmentHave[]} haves */
+function onHave(e, now, n, haves) {
+  if (n.noUpload) return;
+  for (const h of haves) {
+    let s = e.table.get(h.segment);
+    if (!s) {
+      if (h.mask === 0n) continue;
+      s = entry(e, h.segment);
+    }
+    if (h.chunks !== 0) {
+      if (s.chunks === 0) s.setChunks(h.chunks);
+      else if (s.chunks !== h.chunks) {
+        dispute(e, now, n, s, h);
+        continue;
+      }
+    }
+    s.theirs[n.slot] = h.mask;
+    if (s.wanted && !s.whole && (h.mask & ~s.have) !== 0n) e.dirty(now);
+  }
+}
+
+/**
+ * dispute notes a have that divides a segment in another way. Which is right the proof will say; until then both are kept.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {Neighbor} n
+ * @param {SegmentState} s
+ * @param {wire.SegmentHave} h
+ */
+function dispute(e, now, n, s, h) {
+  s.theirs[n.slot] = 0n;
+  if (s.proven || h.mask === 0n) return; // it speaks of other bytes under the same name
+  const old = s.disputed.find((c) => c.slot === n.slot);
+  if (old) {
+    old.chunks = h.chunks;
+    old.mask = h.mask;
+    return;
+  }
+  s.disputed.push({ slot: n.slot, chunks: h.chunks, mask: h.mask });
+  if (s.wanted && s.proofFrom < 0) {
+    e.send(n, { type: wire.Request, segment: s.id, mask: 0n, flags: wire.FlagProof });
+    s.proofFrom = n.slot;
+    s.proofBy = now + 3 * n.rtt + Second;
+    e.dirty(now);
+  }
+}
+
+/** onReject takes back what a neighbor will not give. Chunks that it announced and does not have count as misses. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
+function onReject(e, now, n, m) {
+  const s = e.table.get(m.segment);
+  if (!s || takePending(n, s, m.mask) === 0n) return;
+  switch (m.reason) {
+    case wire.RejectBusy:
+      n.busyUntil = now + Math.max(50 * Millisecond, Math.min(m.retry * Millisecond, 2 * Second));
+      break;
+    case wire.RejectMissing:
+      // What it took back in the meantime is no miss.
+      if (s.theirs[n.slot] & m.mask) n.misses++;
+      s.theirs[n.slot] = 0n;
+      if (n.misses >= maxMisses) fault(e, now, n);
+      break;
+    default:
+      s.theirs[n.slot] = 0n;
+  }
+  e.dirty(now);
+}
+
+/** takePending removes the chunks of a mask from what is asked of n and returns those that were. @param {Neighbor} n @param {SegmentState} s @param {bigint} mask */
+export function takePending(n, s, mask) {
+  let found = 0n;
+  n.pending = n.pending.filter((p) => {
+    if (p.seg !== s || !(mask & bit[p.index])) return true;
+    found |= bit[p.index];
+    n.pendingBytes -= p.bytes;
+    s.asked &= ~bit[p.index];
+    return false;
+  });
+  return found;
+}
+
+/** @param {Engine} e @param {Neighbor} n @param {wire.Message} m */
+function onProofMessage(e, n, m) {
+  const s = e.table.get(m.segment);
+  if (s && !s.proven && s.proofFrom === n.slot) e.emit({ kind: CheckProof, peer: n.id, segment: s.id, message: m });
+}
+
+/** @param {Engine} e @param {number} now @param {Input} input */
+export function onProof(e, now, input) {
+  const s = e.table.get(input.segment);
+  if (!s || s.proven) return;
+  const n = e.byID.get(input.peer);
+  if (n && !input.ok) {
+    complain(e, n.id, s.id, "proof");
+    return fault(e, now, n);
+  }
+  if (input.ok) prove(e, now, s, input);
+}
+
+/** prove takes the layout of a segment and has what was held checked. @param {Engine} e @param {number} now @param {SegmentState} s @param {Input} input */
+export function prove(e, now, s, input) {
+  if (s.proven) return;
+  const chunks = input.layout.chunks();
+  if (s.chunks !== chunks) {
+    for (const n of e.slots) if (n) takePending(n, s, full);
+    s.theirs.fill(0n);
+    for (const c of s.disputed) if (c.chunks === chunks) s.theirs[c.slot] = c.mask;
+    s.setChunks(chunks);
+    s.asked = s.checking = 0n;
+    s.held = [];
+  }
+  s.disputed = [];
+  s.proven = true;
+  s.layout = input.layout;
+  s.size = input.layout.size;
+  s.proofFrom = -1;
+  if (s.fetching > 0) s.origin = s.all & ~s.have; // of all of it, because the layout was not known
+  const held = s.held;
+  s.held = [];
+  for (const h of held) {
+    const n = e.slots[h.slot];
+    if (n) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: h.index, data: h.data });
+    else s.checking &= ~bit[h.index];
+  }
+  e.dirty(now);
+}
+
+/** onChunk takes a chunk that was asked for, or was and is still missing: a cancel may have crossed it. Others are ignored. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
+function onChunk(e, now, n, m) {
+  const s = e.table.get(m.segment);
+  if (!s || m.index >= 64) return;
+  const b = bit[m.index];
+  const bytes = m.total;
+  const asked = n.pending.find((p) => p.seg === s && p.index === m.index);
+  if (asked) {
+    takePending(n, s, b);
+    const dt = Math.max(now - Math.max(n.lastAt, asked.at), Millisecond);
+    const sample = bytes / seconds(dt);
+    n.rate += 0.3 * (Math.min(sample, 8 * n.rate) - n.rate);
+    n.lastAt = now;
+    n.strikes = n.misses = 0;
+  } else if (!(s.theirs[n.slot] & b) || !s.wanted) {
+    e.totals.duplicate_bytes += bytes;
+    return;
+  } else if (s.asked & b) { // late, but before the one that was asked instead
+    cancelAll(e, s, b);
+  }
+  if (s.have & b || s.checking & b || s.whole) {
+    e.totals.duplicate_bytes += bytes;
+    e.dirty(now);
+    return;
+  }
+  s.checking |= b;
+  if (s.proven) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: m.index, data: m.data });
+  else s.held.push({ slot: n.slot, index: m.index, data: m.data });
+  e.dirty(now);
+}
+
+/** cancelAll takes chunks back from all who were asked for them. @param {Engine} e @param {SegmentState} s @param {bigint} mask */
+export function cancelAll(e, s, mask) {
+  for (const n of e.slots) {
+    const found = n ? takePending(n, s, mask) : 0n;
+    if (found) e.send(n, { type: wire.Cancel, segment: s.id, mask: found });
+  }
+}
+
+/** @param {Engine} e @param {number} now @param {Input} input */
+export function onChunkChecked(e, now, input) {
+  const s = e.table.get(input.segment);
+  const n = e.byID.get(input.peer);
+  const b = bit[input.chunk];
+  if (!s || !(s.checking & b)) return;
+  s.checking &= ~b;
+  if (!input.ok) {
+    e.totals.bad_chunks++;
+    complain(e, input.peer, s.id, "digest");
+    if (n) fault(e, now, n);
+    e.dirty(now);
+    return;
+  }
+  if (s.have & b) {
+    e.totals.duplicate_bytes += s.bytes(b);
+    return;
+  }
+  const bytes = s.bytes(b);
+  e.totals.peer_bytes += bytes;
+  if (n) {
+    n.gaveUs += bytes;
+    n.gaveRecent += bytes;
+    if (n.relayed) e.totals.relayed_bytes += bytes;
+  }
+  gain(e, now, s, b);
+}
+
+/** gain notes chunks that are verified and stored. @param {Engine} e @param {number} now @param {SegmentState} s @param {bigint} mask */
+export function gain(e, now, s, mask) {
+  mask &= ~s.have;
+  if (!mask) return;
+  s.have |= mask;
+  s.origin &= ~mask;
+  if (!s.whole) e.stored += s.bytes(mask);
+  queueHave(e, now, s);
+  if (s.have === s.all && !s.whole) {
+    s.whole = true;
+    complete(e, s);
+  }
+  e.dirty(now);
+}
+
+/** complete ends what is still under way for a segment. @param {Engine} e @param {SegmentState} s */
+export function complete(e, s) {
+  if (s.asked) cancelAll(e, s, full);
+  e.emit({ kind: Complete, segment: s.id });
+}
+
+/** complain tells the edge of a peer that lied. @param {Engine} e @param {string} peer @param {string} segment @param {string} reason */
+function complain(e, peer, segment, reason) {
+  e.emit({ kind: Signal, signal: { type: "complain", peer, segment, reason } });
+}

@@ -1,0 +1,210 @@
+// Finding and keeping neighbors: meshcore/peer/neighbor.go.
+
+import { MaxFailed } from "../signal.js";
+import * as wire from "../wire.js";
+import { bit } from "./bits.js";
+import { announceFloor, Millisecond, startRate } from "./config.js";
+import { Accept, Connect, Disconnect, Signal } from "./input.js";
+import { unqueue } from "./serve.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {{seg: import("./segment.js").SegmentState, index: number, bytes: number, at: number, by: number}} Pending */
+
+/** Neighbor is a connected peer, or one that we are connecting to. */
+export class Neighbor {
+  /** @param {string} id @param {number} slot @param {number} now */
+  constructor(id, slot, now) {
+    this.id = id;
+    this.slot = slot;
+    this.open = false; // the data channel is open
+    this.greeted = false; // its hello came
+    this.up = false; // its pass is good: chunks may travel
+    this.relayed = false;
+    this.noUpload = false;
+    this.number = ""; // its rendition
+    this.since = now;
+
+    /** @type {Pending[]} */
+    this.pending = []; // what we asked of it, oldest first
+    this.pendingBytes = 0;
+    this.inFlight = 0; // bytes for it that the driver has and has not sent
+    this.minRoom = 32 << 10; // bytes that may be asked of it however slow it is
+    this.rtt = 100 * Millisecond;
+    this.pingAt = 0;
+    this.rate = startRate; // bytes/s it gives us
+    this.lastAt = 0; // when its last chunk came
+    this.busyUntil = 0; // it asked us to wait
+    this.strikes = 0; // timeouts in a row
+    this.misses = 0; // announced chunks that were not there
+
+    this.gaveUs = this.tookFromUs = 0; // bytes, over all
+    this.gaveRecent = this.tookRecent = 0; // since the last review
+  }
+}
+
+/** connected is the number of neighbors that chunks may travel to and from. @param {Engine} e */
+export const connected = (e) => e.slots.reduce((c, n) => c + (n?.up ? 1 : 0), 0);
+
+/** @param {Engine} e */
+const occupied = (e) => e.slots.reduce((c, n) => c + (n ? 1 : 0), 0);
+
+/** target is the number of neighbors that the engine looks for itself; the rest of the slots is for those who look for it. @param {Engine} e */
+const target = (e) => Math.max(1, Math.trunc((e.cfg.neighbors * 2) / 3));
+
+/** @param {Engine} e @param {number} now @param {string} id */
+function addNeighbor(e, now, id) {
+  const i = e.slots.indexOf(null);
+  if (i < 0) return null;
+  const n = new Neighbor(id, i, now);
+  e.slots[i] = n;
+  e.byID.set(id, n);
+  return n;
+}
+
+/** remember appends to a bounded list. @param {string[]} list @param {string} id */
+export function remember(list, id) {
+  if (list.includes(id)) return;
+  if (list.length === MaxFailed) list.shift();
+  list.push(id);
+}
+
+/** onSignal takes a peer list or a drop from the edge. @param {Engine} e @param {number} now @param {import("../signal.js").Message} m */
+export function onSignal(e, now, m) {
+  if (m.type === "peers") {
+    e.swarmSize = m.swarm_size ?? 0;
+    const peers = m.peers ?? [];
+    if (m.duty || peers.length > 0 || !e.upload) e.duty = m.duty ?? null;
+    for (const p of peers) {
+      if (!p.initiate || p.id === e.cfg.id || e.byID.has(p.id) || e.barred.includes(p.id) ||
+        (!p.upload && !e.upload) || occupied(e) >= target(e)) continue;
+      addNeighbor(e, now, p.id);
+      e.emit({ kind: Connect, peer: p.id });
+    }
+    e.dirty(now);
+  } else if (m.type === "drop" && m.peer) {
+    const n = e.byID.get(m.peer);
+    if (m.reason === "banned") {
+      remember(e.barred, m.peer);
+      if (n) drop(e, now, n, wire.ByeFault);
+    } else if (n && !n.open) {
+      drop(e, now, n, wire.ByeLeaving); // it left before it could answer
+    }
+  }
+}
+
+/**
+ * onOffered accepts a peer that offers a connection, if there is room. When two peers offer to each other at once, the
+ * offer of the smaller id stands.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {string} id
+ */
+export function onOffered(e, now, id) {
+  const n = e.byID.get(id);
+  if (e.barred.includes(id) || id === e.cfg.id) return e.emit({ kind: Disconnect, peer: id });
+  if (n && !n.open && e.cfg.id < id) return; // ours stands; the other side will accept it
+  if (n) release(e, now, n); // it began anew
+  e.emit({ kind: addNeighbor(e, now, id) ? Accept : Disconnect, peer: id });
+}
+
+/** @param {Engine} e @param {number} now @param {import("./input.js").Input} input */
+export function onUp(e, now, input) {
+  const n = e.byID.get(input.peer);
+  if (!n) return e.emit({ kind: Disconnect, peer: input.peer });
+  if (n.open) return;
+  n.open = true;
+  n.relayed = !!input.relayed;
+  n.pingAt = now;
+  e.send(n, { type: wire.Hello, version: wire.Version, flags: e.flags(), peer: e.cfg.id, rendition: e.number, token: e.cfg.pass });
+  e.send(n, { type: wire.Ping, nonce: n.slot });
+}
+
+/** @param {Engine} e @param {number} now @param {string} id */
+export function onDown(e, now, id) {
+  const n = e.byID.get(id);
+  if (!n) return;
+  if (!n.open) remember(e.failed, id);
+  release(e, now, n);
+  lookForPeers(e, now);
+}
+
+/** drop ends a connection for a reason that the neighbor is told. @param {Engine} e @param {number} now @param {Neighbor} n @param {number} reason */
+export function drop(e, now, n, reason) {
+  if (n.open) e.send(n, { type: wire.Bye, reason });
+  release(e, now, n);
+  e.emit({ kind: Disconnect, peer: n.id });
+  lookForPeers(e, now);
+}
+
+/** release forgets a neighbor and all that was asked of it or by it. @param {Engine} e @param {number} now @param {Neighbor} n */
+export function release(e, now, n) {
+  forgetPending(n);
+  for (const s of e.list) {
+    s.theirs[n.slot] = 0n;
+    if (s.proofFrom === n.slot) s.proofFrom = -1;
+    s.held = s.held.filter((h) => {
+      if (h.slot !== n.slot) return true;
+      s.checking &= ~bit[h.index];
+      return false;
+    });
+    s.disputed = s.disputed.filter((c) => c.slot !== n.slot);
+  }
+  unqueue(e, (it) => it.n === n);
+  e.inFlight -= n.inFlight;
+  e.slots[n.slot] = null;
+  e.byID.delete(n.id);
+  e.dirty(now);
+}
+
+/** forgetPending takes back all that was asked of a neighbor. @param {Neighbor} n */
+export function forgetPending(n) {
+  for (const p of n.pending) p.seg.asked &= ~bit[p.index];
+  n.pending = [];
+  n.pendingBytes = 0;
+}
+
+/** lookForPeers has an announce sent soon if there are too few neighbors. @param {Engine} e @param {number} now */
+export function lookForPeers(e, now) {
+  if (occupied(e) < target(e) && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
+    e.announceAt = Math.min(e.announceAt, Math.max(now, e.announced + announceFloor));
+  }
+}
+
+/** announce tells the edge of this peer, and asks for peers if some are lacking. @param {Engine} e @param {number} now */
+export function announce(e, now) {
+  e.announced = now;
+  e.announceAt = now + e.cfg.announceInterval;
+  review(e, now);
+  const want = Math.max(0, target(e) - occupied(e));
+  if (want > 0 && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
+    // Ask again soon, with some spread, while neighbors are lacking.
+    e.announceAt = now + 3 * announceFloor + e.rng.int64N(2 * announceFloor);
+  }
+  e.emit({ kind: Signal, signal: {
+    type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),
+    neighbors: occupied(e), want, upload: e.upload,
+    uplink_bps: e.totals.uploaded_bytes > 0 ? Math.trunc(8 * e.uplink) : 0, failed: [...e.failed],
+  } });
+}
+
+/**
+ * review drops, each announce interval, a neighbor that was of no use, when there is another of the swarm to try in its
+ * place.
+ * @param {Engine} e
+ * @param {number} now
+ */
+function review(e, now) {
+  /** @type {Neighbor} */
+  let worst = null;
+  if (occupied(e) >= target(e) && e.swarmSize > occupied(e) + 1) {
+    for (const n of e.slots) {
+      if (!n?.up || now - n.since < Math.trunc(e.cfg.announceInterval / 2)) continue;
+      if (n.gaveRecent + n.tookRecent === 0 && (!worst || (n.number !== e.number && worst.number === e.number))) worst = n;
+    }
+  }
+  for (const n of e.slots) if (n) n.gaveRecent = n.tookRecent = 0;
+  if (!worst) return;
+  e.send(worst, { type: wire.Bye, reason: wire.ByeSlow });
+  release(e, now, worst);
+  e.emit({ kind: Disconnect, peer: worst.id });
+}

@@ -1,0 +1,171 @@
+// When to take what from the origin: meshcore/peer/origin.go.
+
+import * as wire from "../wire.js";
+import { bit, seconds } from "./bits.js";
+import { joinPatience, maxFetches, Millisecond, never, Second } from "./config.js";
+import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
+import { cancelAll, complete, gain, prove, takePending } from "./message.js";
+import { connected } from "./neighbor.js";
+import { fraction } from "./schedule.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {import("./segment.js").SegmentState} SegmentState */
+
+/** originTime is how long the origin needs for bytes, from what was measured. @param {Engine} e @param {number} bytes */
+const originTime = (e, bytes) => e.originDelay + Math.trunc((bytes / e.originRate) * Second);
+
+/**
+ * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
+ * half times what the origin needs for the rest of the segment, and some margin; at most half the slack.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ */
+export function urgent(e, s) {
+  const rest = s.chunks > 0 ? s.bytes(s.all & ~s.have) : s.size;
+  const u = Math.trunc((originTime(e, rest) * 3) / 2) + 300 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
+  return Math.max(Math.min(u, Math.trunc(s.slack / 2)), 400 * Millisecond);
+}
+
+/** planOrigin takes s, or what is missing of it, from the origin if it is time to, and returns when to look again. @param {Engine} e @param {number} now @param {SegmentState} s */
+export function planOrigin(e, now, s) {
+  if (s.fetching >= maxFetches || (s.fetching > 0 && !s.proven)) return never; // the end of a fetch, or the proof, plans anew
+  if (now < s.retryAt) return s.retryAt;
+  const at = fetchTime(e, now, s);
+  if (now < at) return at;
+  const left = s.due - now;
+  if (left <= urgent(e, s)) return fetchUrgent(e, now, s);
+  if (s.fetching > 0 || (e.fetches >= 2 && !onDuty(e, s))) return never; // the end of a fetch plans anew
+  const mask = s.missing();
+  if (s.chunks === 0 || mask) fetch(e, now, s, mask);
+  return never;
+}
+
+/** fetchTime is when this peer is to take s from the origin, as things stand. @param {Engine} e @param {number} now @param {SegmentState} s */
+function fetchTime(e, now, s) {
+  const urgentAt = s.due - urgent(e, s);
+  const alone = connected(e) === 0 && (e.swarmSize === 1 || now - e.startedAt > joinPatience);
+  if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
+  if (s.copies > 0) return urgentAt;
+  if (!e.live) {
+    // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
+    const spread = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
+    return Math.min(urgentAt, s.due - e.cfg.originGoal + spread);
+  }
+  if (!e.duty || s.sequence < 0) return urgentAt;
+  // Live: the fetchers go at once; if nothing is heard of the segment, the next in the rotation follow, twice as many in
+  // each tenth of the slack. A segment that was there before this peer came has had its fetchers.
+  const d = distance(e, s);
+  if (d < e.duty.fetchers && s.fresh) return Math.min(urgentAt, s.known);
+  const turns = Math.max(d, e.duty.fetchers) / Math.max(1, e.duty.fetchers);
+  const wait = Math.trunc(s.slack * (0.35 + 0.1 * Math.log2(turns)));
+  return Math.min(urgentAt, s.known + wait);
+}
+
+/** distance is this peer's place in the rotation for s (signal.Duty). @param {Engine} e @param {SegmentState} s */
+function distance(e, s) {
+  const { rank, of, fetchers } = e.duty;
+  const d = (rank - s.sequence * fetchers) % of;
+  return d < 0 ? d + of : d;
+}
+
+/** @param {Engine} e @param {SegmentState} s */
+const onDuty = (e, s) => e.live && s.fresh && !!e.duty && s.sequence >= 0 && distance(e, s) < e.duty.fetchers;
+
+/**
+ * fetchUrgent takes from the origin what neighbors will not bring in time: all that is not asked of them, what they are
+ * late with, and, in the endgame, all that has not come.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {SegmentState} s
+ */
+function fetchUrgent(e, now, s) {
+  const endgame = s.due - now <= originTime(e, s.bytes(s.asked)) + 150 * Millisecond;
+  for (const n of e.slots) {
+    if (!n || !s.asked) continue;
+    let cum = 0, mask = 0n;
+    for (const p of n.pending) {
+      cum += p.bytes;
+      if (p.seg !== s) continue;
+      const at = Math.max(now, n.lastAt) + Math.trunc((cum / n.rate) * Second);
+      if (endgame || at > s.due - 100 * Millisecond || !s.proven) mask |= bit[p.index];
+    }
+    if (mask) {
+      takePending(n, s, mask);
+      e.send(n, { type: wire.Cancel, segment: s.id, mask });
+    }
+  }
+  const mask = s.missing();
+  if (s.chunks === 0 || mask || !s.proven) fetch(e, now, s, mask);
+  return s.asked ? now + 100 * Millisecond : never;
+}
+
+/** fetch takes chunks of s from the origin; without a proof it takes all of it. @param {Engine} e @param {number} now @param {SegmentState} s @param {bigint} mask */
+function fetch(e, now, s, mask) {
+  if (!s.proven) {
+    mask = 0n;
+    s.origin = s.all & ~s.have;
+  } else {
+    if (!mask) return;
+    s.origin |= mask;
+  }
+  if (s.fetching === 0) {
+    s.fetchFrom = now;
+    s.fetched = 0;
+  }
+  s.fetching++;
+  e.fetches++;
+  e.emit({ kind: FetchOrigin, segment: s.id, chunks: mask });
+}
+
+/** @param {Engine} e @param {number} now @param {import("./input.js").Input} input */
+export function onOrigin(e, now, input) {
+  const s = e.table.get(input.segment);
+  if (!s) return;
+  switch (input.kind) {
+    case OriginProof:
+      prove(e, now, s, input);
+      break;
+    case OriginChunk: {
+      if (!s.proven || input.chunk >= s.chunks) return;
+      const b = bit[input.chunk];
+      e.totals.origin_bytes += input.bytes;
+      s.fetched += input.bytes;
+      if (s.have & b) e.totals.duplicate_bytes += input.bytes;
+      s.origin &= ~b;
+      if (s.asked & b) cancelAll(e, s, b);
+      gain(e, now, s, b);
+      break;
+    }
+    case OriginDone:
+      if (s.fetching > 0) {
+        s.fetching--;
+        e.fetches--;
+        if (s.fetching === 0) {
+          learnOrigin(e, now - s.fetchFrom, s.fetched + input.bytes);
+          s.origin = 0n;
+        }
+      }
+      e.totals.origin_bytes += input.bytes;
+      if (!input.ok) {
+        s.failures++;
+        s.retryAt = now + Math.min(s.failures, 8) * 250 * Millisecond;
+      } else {
+        s.failures = 0;
+        if (!s.whole && !s.proven) {
+          s.whole = true;
+          s.size = input.bytes;
+          e.stored += s.size;
+          complete(e, s);
+        }
+      }
+  }
+  e.dirty(now);
+}
+
+/** learnOrigin takes the time that a fetch took into the estimates. @param {Engine} e @param {number} took @param {number} bytes */
+function learnOrigin(e, took, bytes) {
+  if (bytes < 4 << 10 || took <= 0) return;
+  e.originDelay += Math.trunc((Math.min(Math.trunc(took / 3), 2 * Second) - e.originDelay) / 8);
+  const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
+  e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
+}

@@ -1,0 +1,246 @@
+// What to ask of whom: meshcore/peer/schedule.go.
+
+import * as wire from "../wire.js";
+import { bit, full, trailingZeros, u64 } from "./bits.js";
+import { maxStrikes, Millisecond, never, pipeline, Second } from "./config.js";
+import { takePending } from "./message.js";
+import { drop, remember } from "./neighbor.js";
+import { planOrigin, urgent } from "./origin.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {import("./neighbor.js").Neighbor} Neighbor */
+/** @typedef {import("./segment.js").SegmentState} SegmentState */
+
+/** plan decides what to ask of whom. It runs when something changed and when a time it gave itself has come. @param {Engine} e @param {number} now */
+export function plan(e, now) {
+  e.planAt = never;
+  if (now >= e.expireAt) e.expireAt = expire(e, now);
+  let wake = never;
+  passPlayed(e, now);
+
+  e.order = [];
+  if (e.needed && !e.needed.whole && !e.needed.wanted) e.order.push(e.needed);
+  for (const s of e.wanted) if (!s.whole) e.order.push(s);
+  arrange(e, now);
+  for (const s of e.order) wake = Math.min(wake, planOrigin(e, now, s));
+  e.ready = [];
+  for (const n of e.slots) {
+    if (!n || !n.up || n.noUpload) continue;
+    if (n.busyUntil > now) wake = Math.min(wake, n.busyUntil);
+    else if (room(n) > 0) e.ready.push(n);
+  }
+  for (const s of e.order) {
+    if (!e.ready.length) break;
+    wake = Math.min(wake, planPeers(e, now, s));
+  }
+  e.planAt = Math.min(e.planAt, wake, e.expireAt);
+  if (!e.live) e.planAt = Math.min(e.planAt, e.widenAt);
+}
+
+/** passPlayed takes out of wanted what the playhead has passed. @param {Engine} e @param {number} now */
+function passPlayed(e, now) {
+  const pos = e.playhead(now);
+  let i = 0;
+  for (; i < e.wanted.length; i++) {
+    const s = e.wanted[i];
+    if (s.start + s.duration > pos || s.duration === 0) break;
+    s.wanted = false;
+  }
+  e.wanted.splice(0, i);
+  if (!e.live && e.manifest) e.refreshWanted(now);
+}
+
+/** arrange puts the segments that are not complete in the order of before. It is an insertion sort, because from one plan to the next little changes. @param {Engine} e @param {number} now */
+function arrange(e, now) {
+  for (const s of e.order) {
+    s.due = e.deadline(now, s);
+    s.near = s.due - now < 2 * urgent(e, s);
+    s.copies = 0;
+    for (const m of s.theirs) if (m) s.copies++;
+  }
+  const o = e.order;
+  for (let i = 1; i < o.length; i++) {
+    for (let j = i; j > 0 && before(o[j], o[j - 1]); j--) [o[j], o[j - 1]] = [o[j - 1], o[j]];
+  }
+}
+
+/** before is the order in which segments are asked for: those whose deadline is near by deadline, then the others, rarest first. @param {SegmentState} a @param {SegmentState} b */
+function before(a, b) {
+  if (a.near !== b.near) return a.near;
+  if (!a.near && a.copies !== b.copies) return a.copies < b.copies;
+  return a.due < b.due;
+}
+
+/** room is how many bytes more may be asked of a neighbor now. @param {Neighbor} n */
+const room = (n) => Math.max(Math.trunc(n.rate * pipeline), n.minRoom) - n.pendingBytes;
+
+/** finish is how long a neighbor would need for bytes more. @param {Neighbor} n @param {number} bytes */
+const finish = (n, bytes) => n.rtt + Math.trunc(((n.pendingBytes + bytes) / n.rate) * Second);
+
+/**
+ * planPeers asks the ready neighbors for missing chunks of s: again and again the neighbor that would deliver first is
+ * asked for the chunk that the fewest neighbors have. It returns when to plan anew for the proof's sake.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {SegmentState} s
+ */
+function planPeers(e, now, s) {
+  let wake = never;
+  if (s.proofFrom >= 0 && !s.proven) {
+    if (now < s.proofBy) wake = s.proofBy;
+    else {
+      const n = e.slots[s.proofFrom];
+      if (n) strike(e, now, n);
+      s.proofFrom = -1;
+    }
+  }
+  let missing = s.missing();
+  if (!missing || s.private) {
+    if (!missing && !s.proven && s.proofFrom < 0 && s.held.length) askProof(e, now, s);
+    return wake;
+  }
+  if (s.fetching > 0 && !s.proven) return wake; // all of it is on its way
+  if (s.due - now <= urgent(e, s) && s.retryAt <= now) return wake; // planOrigin has it
+  const mask = new Array(e.slots.length).fill(0n);
+  const size = s.chunkBytes();
+  const left = s.due - now;
+  const start = Number(chance(e, s) % BigInt(s.chunks));
+  let asked = false;
+  while (missing) {
+    /** @type {Neighbor} */
+    let best = null;
+    let bestAt = 0;
+    for (const n of e.ready) {
+      if (!(s.theirs[n.slot] & missing) || room(n) <= 0) continue;
+      const at = finish(n, size);
+      if (!best || at < bestAt) {
+        best = n;
+        bestAt = at;
+      }
+    }
+    if (!best || (bestAt > left && e.playing && asked)) break;
+    if (bestAt > left && e.playing && left > 0) break; // too late from any neighbor: planOrigin takes it
+    const c = rarest(s.theirs, s.theirs[best.slot] & missing, start);
+    missing &= ~bit[c];
+    s.asked |= bit[c];
+    mask[best.slot] |= bit[c];
+    asked = true;
+    const bytes = s.bytes(bit[c]);
+    // A neighbor is given up when it takes three times as long as expected, and the two seconds that a full uplink may
+    // keep a request.
+    const by = now + 3 * bestAt + 2 * Second;
+    best.pending.push({ seg: s, index: c, bytes, at: now, by });
+    e.expireAt = Math.min(e.expireAt, by);
+    best.pendingBytes += bytes;
+    best.minRoom = 2 * size;
+  }
+  if (!asked) return wake;
+  e.ready = e.ready.filter((n) => {
+    if (mask[n.slot]) {
+      /** @type {wire.Message} */
+      const m = { type: wire.Request, segment: s.id, mask: mask[n.slot], flags: 0, within: Math.trunc(Math.min(Math.max(left, 0), 3600 * Second) / Millisecond) };
+      if (!s.proven && s.proofFrom < 0) {
+        m.flags |= wire.FlagProof;
+        s.proofFrom = n.slot;
+        s.proofBy = now + 3 * n.rtt + Second;
+        wake = Math.min(wake, s.proofBy);
+      }
+      e.send(n, m);
+    }
+    return room(n) > 0;
+  });
+  return wake;
+}
+
+/** askProof asks another neighbor for the proof of a segment whose chunks are here and cannot be checked. @param {Engine} e @param {number} now @param {SegmentState} s */
+function askProof(e, now, s) {
+  for (const n of e.slots) {
+    if (n && n.up && n.busyUntil <= now && s.theirs[n.slot]) {
+      e.send(n, { type: wire.Request, segment: s.id, mask: 0n, flags: wire.FlagProof });
+      s.proofFrom = n.slot;
+      s.proofBy = now + 3 * n.rtt + Second;
+      e.planAt = Math.min(e.planAt, s.proofBy);
+      return;
+    }
+  }
+}
+
+/**
+ * rarest gives the bit of avail that is set in the fewest of theirs; among equals the first from start on, so that
+ * neighbors ask for different ones.
+ * @param {bigint[]} theirs
+ * @param {bigint} avail
+ * @param {number} start
+ */
+function rarest(theirs, avail, start) {
+  if (!(avail & (avail - 1n))) return trailingZeros(avail);
+  // Bits that few have stay in once and twice: a carry-save count to three.
+  let one = 0n, two = 0n, more = 0n;
+  for (let m of theirs) {
+    m &= avail;
+    if (!m) continue;
+    more |= two & m & one;
+    two |= one & m;
+    one |= m;
+  }
+  for (let set of [one & ~two, two & ~more, more]) {
+    set &= avail;
+    if (set) {
+      const from = (set >> BigInt(start)) << BigInt(start); // those at start and above come first
+      return trailingZeros(from || set);
+    }
+  }
+  return trailingZeros(avail);
+}
+
+/** chance is a number that is fixed for this peer and segment and unlike that of other peers (SplitMix64, Steele et al. 2014). @param {Engine} e @param {SegmentState} s */
+export function chance(e, s) {
+  if (s.chance === null) {
+    let z = BigInt("0x" + s.id) ^ u64(BigInt("0x" + e.cfg.id) * 0x9e3779b97f4a7c15n);
+    z = u64((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    s.chance = z ^ (z >> 31n);
+  }
+  return s.chance;
+}
+
+/** fraction is chance as a number from 0 to 1. @param {Engine} e @param {SegmentState} s */
+export const fraction = (e, s) => Number(chance(e, s) >> 11n) / 2 ** 53;
+
+/** expire gives up what neighbors did not deliver in time, and returns when to look again, at the latest. @param {Engine} e @param {number} now */
+function expire(e, now) {
+  let wake = never;
+  for (const n of e.slots) {
+    if (!n || !n.pending.length) continue;
+    // A neighbor that delivers is late only when the next chunk is.
+    const by = Math.max(n.pending[0].by, n.lastAt + n.rtt + Second / 2);
+    if (now < by) {
+      wake = Math.min(wake, by);
+      continue;
+    }
+    withdraw(e, n);
+    strike(e, now, n);
+  }
+  return wake;
+}
+
+/** withdraw cancels all that is asked of a neighbor. @param {Engine} e @param {Neighbor} n */
+function withdraw(e, n) {
+  while (n.pending.length) {
+    const s = n.pending[0].seg;
+    const mask = takePending(n, s, full);
+    if (mask) e.send(n, { type: wire.Cancel, segment: s.id, mask });
+  }
+}
+
+/** strike demotes a neighbor that let a time pass; the third in a row drops it. @param {Engine} e @param {number} now @param {Neighbor} n */
+function strike(e, now, n) {
+  n.rate = Math.max(n.rate / 2, 1000);
+  n.strikes++;
+  n.busyUntil = now + n.strikes * 500 * Millisecond;
+  if (n.strikes >= maxStrikes) {
+    remember(e.barred, n.id);
+    drop(e, now, n, wire.ByeSlow);
+  }
+  e.dirty(now);
+}

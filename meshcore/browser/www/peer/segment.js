@@ -1,0 +1,178 @@
+// The table of segments: meshcore/peer/segment.go.
+
+import { All } from "../wire.js";
+import * as wire from "../wire.js";
+import { MinChunkSize } from "../integrity.js";
+import { keepBehind, maxTable } from "./config.js";
+import { bit, onesCount } from "./bits.js";
+import { Evict } from "./input.js";
+import { unqueue } from "./serve.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {{slot: number, index: number, data: Uint8Array}} HeldChunk */
+/** @typedef {{slot: number, chunks: number, mask: bigint}} Claim */
+
+/** SegmentState is all that the engine knows of one segment. */
+export class SegmentState {
+  /** @param {string} id @param {number} slots */
+  constructor(id, slots) {
+    this.id = id;
+    this.sequence = -1;
+    this.start = 0;
+    this.duration = 0;
+    this.size = 0;
+    this.private = false;
+
+    this.wanted = false; // it stands in the manifest, from the playhead on
+    this.known = 0; // when the manifest first listed it
+    this.slack = 0; // from then to its deadline
+    this.fresh = false; // it was new to the manifest then: fetchers are due
+
+    this.chunks = 0; // number of chunks, 0 if not known
+    this.all = 0n; // mask of all chunks
+    /** @type {import("../integrity.js").Layout} */
+    this.layout = null;
+    this.proven = false; // layout is known and may be vouched for to others
+    this.have = 0n; // verified and stored
+    this.whole = false; // all bytes are stored, proven or not
+    this.shut = false; // must not be shared
+
+    this.proofFrom = -1; // slot of the neighbor asked for the proof, -1 if none
+    this.proofBy = 0; // when that neighbor is given up
+    /** @type {HeldChunk[]} */
+    this.held = []; // came before the proof
+
+    this.asked = 0n; // asked of neighbors and not come
+    this.checking = 0n; // came from neighbors, with the driver for checking
+    this.origin = 0n; // asked of the origin and not come
+    this.fetching = 0; // fetches from the origin under way
+    this.failures = 0; // of the origin, in a row
+    this.retryAt = 0;
+    this.fetchFrom = 0; // when the fetch began
+    this.fetched = 0; // bytes of its chunks so far
+
+    // What plan works out anew each time.
+    this.due = 0; // the deadline
+    this.near = false; // it is near
+    this.copies = 0; // neighbors that have any of it
+
+    this.theirs = new Array(slots).fill(0n); // by slot: what a neighbor has
+    /** @type {Claim[]} */
+    this.disputed = []; // haves that do not agree on the number of chunks
+    this.told = 0n; // what neighbors were last told we have
+    this.given = new Uint8Array(64); // how often each chunk was given
+    this.queued = false; // stands in the list of haves to send
+    /** @type {bigint|null} */
+    this.chance = null; // see schedule.js
+  }
+
+  /** missing is what is neither here nor on the way. */
+  missing() {
+    if (this.whole) return 0n;
+    return this.all & ~(this.have | this.asked | this.checking | this.origin);
+  }
+
+  /** chunkBytes is the size of a chunk, as far as it is known. */
+  chunkBytes() {
+    if (this.proven) return this.layout.chunkSize;
+    if (this.chunks > 0 && this.size > 0) return Math.max(1, Math.trunc(this.size / this.chunks));
+    return MinChunkSize;
+  }
+
+  /** bytes is the size of the chunks of a mask, as far as it is known. @param {bigint} mask */
+  bytes(mask) {
+    if (!this.proven) return onesCount(mask) * this.chunkBytes();
+    let n = onesCount(mask) * this.layout.chunkSize;
+    if (mask & bit[this.chunks - 1]) {
+      const [from, to] = this.layout.range(this.chunks - 1);
+      n -= this.layout.chunkSize - (to - from);
+    }
+    return n;
+  }
+
+  /** setChunks learns the number of chunks, from a have or a proof. @param {number} n */
+  setChunks(n) {
+    this.chunks = n;
+    this.all = All(n);
+  }
+
+  storedBytes() {
+    return this.whole ? this.size : this.bytes(this.have);
+  }
+}
+
+/** entry finds a segment or makes a place for it. @param {Engine} e @param {string} id */
+export function entry(e, id) {
+  let s = e.table.get(id);
+  if (!s) {
+    if (e.list.length >= maxTable) forgetOldest(e);
+    s = new SegmentState(id, e.slots.length);
+    e.table.set(id, s);
+    e.list.push(s);
+  }
+  return s;
+}
+
+/** forgetOldest drops the oldest segment that is neither wanted nor stored. @param {Engine} e */
+function forgetOldest(e) {
+  const idle = (/** @type {SegmentState} */ s) => !s.wanted && s.fetching === 0 && (s.asked | s.checking) === 0n;
+  let i = e.list.findIndex((s) => idle(s) && s.have === 0n && !s.whole);
+  if (i >= 0) return forget(e, i);
+  i = e.list.findIndex(idle); // all are in use: give up one that was played
+  if (i >= 0) evict(e, i);
+}
+
+/** forget takes entry i out of the table. @param {Engine} e @param {number} i */
+function forget(e, i) {
+  const [s] = e.list.splice(i, 1);
+  e.table.delete(s.id);
+  if (s.queued) e.haveQueue.splice(e.haveQueue.indexOf(s), 1);
+}
+
+/** evict gives up what is stored of entry i, tells the neighbors, and the driver. @param {Engine} e @param {number} i */
+function evict(e, i) {
+  const s = e.list[i];
+  e.stored -= s.storedBytes();
+  if (s.have !== 0n && s.told !== 0n) {
+    for (const n of e.slots) {
+      if (n?.up && !n.noUpload) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
+    }
+  }
+  unqueue(e, (it) => {
+    if (it.seg === s) e.send(it.n, { type: wire.Reject, segment: s.id, mask: bit[it.index], reason: wire.RejectDenied });
+    return it.seg === s;
+  });
+  e.emit({ kind: Evict, segment: s.id });
+  forget(e, i);
+}
+
+/**
+ * keepWithinBudget evicts what was played: of a live stream what is too old, and beyond cacheBytes what lies furthest
+ * behind the playhead.
+ * @param {Engine} e
+ * @param {number} now
+ */
+export function keepWithinBudget(e, now) {
+  const pos = e.playhead(now);
+  for (;;) {
+    let worst = -1, worstEnd = 0;
+    for (let i = 0; i < e.list.length; i++) {
+      const s = e.list[i];
+      if (s.wanted || s.fetching > 0 || (s.asked | s.checking) !== 0n) continue;
+      const end = s.start + s.duration;
+      if (!s.whole && s.have === 0n) {
+        if (e.live && s.known !== 0 && end < pos - keepBehind) {
+          worst = i;
+          break;
+        }
+        continue;
+      }
+      if (((e.live && end < pos - keepBehind) || e.stored > e.cfg.cacheBytes) && (worst < 0 || end < worstEnd)) {
+        worst = i;
+        worstEnd = end;
+      }
+    }
+    if (worst < 0) return;
+    evict(e, worst);
+  }
+}

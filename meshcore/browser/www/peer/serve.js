@@ -1,0 +1,108 @@
+// Giving chunks: meshcore/peer/serve.go.
+
+import * as wire from "../wire.js";
+import { bit, seconds, trailingZeros } from "./bits.js";
+import { maxQueue, Millisecond, Second, uploadWindow } from "./config.js";
+import { SendChunk, SendProof } from "./input.js";
+
+/** @typedef {import("./engine.js").Engine} Engine */
+/** @typedef {import("./neighbor.js").Neighbor} Neighbor */
+/** Item is one chunk that a neighbor asked for and that waits for the uplink.
+ * @typedef {{n: Neighbor, seg: import("./segment.js").SegmentState, index: number, due: number, bytes: number}} Item */
+
+/**
+ * onRequest queues the chunks that a neighbor asks for, as far as we have them and the uplink will take them in time, and
+ * rejects the rest at once, so that it can ask another.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {Neighbor} n
+ * @param {wire.Message} m
+ */
+export function onRequest(e, now, n, m) {
+  const s = e.table.get(m.segment);
+  const reject = (/** @type {bigint} */ mask, /** @type {number} */ reason, /** @type {number} */ retry) => {
+    if (mask) e.send(n, { type: wire.Reject, segment: m.segment, mask, reason, retry: Math.trunc(retry / Millisecond) });
+  };
+  if (!n.up || !e.upload) return reject(m.mask, wire.RejectDenied, 0);
+  if (!s || !s.proven || s.shut || s.private) return reject(m.mask, wire.RejectMissing, 0);
+  reject(m.mask & ~s.have, wire.RejectMissing, 0);
+  if (m.flags & wire.FlagProof) e.emit({ kind: SendProof, peer: n.id, segment: s.id });
+  const due = now + m.within * Millisecond;
+  const limit = Math.max(Math.trunc(e.uplink * maxQueue), 4 * s.chunkBytes());
+  let mask = m.mask & s.have;
+  while (mask) {
+    if (e.queueBytes + e.inFlight >= limit) {
+      const wait = Math.trunc(((e.queueBytes + e.inFlight) / e.uplink) * Second);
+      return reject(mask, wire.RejectBusy, Math.trunc(wait / 2));
+    }
+    const c = trailingZeros(mask);
+    mask &= ~bit[c];
+    if (e.queue.some((it) => it.n === n && it.seg === s && it.index === c)) continue;
+    const bytes = s.bytes(bit[c]);
+    e.queue.push({ n, seg: s, index: c, due, bytes });
+    e.queueBytes += bytes;
+  }
+}
+
+/** sooner is the order in which the uplink is given, one chunk after another. @param {Item} a @param {Item} b @param {boolean} short */
+function sooner(a, b, short) {
+  if (short) {
+    const fa = onlyTakes(a.n), fb = onlyTakes(b.n);
+    if (fa !== fb) return fb;
+  }
+  const ga = a.seg.given[a.index], gb = b.seg.given[b.index];
+  return ga !== gb ? ga < gb : a.due < b.due;
+}
+
+/** onlyTakes says whether a neighbor takes much and gives nothing. @param {Neighbor} n */
+const onlyTakes = (n) => n.tookFromUs > 4 << 20 && n.gaveUs < Math.trunc(n.tookFromUs / 32);
+
+/** serve hands the next chunks to the driver, as long as the window is open. @param {Engine} e @param {number} now */
+export function serve(e, now) {
+  while (e.queue.length && e.inFlight < uploadWindow && now >= e.paceAt && !overRatio(e)) {
+    const short = e.queueBytes > e.uplink / 2;
+    let best = 0;
+    for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best], short)) best = i;
+    const [it] = e.queue.splice(best, 1);
+    e.queueBytes -= it.bytes;
+    if (it.seg.given[it.index] < 255) it.seg.given[it.index]++;
+    if (e.inFlight === 0) e.sentAt = now;
+    e.inFlight += it.bytes;
+    it.n.inFlight += it.bytes;
+    it.n.tookFromUs += it.bytes;
+    it.n.tookRecent += it.bytes;
+    e.totals.uploaded_bytes += it.bytes;
+    if (e.cfg.uploadRate > 0) {
+      e.paceAt = Math.max(e.paceAt, now - 100 * Millisecond) + Math.trunc((it.bytes / e.cfg.uploadRate) * Second);
+    }
+    e.emit({ kind: SendChunk, peer: it.n.id, segment: it.seg.id, chunk: it.index });
+  }
+}
+
+/** overRatio says whether the upload ratio forbids another chunk. @param {Engine} e */
+export function overRatio(e) {
+  return e.cfg.uploadRatio > 0 &&
+    e.totals.uploaded_bytes > e.cfg.uploadRatio * (e.totals.peer_bytes + e.totals.origin_bytes) + (4 << 20);
+}
+
+/** onSent learns the uplink's rate from a chunk that has left. @param {Engine} e @param {number} now @param {import("./input.js").Input} input */
+export function onSent(e, now, input) {
+  const n = e.byID.get(input.peer);
+  if (!n) return; // what it had was taken back when it went
+  // A chunk that could not be sent comes back with no bytes: the oldest is gone.
+  const bytes = input.bytes === 0 ? n.inFlight : Math.min(input.bytes, n.inFlight);
+  n.inFlight -= bytes;
+  e.inFlight -= bytes;
+  const dt = now - e.sentAt;
+  if (dt > 0 && input.bytes > 0) e.uplink += 0.2 * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uplink);
+  e.sentAt = now;
+}
+
+/** unqueue takes out of the queue what gone says. @param {Engine} e @param {(it: Item) => boolean} gone */
+export function unqueue(e, gone) {
+  e.queue = e.queue.filter((it) => {
+    if (!gone(it)) return true;
+    e.queueBytes -= it.bytes;
+    return false;
+  });
+}

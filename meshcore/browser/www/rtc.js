@@ -1,0 +1,295 @@
+// The connections to neighbors: RTCPeerConnections with one ordered, reliable data channel each.
+
+import * as wire from "./wire.js";
+
+/** @typedef {import("./signal.js").Message} Message */
+
+const LABEL = "mesh";
+const CONNECT = 15_000; // ms to open a connection
+const SLACK = 64 << 10; // bytes that may wait in a channel when a chunk counts as sent
+const HIGH = 1 << 20; // bytes in a channel's buffer beyond which messages wait here
+const LOW = 512 << 10;
+const FLUSH = 2000; // ms to send what is queued before closing
+
+/**
+ * @typedef {object} Events
+ * @property {(peer: string, relayed: boolean) => void} up
+ * @property {(peer: string) => void} down
+ * @property {(peer: string) => void} offered
+ * @property {(peer: string, m: wire.Message) => void} receive
+ * @property {(m: Message) => void} signal
+ */
+
+/** Connections holds the connections of one viewer, by peer id. */
+export class Connections {
+  /** @param {import("./session.js").Session} session @param {Events} events */
+  constructor(session, events) {
+    this.session = session;
+    this.events = events;
+    /** @type {Map<string, Connection>} */
+    this.all = new Map();
+    /** @type {Map<string, {connection: string, sdp: string, candidates: RTCIceCandidateInit[]}>} not answered yet */
+    this.offers = new Map();
+    this.last = 0;
+  }
+
+  /** connect offers a connection. @param {string} peer */
+  connect(peer) {
+    this.close(peer);
+    const c = new Connection(this, peer, `${this.session.peer.slice(0, 8)}-${++this.last}`);
+    this.all.set(peer, c);
+    c.offer();
+  }
+
+  /** accept answers the last offer of a peer. @param {string} peer */
+  accept(peer) {
+    const o = this.offers.get(peer);
+    this.offers.delete(peer);
+    this.close(peer);
+    if (!o) return this.events.down(peer);
+    const c = new Connection(this, peer, o.connection);
+    this.all.set(peer, c);
+    c.answer(o.sdp);
+    for (const candidate of o.candidates) c.candidate(candidate);
+  }
+
+  /** close sends what is queued, and closes; down is not said. @param {string} peer */
+  close(peer) {
+    this.offers.delete(peer);
+    const c = this.all.get(peer);
+    this.all.delete(peer);
+    c?.close();
+  }
+
+  /** signal takes an offer, an answer or a candidate. @param {Message} m */
+  signal(m) {
+    const peer = m.from;
+    const c = this.all.get(peer);
+    if (m.type === "offer") {
+      this.offers.set(peer, { connection: m.connection, sdp: m.sdp, candidates: [] });
+      if (this.offers.size > 64) this.offers.delete(this.offers.keys().next().value);
+      this.events.offered(peer);
+    } else if (c && c.name === m.connection) {
+      if (m.type === "answer") c.answered(m.sdp);
+      else c.candidate(m.candidate);
+    } else if (m.type === "candidate") {
+      const o = this.offers.get(peer);
+      if (o?.connection === m.connection && o.candidates.length < 64) o.candidates.push(m.candidate);
+    }
+  }
+
+  /** @param {string} peer @param {wire.Message} m */
+  send(peer, m) {
+    this.all.get(peer)?.send(wire.encode(m));
+  }
+
+  /** sendChunk calls sent when the path can take another. @param {string} peer @param {string} segment @param {number} index @param {Uint8Array} data @param {() => void} sent */
+  sendChunk(peer, segment, index, data, sent) {
+    this.all.get(peer)?.sendChunk(segment, index, data, sent);
+  }
+
+  closeAll() {
+    for (const c of this.all.values()) {
+      c.send(wire.encode({ type: wire.Bye, reason: wire.ByeLeaving }));
+      c.close();
+    }
+    this.all.clear();
+    this.offers.clear();
+  }
+}
+
+class Connection {
+  /** @param {Connections} owner @param {string} peer @param {string} name */
+  constructor(owner, peer, name) {
+    this.owner = owner;
+    this.peer = peer;
+    this.name = name;
+    /** @type {RTCDataChannel} */
+    this.dc = null;
+    this.over = false;
+    /** @type {RTCIceCandidateInit[]} */
+    this.early = [];
+    /** @type {Uint8Array[]} */
+    this.queue = []; // frames that wait for the channel
+    this.written = 0;
+    /** @type {{end: number, sent: () => void}[]} */
+    this.unsent = [];
+    this.chunks = new wire.Assembler();
+    const { iceServers, relayOnly } = owner.session;
+    try {
+      this.pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: relayOnly ? "relay" : "all" });
+    } catch {
+      this.pc = new RTCPeerConnection(); // a server that this browser does not take
+    }
+    this.pc.onicecandidate = (e) => e.candidate && this.#signal({ type: "candidate", candidate: plain(e.candidate) });
+    this.pc.onconnectionstatechange = () => /failed|closed/.test(this.pc.connectionState) && this.#fail();
+    this.pc.ondatachannel = (e) => (e.channel.label === LABEL && !this.dc ? this.#watch(e.channel) : this.#fail());
+    this.timer = setTimeout(() => this.#fail(), CONNECT);
+  }
+
+  /** @param {Partial<Message>} m */
+  #signal(m) {
+    if (!this.over) this.owner.events.signal(/** @type {Message} */ ({ ...m, to: this.peer, connection: this.name }));
+  }
+
+  offer() {
+    this.#watch(this.pc.createDataChannel(LABEL));
+    this.#try(async () => {
+      await this.pc.setLocalDescription();
+      this.#signal({ type: "offer", sdp: this.pc.localDescription.sdp });
+    });
+  }
+
+  /** @param {string} sdp */
+  answer(sdp) {
+    this.#try(async () => {
+      await this.#describe({ type: "offer", sdp });
+      await this.pc.setLocalDescription();
+      this.#signal({ type: "answer", sdp: this.pc.localDescription.sdp });
+    });
+  }
+
+  /** @param {string} sdp */
+  answered(sdp) {
+    if (this.pc.signalingState === "have-local-offer") this.#try(() => this.#describe({ type: "answer", sdp }));
+  }
+
+  /** @param {RTCSessionDescriptionInit} d */
+  async #describe(d) {
+    await this.pc.setRemoteDescription(d);
+    const early = this.early;
+    this.early = null;
+    for (const c of early) this.candidate(c);
+  }
+
+  /** @param {RTCIceCandidateInit} c */
+  candidate(c) {
+    if (!c.candidate) return; // the end of candidates
+    if (this.early) {
+      if (this.early.length < 64) this.early.push(c);
+    } else if (!this.over) {
+      this.pc.addIceCandidate(c).catch(() => {}); // one that cannot be used is not missed
+    }
+  }
+
+  /** @param {() => Promise<void>} step */
+  #try(step) {
+    step().catch(() => this.#fail());
+  }
+
+  /** @param {RTCDataChannel} dc */
+  #watch(dc) {
+    this.dc = dc;
+    dc.binaryType = "arraybuffer";
+    dc.bufferedAmountLowThreshold = LOW;
+    dc.onbufferedamountlow = () => this.#pump();
+    dc.onclose = dc.onerror = () => this.#fail();
+    /** @type {wire.Message[]} came before up was said */
+    let early = [];
+    const open = async () => {
+      const relayed = await this.#relayed();
+      if (this.over) return;
+      clearTimeout(this.timer);
+      this.owner.events.up(this.peer, relayed);
+      const first = early;
+      early = null;
+      for (const m of first) this.owner.events.receive(this.peer, m);
+      this.#pump();
+    };
+    dc.onopen = open;
+    if (dc.readyState === "open") open();
+    dc.onmessage = (e) => {
+      if (this.over) return;
+      try {
+        let m = wire.decode(new Uint8Array(e.data));
+        if (m.type === wire.Chunk) m = this.chunks.add(m);
+        if (!m) return;
+        if (early) early.push(m);
+        else this.owner.events.receive(this.peer, m);
+      } catch {
+        this.#fail();
+      }
+    };
+  }
+
+  /** #relayed says whether a relay is on the path in use. */
+  async #relayed() {
+    try {
+      const stats = await this.pc.getStats();
+      const all = [...stats.values()];
+      const transport = all.find((s) => s.type === "transport" && s.selectedCandidatePairId);
+      const pair = transport ? stats.get(transport.selectedCandidatePairId) : all.find((s) => s.type === "candidate-pair" && s.nominated && s.state === "succeeded");
+      return [pair?.localCandidateId, pair?.remoteCandidateId].some((id) => stats.get(id)?.candidateType === "relay");
+    } catch {
+      return false;
+    }
+  }
+
+  /** @param {Uint8Array} frame */
+  send(frame) {
+    if (this.over) return;
+    this.queue.push(frame);
+    this.#pump();
+  }
+
+  /** @param {string} segment @param {number} index @param {Uint8Array} data @param {() => void} sent */
+  sendChunk(segment, index, data, sent) {
+    if (this.over) return;
+    for (const f of wire.fragments(segment, index, data)) this.queue.push(f);
+    this.unsent.push({ end: this.written + this.queue.reduce((n, f) => n + f.length, 0), sent });
+    this.#pump();
+  }
+
+  /** #pump writes what is queued, and says which chunks have left. */
+  #pump() {
+    if (this.over || this.dc?.readyState !== "open") return;
+    try {
+      while (this.queue.length && this.dc.bufferedAmount < HIGH) {
+        const frame = this.queue.shift();
+        this.dc.send(/** @type {BufferSource & Uint8Array<ArrayBuffer>} */ (frame));
+        this.written += frame.length;
+      }
+    } catch {
+      return this.#fail();
+    }
+    while (this.unsent.length && this.unsent[0].end <= this.written) {
+      // What was queued after this chunk may lie in the buffer still.
+      const low = this.written - this.unsent[0].end + SLACK;
+      this.dc.bufferedAmountLowThreshold = Math.min(low, LOW);
+      if (this.dc.bufferedAmount > low) return;
+      this.unsent.shift().sent();
+    }
+    this.dc.bufferedAmountLowThreshold = LOW;
+  }
+
+  /** #fail ends the connection from the other side. */
+  #fail() {
+    if (this.over) return;
+    this.#end();
+    if (this.owner.all.get(this.peer) === this) {
+      this.owner.all.delete(this.peer);
+      this.owner.events.down(this.peer);
+    }
+  }
+
+  #end() {
+    this.over = true;
+    clearTimeout(this.timer);
+    this.pc.close();
+  }
+
+  close() {
+    if (this.over) return;
+    this.#pump();
+    this.over = true;
+    clearTimeout(this.timer);
+    const dc = this.dc;
+    if (dc?.readyState !== "open" || !dc.bufferedAmount) return this.pc.close();
+    dc.bufferedAmountLowThreshold = 0;
+    const timer = setTimeout(() => this.pc.close(), FLUSH);
+    dc.onbufferedamountlow = () => (clearTimeout(timer), this.pc.close());
+  }
+}
+
+/** @param {RTCIceCandidate} c @returns {RTCIceCandidateInit} */
+const plain = ({ candidate, sdpMid, sdpMLineIndex, usernameFragment }) => ({ candidate, sdpMid, sdpMLineIndex, usernameFragment });

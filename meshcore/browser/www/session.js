@@ -1,0 +1,81 @@
+// POST /mesh/session: opening a session at the edge.
+
+import { Verifier } from "./tokens.js";
+
+const OPEN = 10_000; // ms
+const RETRY = 5; // s, where the edge does not say
+
+/** Refused: the edge opens no session; the viewer plays from the origin. retry is in ms, 0 for never. */
+export class Refused extends Error {
+  /** @param {number} status @param {number} retry */
+  constructor(status, retry) {
+    super(`edge opened no session: status ${status}`);
+    this.retry = retry;
+  }
+}
+
+/**
+ * bootstrap reads the Mesh-Bootstrap header of a manifest; null if there is none of a version that is known.
+ * @param {string} header an RFC 9651 dictionary
+ * @param {string} base URL of the manifest
+ * @returns {{session: string, swarm: string}|null}
+ */
+export function bootstrap(header, base) {
+  /** @type {Record<string, string>} */
+  const d = {};
+  for (const m of header.matchAll(/(?:^|,)\s*([a-z*][a-z0-9_.*-]*)=(?:"((?:[^"\\]|\\["\\])*)"|([^,;\s]+))[^,]*/g)) {
+    d[m[1]] = m[2]?.replace(/\\(.)/g, "$1") ?? m[3];
+  }
+  if (d.v !== "1" || !d.session || !d.swarm) return null;
+  return { session: new URL(d.session, base).href, swarm: d.swarm };
+}
+
+/**
+ * @typedef {object} Session
+ * @property {string} swarm
+ * @property {string} peer
+ * @property {string} pass
+ * @property {Verifier} verifier
+ * @property {RTCIceServer[]} iceServers
+ * @property {boolean} relayOnly
+ * @property {string} signal URL of the WebSocket
+ * @property {string} segment URL of the statements
+ * @property {Record<string, any>} limits
+ * @property {number} announceMS
+ * @property {number} reportMS
+ * @property {number} expires by performance.now()
+ * @property {() => number} now the edge's time, Unix seconds
+ */
+
+/**
+ * open opens a session. It throws Refused if the edge says no.
+ * @param {{session: string, swarm: string}} b
+ * @param {{mode?: string, token?: string, device: object}} request
+ * @returns {Promise<Session>}
+ */
+export async function open(b, request) {
+  const asked = Date.now();
+  const response = await fetch(b.session, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ v: 1, swarm: b.swarm, ...request }),
+    cache: "no-store",
+    signal: AbortSignal.timeout(OPEN),
+  });
+  if (!response.ok) {
+    const again = response.status === 429 || response.status >= 500;
+    throw new Refused(response.status, again ? 1000 * (Number(response.headers.get("Retry-After")) || RETRY) : 0);
+  }
+  const a = await response.json();
+  if (a.v !== 1 || !a.peer || !a.pass || !(a.expires_ms > 0)) throw new Error("the session lacks peer, pass or expires_ms");
+  let ahead = Date.parse(response.headers.get("Date") ?? "") - asked;
+  if (!(Math.abs(ahead) > 5000)) ahead = 0; // the header is as exact as that
+  const url = new URL(a.signal, b.session);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return {
+    swarm: b.swarm, peer: a.peer, pass: a.pass, verifier: await Verifier.create(a.keys), iceServers: a.ice_servers ?? [],
+    relayOnly: a.relay_only === true, signal: url.href, segment: new URL(a.segment, b.session).href, limits: a.limits ?? {},
+    announceMS: a.announce_ms, reportMS: a.report_ms, expires: performance.now() + a.expires_ms,
+    now: () => (Date.now() + ahead) / 1000,
+  };
+}

@@ -1,0 +1,94 @@
+// The signaling WebSocket of a session: hello, renewals, and coming back after it broke.
+
+import { decode, encode } from "./signal.js";
+
+/** @typedef {import("./signal.js").Message} Message */
+
+const FIRST = 1000; // ms before the first try to come back
+const LONGEST = 60_000;
+
+/**
+ * @typedef {object} Events
+ * @property {() => void} open the edge has said welcome
+ * @property {(m: Message) => void} message peers, drop, offer, answer, candidate
+ * @property {(afterMS: number) => void} lost another session is due
+ */
+
+export class Signaling {
+  /** @param {import("./session.js").Session} session @param {Events} events */
+  constructor(session, events) {
+    this.session = session;
+    this.events = events;
+    this.tries = 0;
+    this.closed = false;
+    this.#connect();
+    this.#renewLater();
+  }
+
+  #connect() {
+    const ws = (this.ws = new WebSocket(this.session.signal));
+    let welcome = false;
+    ws.onopen = () => this.send({ type: "hello", pass: this.session.pass });
+    ws.onmessage = (e) => {
+      let m;
+      try {
+        m = decode(String(e.data));
+      } catch (error) {
+        if (error.code !== "unknown_type") ws.close();
+        return;
+      }
+      switch (m.type) {
+        case "welcome":
+          welcome = true;
+          this.tries = 0;
+          this.events.open();
+          break;
+        case "pass":
+          this.session.pass = m.pass;
+          this.session.expires = performance.now() + m.expires_ms;
+          if (m.ice_servers) this.session.iceServers = m.ice_servers;
+          this.#renewLater();
+          break;
+        case "reconnect":
+          this.close();
+          this.events.lost(m.after_ms ?? 0);
+          break;
+        case "error":
+          break; // the edge closes
+        default:
+          this.events.message(m);
+      }
+    };
+    ws.onclose = () => {
+      if (this.closed || ws !== this.ws) return;
+      // Without a welcome the pass may be the reason: after some tries, or when it has expired, a new session is due.
+      if ((!welcome && ++this.tries > 3) || performance.now() > this.session.expires) {
+        this.close();
+        return this.events.lost(LONGEST * (0.5 + Math.random() / 2));
+      }
+      const wait = Math.min(LONGEST, FIRST * 2 ** this.tries) * (0.5 + Math.random() / 2);
+      this.timer = setTimeout(() => this.#connect(), wait);
+    };
+  }
+
+  #renewLater() {
+    clearTimeout(this.renewal);
+    const left = this.session.expires - performance.now();
+    this.renewal = setTimeout(() => {
+      this.send({ type: "renew" });
+      this.#renewLater(); // again, if no pass comes
+    }, Math.max(5000, left * 0.6));
+  }
+
+  /** send drops m if the WebSocket is not open. @param {Message} m */
+  send(m) {
+    if (this.ws.readyState === WebSocket.OPEN) this.ws.send(encode(m));
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    clearTimeout(this.renewal);
+    this.ws.close();
+  }
+}

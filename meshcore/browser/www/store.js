@@ -1,0 +1,169 @@
+// The bytes of segments: chunk by chunk where there is a proof, from the first byte on where there is none.
+
+import { Layout } from "./integrity.js";
+
+/** @typedef {{token: string, hashes: Uint8Array, path: string, layout: Layout}} Proof */
+
+/** Entry is what is stored of one segment. */
+export class Entry {
+  constructor() {
+    /** @type {Proof} */
+    this.proof = null;
+    /** @type {Uint8Array[]} verified, by index */
+    this.chunks = [];
+    /** @type {Uint8Array[]} from the origin, in order, without a proof */
+    this.raw = [];
+    this.rawBytes = 0;
+    this.rawDone = false;
+    this.size = 0; // bytes, 0 if not known
+    this.type = ""; // Content-Type, "" if not known
+    this.gone = false;
+    this.failed = false; // the origin did not give it
+    /** @type {Set<() => void>} */
+    this.waiters = new Set();
+  }
+
+  wake() {
+    for (const w of this.waiters) w();
+    this.waiters.clear();
+  }
+
+  /** fail ends all waits: whoever reads asks the network, and sees what the origin says. */
+  fail() {
+    this.failed = true;
+    this.wake();
+    this.failed = false;
+  }
+
+  /** @param {Proof} proof */
+  prove(proof) {
+    if (this.proof) return;
+    this.proof = proof;
+    this.size = proof.layout.size;
+    this.wake();
+  }
+
+  /** @param {number} i @param {Uint8Array} data */
+  put(i, data) {
+    this.chunks[i] = data;
+    this.wake();
+  }
+
+  /** startRaw begins a stretch without a proof. @param {number} size 0 if not known */
+  startRaw(size) {
+    this.raw = [];
+    this.rawBytes = 0;
+    if (size > 0) this.size = size;
+    this.wake();
+  }
+
+  /** @param {Uint8Array} data */
+  addRaw(data) {
+    this.raw.push(data);
+    this.rawBytes += data.length;
+    this.wake();
+  }
+
+  finishRaw() {
+    this.rawDone = true;
+    this.size = this.rawBytes;
+    this.wake();
+  }
+
+  /** adopt makes chunks of the raw bytes. */
+  adopt() {
+    const all = new Uint8Array(this.rawBytes);
+    let at = 0;
+    for (const r of this.raw) all.set(r, at), (at += r.length);
+    const { layout } = this.proof;
+    for (let i = 0; i < layout.chunks(); i++) this.chunks[i] = all.subarray(...layout.range(i));
+  }
+
+  bytes() {
+    return this.rawBytes + this.chunks.reduce((n, c) => n + (c?.length ?? 0), 0);
+  }
+
+  /** at gives stored bytes from a position on, or null. @param {number} from @returns {Uint8Array|null} */
+  at(from) {
+    if (this.proof) {
+      const i = Math.floor(from / this.proof.layout.chunkSize);
+      if (this.chunks[i]) return this.chunks[i].subarray(from - i * this.proof.layout.chunkSize);
+    }
+    if (from < this.rawBytes) {
+      for (const r of this.raw) {
+        if (from < r.length) return r.subarray(from);
+        from -= r.length;
+      }
+    }
+    return null;
+  }
+
+  /** @param {AbortSignal} signal */
+  async #wait(signal) {
+    signal.throwIfAborted();
+    let failed = this.gone;
+    if (!failed) {
+      await new Promise((/** @type {(x?: unknown) => void} */ resolve) => {
+        this.waiters.add(() => ((failed = this.gone || this.failed), resolve()));
+        signal.addEventListener("abort", resolve, { once: true });
+      });
+    }
+    if (failed) throw new Error("segment is not to be had here");
+    signal.throwIfAborted();
+  }
+
+  /** known resolves with the size, once it is known. @param {AbortSignal} signal */
+  async known(signal) {
+    while (!this.size) await this.#wait(signal);
+    return this.size;
+  }
+
+  /**
+   * read gives the bytes from a position to another as they come.
+   * @param {number} from
+   * @param {number} to
+   * @param {AbortSignal} signal
+   */
+  async *read(from, to, signal) {
+    while (from < to) {
+      signal.throwIfAborted();
+      const piece = this.at(from);
+      if (!piece) {
+        await this.#wait(signal);
+        continue;
+      }
+      const cut = piece.subarray(0, to - from);
+      from += cut.length;
+      yield cut;
+    }
+  }
+}
+
+export class Store {
+  constructor() {
+    /** @type {Map<string, Entry>} */
+    this.entries = new Map();
+  }
+
+  /** @param {string} id */
+  get(id) {
+    let e = this.entries.get(id);
+    if (!e) this.entries.set(id, (e = new Entry()));
+    return e;
+  }
+
+  /** @param {string} id */
+  evict(id) {
+    const e = this.entries.get(id);
+    if (!e) return;
+    this.entries.delete(id);
+    e.gone = true;
+    e.wake();
+  }
+
+  bytes() {
+    let n = 0;
+    for (const e of this.entries.values()) n += e.bytes();
+    return n;
+  }
+}

@@ -1,0 +1,116 @@
+// The page's end of the service worker: registers it, tells it which URLs are segments, and answers what it asks.
+
+/** @typedef {import("./page.js").Mesh} Mesh */
+
+export class Worker {
+  /**
+   * @param {Mesh} mesh
+   * @param {string|URL} script URL of the worker
+   */
+  constructor(mesh, script) {
+    this.mesh = mesh;
+    this.script = script;
+    /** @type {MessagePort} */
+    this.port = null;
+    /** @type {Map<string, string[]>} */
+    this.lists = new Map();
+    /** @type {Map<number, {cancel: AbortController, tee: import("./origin.js").Pipe}>} */
+    this.calls = new Map();
+  }
+
+  /** start resolves when the worker sees the page's requests; it rejects where there can be no worker. */
+  async start() {
+    const sw = navigator.serviceWorker;
+    if (!sw) throw new Error("no service workers here");
+    sw.addEventListener("controllerchange", () => this.#introduce());
+    sw.addEventListener("message", (e) => e.data?.mesh === "hello" && this.#introduce());
+    const ready = new Promise((resolve) => (this.ready = resolve));
+    await sw.register(this.script, { scope: "/" });
+    await sw.ready;
+    sw.startMessages();
+    this.#introduce();
+    await ready;
+  }
+
+  /** #introduce tells the worker, new or started again, of this page. */
+  #introduce() {
+    const worker = navigator.serviceWorker.controller;
+    if (!worker) return;
+    for (const c of this.calls.values()) c.cancel.abort();
+    this.calls.clear();
+    this.port?.close();
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    port1.onmessage = (e) => this.#receive(e.data);
+    for (const [playlist, urls] of this.lists) port1.postMessage({ t: "list", playlist, urls });
+    worker.postMessage({ mesh: "page" }, [port2]);
+  }
+
+  /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} urls */
+  list(playlist, urls) {
+    this.lists.set(playlist, urls);
+    this.port?.postMessage({ t: "list", playlist, urls });
+  }
+
+  /** clear lets all requests pass untouched. */
+  clear() {
+    this.lists.clear();
+    this.port?.postMessage({ t: "clear" });
+  }
+
+  /** @param {any} m */
+  #receive(m) {
+    const port = this.port;
+    const post = (/** @type {any} */ answer, /** @type {Transferable[]} */ transfer = []) => port.postMessage({ ...answer, n: m.n }, transfer);
+    switch (m.t) {
+      case "ready":
+        this.ready();
+        break;
+      case "playlist":
+        this.mesh.playlist(m.asked, m.url, m.text, m.bootstrap).catch(() => {}).finally(() => post({ t: "ok" }));
+        break;
+      case "segment":
+        this.#segment(m, post);
+        break;
+      case "tee":
+        this.calls.get(m.n)?.tee?.begin(m.status, new Headers(m.headers));
+        break;
+      case "bytes":
+        this.calls.get(m.n)?.tee?.push(m.data);
+        break;
+      case "done":
+        this.calls.get(m.n)?.tee?.end(m.ok);
+        this.calls.delete(m.n);
+        break;
+      case "cancel":
+        this.calls.get(m.n)?.cancel.abort();
+        this.calls.delete(m.n);
+    }
+  }
+
+  /** @param {any} m @param {(answer: any, transfer?: Transferable[]) => void} post */
+  async #segment(m, post) {
+    const cancel = new AbortController();
+    let begun = false;
+    try {
+      const answer = this.mesh.request(m.url, m.range, cancel.signal);
+      if (!answer || "tee" in answer) {
+        this.calls.set(m.n, { cancel, tee: answer?.tee ?? null });
+        return post({ t: "net" });
+      }
+      this.calls.set(m.n, { cancel, tee: null });
+      post({ t: "wait" });
+      const { status, headers, from, length } = await answer.head;
+      begun = true;
+      post({ t: "head", status, headers, from, length });
+      for await (const piece of answer.body()) {
+        const copy = piece.slice().buffer;
+        post({ t: "data", data: copy }, [copy]);
+      }
+      post({ t: "end" });
+    } catch (error) {
+      if (!cancel.signal.aborted) post({ t: begun ? "fail" : "net" });
+    }
+    if (begun || cancel.signal.aborted) this.calls.delete(m.n);
+  }
+}
