@@ -1,0 +1,252 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/viewmesh/viewmesh/examples/peer/store"
+)
+
+// copied are the header fields that a segment from peers gets from the last one
+// that came from the origin; validators only from its own.
+var (
+	copied     = []string{"Content-Type", "Cache-Control", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Timing-Allow-Origin", "Cross-Origin-Resource-Policy"}
+	validators = []string{"Etag", "Last-Modified"}
+)
+
+// types are for a segment of which no answer of the origin was seen.
+var types = map[string]string{".m4s": "video/iso.segment", ".mp4": "video/mp4", ".m4v": "video/mp4", ".m4a": "audio/mp4",
+	".cmfv": "video/mp4", ".cmfa": "audio/mp4", ".ts": "video/mp2t", ".aac": "audio/aac", ".vtt": "text/vtt"}
+
+// serveSegment answers with the bytes of the store as they come. As long as
+// nothing was sent, trouble means that the origin answers; after that, that the
+// rest is taken from it.
+func (g *Gateway) serveSegment(w http.ResponseWriter, r *http.Request, e *entry, ranged bool) {
+	g.ask(e)
+	s := e.playlist.show
+	patience := patienceVOD
+	if s.live {
+		patience = patienceLive
+	}
+	s.viewer.Need(e.id, patience)
+	segment := s.viewer.Store().Segment(e.id)
+
+	asked := r.Header.Get("Range")
+	partial := asked != "" && !ranged
+	from, until := int64(0), int64(-1)
+	if partial {
+		// The size is known with the first byte, from wherever it comes.
+		if _, err := waitFor(r.Context(), segment, 0, patience); err != nil {
+			g.direct(w, r, e)
+			return
+		}
+		var ok bool
+		if from, until, ok = parseRange(asked, segment.Size()); !ok || segment.Size() < 0 {
+			g.direct(w, r, e)
+			return
+		}
+	}
+	first, err := waitFor(r.Context(), segment, from, patience)
+	if err != nil || (first == nil && !segment.Whole()) {
+		if r.Context().Err() == nil {
+			g.log.Debug("taking a segment straight from the origin", "path", r.URL.Path, "err", err)
+		}
+		g.direct(w, r, e)
+		return
+	}
+	size := segment.Size()
+	h := w.Header()
+	g.header(h, e, segment)
+	switch {
+	case partial:
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, until-1, size))
+		h.Set("Content-Length", strconv.FormatInt(until-from, 10))
+		w.WriteHeader(http.StatusPartialContent)
+	case ranged:
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", e.resource.Offset, e.resource.Offset+e.resource.Length-1))
+		h.Set("Content-Length", strconv.FormatInt(e.resource.Length, 10))
+		w.WriteHeader(http.StatusPartialContent)
+		until = e.resource.Length
+	default:
+		if size >= 0 {
+			h.Set("Content-Length", strconv.FormatInt(size, 10))
+		}
+		until = size
+	}
+	g.stream(w, r, e, segment, from, until, patience)
+}
+
+// header sets the header fields of a segment from the store.
+func (g *Gateway) header(h http.Header, e *entry, segment *store.Segment) {
+	own := segment.Header()
+	like := own
+	if like == nil {
+		like = e.playlist.show.viewer.Header()
+	}
+	for _, name := range copied {
+		if v := like.Values(name); len(v) > 0 {
+			h[name] = v
+		}
+	}
+	for _, name := range validators {
+		if v := own.Values(name); len(v) > 0 {
+			h[name] = v
+		}
+	}
+	h.Set("Accept-Ranges", "bytes")
+	if h.Get("Content-Type") == "" {
+		t := types[strings.ToLower(path.Ext(e.resource.URL.Path))]
+		if t == "" {
+			t = "application/octet-stream"
+		}
+		h.Set("Content-Type", t)
+	}
+}
+
+// stream sends the bytes up to until, or to the end for -1, and takes the rest
+// from the origin if the store does not get on.
+func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segment *store.Segment, from, until int64, patience time.Duration) {
+	flush := http.NewResponseController(w)
+	at := from
+	for until < 0 || at < until {
+		p, err := waitFor(r.Context(), segment, at, patience)
+		switch {
+		case err != nil && r.Context().Err() != nil:
+			return
+		case err != nil:
+			g.log.Debug("taking the rest of a segment straight from the origin", "path", r.URL.Path, "at", at, "err", err)
+			g.rest(w, r, e, at, until)
+			return
+		case p == nil && until >= 0:
+			panic(http.ErrAbortHandler) // shorter than it was said to be
+		case p == nil:
+			return
+		}
+		if until >= 0 {
+			p = p[:min(int64(len(p)), until-at)]
+		}
+		n, err := w.Write(p)
+		at += int64(n)
+		if err != nil {
+			return
+		}
+		_ = flush.Flush()
+	}
+}
+
+// waitFor waits for bytes at an offset, and no longer than patience.
+func waitFor(ctx context.Context, segment *store.Segment, at int64, patience time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return segment.Wait(ctx, at)
+}
+
+// direct has the origin answer.
+func (g *Gateway) direct(w http.ResponseWriter, r *http.Request, e *entry) {
+	count := &counter{ResponseWriter: w}
+	defer func() { e.playlist.show.viewer.CountOrigin(count.n) }()
+	g.proxy.ServeHTTP(count, r)
+}
+
+// counter counts the bytes of a segment's body.
+type counter struct {
+	http.ResponseWriter
+	good bool
+	n    int64
+}
+
+func (c *counter) WriteHeader(status int) {
+	c.good = status == http.StatusOK || status == http.StatusPartialContent
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	if c.good {
+		c.n += int64(n)
+	}
+	return n, err
+}
+
+func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+var errNoRange = errors.New("origin does not serve ranges")
+
+// rest sends what is missing of a body that has begun, from the origin. If that
+// fails the player sees a body that breaks off.
+func (g *Gateway) rest(w http.ResponseWriter, r *http.Request, e *entry, at, until int64) {
+	err := func() error {
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, e.resource.URL.String(), nil)
+		if err != nil {
+			return err
+		}
+		first := e.resource.Offset + at
+		bytes := fmt.Sprintf("bytes=%d-", first)
+		if until >= 0 {
+			bytes += strconv.FormatInt(e.resource.Offset+until-1, 10)
+		}
+		req.Header.Set("Range", bytes)
+		req.Header.Set("Accept-Encoding", "identity")
+		resp, err := g.client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		switch resp.StatusCode {
+		case http.StatusPartialContent:
+			if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", first)) {
+				return errNoRange
+			}
+		case http.StatusOK:
+			if _, err := io.CopyN(io.Discard, resp.Body, first); err != nil {
+				return err
+			}
+		default:
+			return errNoRange
+		}
+		var n int64
+		if until >= 0 {
+			n, err = io.CopyN(w, resp.Body, until-at)
+		} else {
+			n, err = io.Copy(w, resp.Body)
+		}
+		e.playlist.show.viewer.CountOrigin(n)
+		return err
+	}()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// parseRange reads a Range of one part of a body of size bytes, -1 if that is not
+// known: then both ends must be given.
+func parseRange(s string, size int64) (from, until int64, ok bool) {
+	spec, ok := strings.CutPrefix(s, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	if !ok || !dash || strings.Contains(spec, ",") {
+		return 0, 0, false
+	}
+	a, errA := strconv.ParseInt(first, 10, 64)
+	b, errB := strconv.ParseInt(last, 10, 64)
+	switch {
+	case first != "" && last != "":
+		from, until = a, b+1
+	case size < 0:
+		return 0, 0, false
+	case first != "":
+		from, until, errB = a, size, nil
+	default:
+		from, until, errA = max(0, size-b), size, nil
+	}
+	if size >= 0 {
+		until = min(until, size)
+	}
+	return from, until, errA == nil && errB == nil && from >= 0 && from < until
+}

@@ -1,0 +1,286 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"go.uber.org/goleak"
+
+	_ "github.com/viewmesh/viewmesh"
+	"github.com/viewmesh/viewmesh/examples/live"
+	_ "github.com/viewmesh/viewmesh/examples/live/caddylive"
+	"github.com/viewmesh/viewmesh/examples/peer/hls"
+	"github.com/viewmesh/viewmesh/examples/peer/player"
+	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+)
+
+// TestMain goes to the root of the repository, where the demo is run from.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// freePort gives a port on which nothing listens now, for UDP and TCP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 20 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		tcp.Close()
+		if err != nil {
+			continue
+		}
+		udp.Close()
+		_, port, _ := net.SplitHostPort(udp.LocalAddr().String())
+		return port
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return ""
+}
+
+// quiet is what a Caddy in a test needs besides.
+func quiet(t *testing.T) string {
+	return fmt.Sprintf("grace_period 1s\n storage file_system %q\n log {\n output discard\n }\n", t.TempDir())
+}
+
+// demo starts Caddy with the Caddyfile of the demo, on free ports, and gives its
+// URL. It is stopped at the end of the test, after which no goroutine is left.
+func demo(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, port := string(b), freePort(t)
+	for _, r := range [][2]string{
+		{"http://localhost:8080, http://127.0.0.1:8080", "http://127.0.0.1:" + port},
+		{"127.0.0.1:3478", "127.0.0.1:" + freePort(t)},
+		{"\tadmin off\n", "\tadmin off\n" + quiet(t)},
+	} {
+		if !strings.Contains(text, r[0]) {
+			t.Fatalf("Caddyfile.example has no %q any more: the test must be changed with it", r[0])
+		}
+		text = strings.ReplaceAll(text, r[0], r[1])
+	}
+	start(t, text)
+	return "http://127.0.0.1:" + port
+}
+
+// start runs Caddy with a Caddyfile.
+func start(t *testing.T, caddyfile string) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		if err := goleak.Find(before); err != nil {
+			t.Errorf("goroutines are left: %v", err)
+		}
+	})
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stop Caddy: %v", err)
+		}
+	})
+}
+
+// newClient gives an HTTP client whose connections are closed at the end.
+func newClient(t *testing.T) *http.Client {
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func parseURL(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// stats is what GET /mesh/stats says.
+type stats struct {
+	Sessions          int     `json:"sessions"`
+	PeerBytes         int64   `json:"peer_bytes"`
+	OriginBytes       int64   `json:"origin_bytes"`
+	Offload           float64 `json:"offload"`
+	OriginEgressBytes int64   `json:"origin_egress_bytes"`
+}
+
+func getStats(t *testing.T, client *http.Client, base string) stats {
+	t.Helper()
+	var s stats
+	resp, err := client.Get(base + "/mesh/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// original knows the bytes of the live origin, from another origin with the same
+// clock: it holds what viewers played against them.
+type original struct {
+	t      *testing.T
+	origin *live.Origin
+
+	mu     sync.Mutex
+	sums   map[string][32]byte
+	played int
+}
+
+func newOriginal(t *testing.T) *original {
+	t.Helper()
+	o, err := live.New(live.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &original{t: t, origin: o, sums: map[string][32]byte{}}
+}
+
+// check is for player.Config.Played.
+func (o *original) check(r hls.Resource, data []byte) {
+	path := strings.TrimPrefix(r.URL.Path, "/live")
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	want, ok := o.sums[path]
+	if !ok {
+		w := httptest.NewRecorder()
+		o.origin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != http.StatusOK {
+			o.t.Errorf("%s was played and is not there any more: status %d", path, w.Code)
+			return
+		}
+		want = sha256.Sum256(w.Body.Bytes())
+		o.sums[path] = want
+	}
+	o.played++
+	if sha256.Sum256(data) != want {
+		o.t.Errorf("%s: a viewer played other bytes than the origin's", path)
+	}
+}
+
+// crowd are viewers that play at the same time.
+type crowd struct {
+	t       *testing.T
+	players []*player.Player
+	work    sync.WaitGroup
+	stop    context.CancelFunc
+	ctx     context.Context
+	log     *lines
+}
+
+func newCrowd(t *testing.T) *crowd {
+	c := &crowd{t: t, log: &lines{}}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	t.Cleanup(c.end)
+	return c
+}
+
+// join starts a viewer of a live stream.
+func (c *crowd) join(client *http.Client, base string, o *original, change func(*viewer.Config)) *player.Player {
+	c.t.Helper()
+	cfg := player.Config{URL: parseURL(c.t, base+"/live/index.m3u8"), Viewer: viewer.Config{HTTP: client, Log: c.log.logger(len(c.players))}}
+	if o != nil {
+		cfg.Played = o.check
+	}
+	if change != nil {
+		change(&cfg.Viewer)
+	}
+	p := player.New(cfg)
+	c.players = append(c.players, p)
+	c.work.Go(func() {
+		if err := p.Run(c.ctx); err != nil {
+			c.t.Errorf("viewer: %v", err)
+		}
+	})
+	return p
+}
+
+// until waits until all viewers fulfil what is asked of them.
+func (c *crowd) until(what string, limit time.Duration, done func(viewer.Stats) bool) {
+	c.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		waiting := 0
+		for _, p := range c.players {
+			if !done(p.Stats()) {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("waited %v for %s: %d viewers are not there yet\n%s", limit, what, waiting, c.log)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// end stops all viewers and gives how it went.
+func (c *crowd) end() {
+	c.stop()
+	c.work.Wait()
+	var closing sync.WaitGroup
+	for _, p := range c.players {
+		closing.Go(p.Close)
+	}
+	closing.Wait()
+}
+
+// lines keeps what viewers log, for when a test fails.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lines) logger(viewer int) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})).With("viewer", viewer)
+}
+
+var _ io.Writer = (*lines)(nil)
