@@ -33,7 +33,6 @@ type neighbor struct {
 
 	gaveUs, tookFromUs     int64 // bytes, over all
 	gaveRecent, tookRecent int64 // since the last review
-	shared                 int   // chunks it queues with us now
 }
 
 type pending struct {
