@@ -152,14 +152,17 @@ func checkState(t testing.TB, s *Swarm) {
 			continue
 		}
 		inPools++
-		if m.rendition != s.renditions[m.ann.Rendition] || m.rendition.all[m.at[inRendition]] != m {
+		if m.rendition != s.renditions[groupKey{scope: m.facts.Scope, rendition: m.ann.Rendition}] || m.rendition.all[m.at[inRendition]] != m {
 			t.Fatalf("%v is not at its place in rendition %q", m.id, m.ann.Rendition)
 		}
-		if m.group != s.groups[groupKey{m.ann.Rendition, m.facts.locality()}] || m.group.all[m.at[inGroup]] != m {
+		if m.group != s.groups[groupKey{m.facts.Scope, m.ann.Rendition, m.facts.locality()}] || m.group.all[m.at[inGroup]] != m {
 			t.Fatalf("%v is not at its place in locality %q", m.id, m.facts.locality())
 		}
-		if m.uploads() != (m.rank >= 0) || m.rank >= 0 && m.rendition.uploaders[m.rank] != m {
+		if m.uploads() != (m.rank >= 0) || m.rank >= 0 && m.duty.ranks[m.rank] != m {
 			t.Fatalf("%v, which uploads: %v, has rank %d", m.id, m.uploads(), m.rank)
+		}
+		if m.uploads() && (m.rendition.uploaders[m.at[inUploaders]] != m || m.duty != m.group && m.duty != m.rendition || m.group.own != (m.duty == m.group)) {
+			t.Fatalf("%v takes turns with the wrong ones", m.id)
 		}
 	}
 	inRenditions, inGroups := 0, 0
@@ -171,8 +174,8 @@ func checkState(t testing.TB, s *Swarm) {
 				uploaders++
 			}
 		}
-		if len(p.all) == 0 || len(p.uploaders) != uploaders {
-			t.Fatalf("rendition %q has %d members, %d uploaders, %d ranks", name, len(p.all), uploaders, len(p.uploaders))
+		if len(p.all) == 0 || len(p.uploaders) != uploaders || len(p.ranks) > uploaders {
+			t.Fatalf("rendition %v has %d members, %d uploaders, %d ranks", name, len(p.all), uploaders, len(p.uploaders))
 		}
 	}
 	for key, p := range s.groups {

@@ -196,3 +196,58 @@ func TestDefaultFetchers(t *testing.T) {
 		}
 	}
 }
+
+// TestLocalitiesTakeTurnsByThemselves: a locality that is large enough has
+// fetchers of its own; when it shrinks it takes turns with the others again.
+func TestLocalitiesTakeTurnsByThemselves(t *testing.T) {
+	s := New(Config{Seed: 1, OwnGroup: 10, SmallGroup: 1000})
+	now := time.Second
+	has := map[wire.PeerID]signal.Duty{}
+	take := func(effects []Effect) {
+		for _, e := range effects {
+			if e.Kind == Send && e.Message.Duty != nil {
+				has[e.Peer] = *e.Message.Duty
+			}
+		}
+	}
+	come := func(id wire.PeerID, region string) {
+		take(s.Step(now, Input{Kind: Join, Peer: id, Facts: Facts{Region: region}}))
+		take(s.Step(now, Input{Kind: Receive, Peer: id, Message: &signal.Message{Type: signal.Announce,
+			Announcement: &signal.Announcement{Rendition: "r", Live: true, Upload: true}}}))
+		checkState(t, s)
+	}
+	settle := func() {
+		now += time.Second
+		take(s.Step(now, Input{}))
+	}
+	for i := range 30 {
+		come(wire.PeerID(100+i), "far")
+	}
+	for i := range 9 {
+		come(wire.PeerID(200+i), "near")
+	}
+	settle()
+	if d := has[205]; d.Of != 9 || has[105].Of != 30 {
+		t.Fatalf("far takes turns by itself, near, with 9, is what is left: got %+v and %+v", has[105], d)
+	}
+	for i := range 3 {
+		come(wire.PeerID(300+i), "elsewhere")
+	}
+	settle()
+	if has[205].Of != 12 || has[300].Of != 12 {
+		t.Fatalf("near and elsewhere take turns together: got %+v and %+v", has[205], has[300])
+	}
+	come(209, "near")
+	settle()
+	if has[205].Of != 10 || has[300].Of != 3 {
+		t.Fatalf("near is large enough now: got %+v, and %+v elsewhere", has[205], has[300])
+	}
+	for i := range 6 {
+		take(s.Step(now, Input{Kind: Leave, Peer: wire.PeerID(200 + i)}))
+		checkState(t, s)
+	}
+	settle()
+	if has[209].Of != 7 || has[300].Of != 7 {
+		t.Fatalf("near is too small now: got %+v, and %+v elsewhere", has[209], has[300])
+	}
+}

@@ -14,6 +14,7 @@ const (
 	inAll = iota
 	inGroup
 	inRendition
+	inUploaders
 )
 
 func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
@@ -36,13 +37,13 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 
 // setFacts puts a member that came back with other facts where they belong.
 func (s *Swarm) setFacts(now time.Duration, m *member, f Facts) {
-	moved := m.announced && m.facts.locality() != f.locality()
+	moved := m.announced && (m.facts.locality() != f.locality() || m.facts.Scope != f.Scope)
 	if moved {
-		s.leaveGroup(m)
+		s.leaveGroups(now, m)
 	}
 	m.facts = f
 	if moved {
-		s.enterGroup(m)
+		s.enterGroups(m)
 	}
 	if m.announced {
 		s.rerank(now, m)
@@ -86,11 +87,8 @@ func (s *Swarm) regroup(now time.Duration, m *member, ann *signal.Announcement) 
 		s.leaveGroups(now, m)
 	}
 	m.ann = *ann
-	m.announced = true
 	if moved {
-		m.rendition = poolOf(s.renditions, ann.Rendition)
-		m.rendition.all = put(m.rendition.all, m, inRendition)
-		s.enterGroup(m)
+		s.enterGroups(m)
 	}
 	s.rerank(now, m)
 }
@@ -98,13 +96,52 @@ func (s *Swarm) regroup(now time.Duration, m *member, ann *signal.Announcement) 
 // rerank gives m a rank if it uploads, and takes it if it does not.
 func (s *Swarm) rerank(now time.Duration, m *member) {
 	switch {
-	case m.uploads() && m.rank < 0:
-		m.rank = len(m.rendition.uploaders)
-		m.rendition.uploaders = append(m.rendition.uploaders, m)
-		s.touch(now, m.rendition)
-	case !m.uploads() && m.rank >= 0:
-		s.loseRank(now, m)
+	case m.uploads() && m.duty == nil:
+		m.rendition.uploaders = put(m.rendition.uploaders, m, inUploaders)
+		m.group.giving++
+		if m.group.own {
+			s.gainRank(now, m, m.group)
+		} else {
+			s.gainRank(now, m, m.rendition)
+		}
+	case !m.uploads() && m.duty != nil:
+		s.stopGiving(now, m)
 	}
+	s.divide(now, m.group, m.rendition)
+}
+
+// stopGiving takes m out of the uploaders.
+func (s *Swarm) stopGiving(now time.Duration, m *member) {
+	s.loseRank(now, m)
+	m.rendition.uploaders = take(m.rendition.uploaders, m, inUploaders)
+	m.group.giving--
+}
+
+// divide has a locality take turns by itself once it is large enough, and with
+// the rest of the rendition when it is small again.
+func (s *Swarm) divide(now time.Duration, group, rendition *pool) {
+	from, to := rendition, group
+	switch {
+	case !group.own && group.giving >= s.cfg.OwnGroup:
+		group.own = true
+	case group.own && group.giving < s.cfg.OwnGroup/2:
+		group.own = false
+		from, to = group, rendition
+	default:
+		return
+	}
+	for _, m := range group.all {
+		if m.duty == from {
+			s.loseRank(now, m)
+			s.gainRank(now, m, to)
+		}
+	}
+}
+
+func (s *Swarm) gainRank(now time.Duration, m *member, p *pool) {
+	m.duty, m.rank = p, len(p.ranks)
+	p.ranks = append(p.ranks, m)
+	s.touch(now, p)
 }
 
 func poolOf[K comparable](pools map[K]*pool, k K) *pool {
@@ -116,49 +153,53 @@ func poolOf[K comparable](pools map[K]*pool, k K) *pool {
 	return p
 }
 
-func (s *Swarm) enterGroup(m *member) {
-	m.group = poolOf(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
+// enterGroups puts m into the pools that its announcement and facts name.
+func (s *Swarm) enterGroups(m *member) {
+	key := groupKey{scope: m.facts.Scope, rendition: m.ann.Rendition}
+	m.rendition = poolOf(s.renditions, key)
+	m.rendition.all = put(m.rendition.all, m, inRendition)
+	key.locality = m.facts.locality()
+	m.group = poolOf(s.groups, key)
 	m.group.all = put(m.group.all, m, inGroup)
-}
-
-func (s *Swarm) leaveGroup(m *member) {
-	m.group.all = take(m.group.all, m, inGroup)
-	if len(m.group.all) == 0 {
-		delete(s.groups, groupKey{m.ann.Rendition, m.facts.locality()})
-	}
-	m.group = nil
+	m.announced = true
 }
 
 func (s *Swarm) leaveGroups(now time.Duration, m *member) {
-	if m.rendition == nil {
+	if !m.announced {
 		return
 	}
-	if m.rank >= 0 {
-		s.loseRank(now, m)
+	if m.duty != nil {
+		s.stopGiving(now, m)
+		s.divide(now, m.group, m.rendition)
 	}
-	s.leaveGroup(m)
+	key := groupKey{m.facts.Scope, m.ann.Rendition, m.facts.locality()}
+	m.group.all = take(m.group.all, m, inGroup)
+	if len(m.group.all) == 0 {
+		delete(s.groups, key)
+	}
+	key.locality = ""
 	m.rendition.all = take(m.rendition.all, m, inRendition)
 	if len(m.rendition.all) == 0 {
-		delete(s.renditions, m.ann.Rendition)
+		delete(s.renditions, key)
 	}
-	m.rendition, m.announced = nil, false
+	m.rendition, m.group, m.announced = nil, nil, false
 }
 
-// loseRank gives the rank of m to the last of its group.
+// loseRank gives the rank of m to the last of those it takes turns with.
 func (s *Swarm) loseRank(now time.Duration, m *member) {
-	u := m.rendition.uploaders
-	last := u[len(u)-1]
-	u[m.rank] = last
+	p := m.duty
+	last := p.ranks[len(p.ranks)-1]
+	p.ranks[m.rank] = last
 	last.rank = m.rank
-	u[len(u)-1] = nil
-	m.rendition.uploaders = u[:len(u)-1]
-	m.rank = -1
-	s.touch(now, m.rendition)
+	p.ranks[len(p.ranks)-1] = nil
+	p.ranks = p.ranks[:len(p.ranks)-1]
+	m.rank, m.duty = -1, nil
+	s.touch(now, p)
 }
 
 // touch has the duties of a group pushed after Settle, if it is small.
 func (s *Swarm) touch(now time.Duration, p *pool) {
-	if p.dirty || len(p.uploaders) > s.cfg.SmallGroup {
+	if p.dirty || len(p.ranks) > s.cfg.SmallGroup {
 		return
 	}
 	p.dirty = true
@@ -174,7 +215,7 @@ func (s *Swarm) touch(now time.Duration, p *pool) {
 func (s *Swarm) pushDuties() {
 	for _, p := range s.changed {
 		p.dirty = false
-		for _, m := range p.uploaders[:min(len(p.uploaders), s.cfg.SmallGroup)] {
+		for _, m := range p.ranks[:min(len(p.ranks), s.cfg.SmallGroup)] {
 			s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
 		}
 	}
@@ -183,10 +224,10 @@ func (s *Swarm) pushDuties() {
 }
 
 func (s *Swarm) duty(m *member) *signal.Duty {
-	if m.rank < 0 {
+	if m.duty == nil {
 		return nil
 	}
-	n := len(m.rendition.uploaders)
+	n := len(m.duty.ranks)
 	return &signal.Duty{Rank: m.rank, Of: n, Fetchers: s.cfg.Fetchers(n)}
 }
 
@@ -202,7 +243,8 @@ func (s *Swarm) sweep(now time.Duration) {
 	}
 }
 
-// accuse counts a complaint of one member about another that it was introduced to. The second distinct accuser gets the peer banned.
+// accuse counts a complaint of one member about another that it was introduced
+// to. The second distinct accuser gets the peer banned.
 func (s *Swarm) accuse(now time.Duration, by *member, accused wire.PeerID) {
 	m := s.members[accused]
 	if m == nil || m == by || slices.Contains(m.accusers, by.id) ||

@@ -18,7 +18,9 @@
 // # Who fetches
 //
 // The uploading members of a rendition have dense ranks, which are their places
-// in a slice: a leaving member's rank goes to the last one. See signal.Duty for the
+// in a slice: a leaving member's rank goes to the last one. A locality with
+// [Config].OwnGroup of them takes turns by itself, so that each new segment comes to
+// it once from the origin and not over long ways. See signal.Duty for the
 // rotation. A change is pushed at once, gathered over [Config].Settle, to the
 // members of a small group; in a large one members learn it with their next
 // announce, because there a stale rank changes only who fetches, not how many.
@@ -47,6 +49,9 @@ type Config struct {
 	Settle time.Duration
 	// SmallGroup is the largest group to which a changed duty is pushed; default 64.
 	SmallGroup int
+	// OwnGroup is the number of uploading members at which a locality takes turns
+	// in fetching by itself; below half of it, it joins the others again; default 64.
+	OwnGroup int
 	// Silence is after how long without a message a peer is let go; default 150 s.
 	Silence time.Duration
 	// Burst and Rate bound the messages of one peer: Burst at once, Rate a second
@@ -66,6 +71,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxNeighbors, 32)
 	def(&c.MaxTold, 400)
 	def(&c.SmallGroup, 64)
+	def(&c.OwnGroup, 64)
 	if c.Settle == 0 {
 		c.Settle = 500 * time.Millisecond
 	}
@@ -172,8 +178,8 @@ type Swarm struct {
 	members    map[wire.PeerID]*member
 	all        []*member // for random draws; order by joining and swap-removal
 	groups     map[groupKey]*pool
-	renditions map[string]*pool
-	pushAt     time.Duration // when changed duties are pushed, 0 if none changed
+	renditions map[groupKey]*pool // with no locality
+	pushAt     time.Duration      // when changed duties are pushed, 0 if none changed
 	changed    []*pool
 	sweepAt    time.Duration
 	ended      signal.Report
@@ -184,7 +190,7 @@ type Swarm struct {
 }
 
 type groupKey struct {
-	rendition, locality string
+	scope, rendition, locality string
 }
 
 // member is one peer of the swarm.
@@ -193,10 +199,11 @@ type member struct {
 	facts     Facts
 	ann       signal.Announcement
 	announced bool
-	at        [3]int // places in all, group, rendition
-	rank      int    // place among the uploaders of its rendition, -1 if none
-	group     *pool  // same rendition and locality
-	rendition *pool  // same rendition
+	at        [4]int // places in all, group, rendition, uploaders of the rendition
+	rank      int    // place in duty.ranks, -1 if none
+	duty      *pool  // whom it takes turns with in fetching: group or rendition
+	group     *pool  // same scope, rendition and locality
+	rendition *pool  // same scope and rendition
 	totals    signal.Report
 	heard     time.Duration
 	allowance float64 // messages it may send
@@ -209,10 +216,13 @@ type member struct {
 	stamp     uint64
 }
 
-// pool is a set of members with random access, and its uploaders in rank order.
+// pool is a set of members with random access.
 type pool struct {
 	all       []*member
-	uploaders []*member
+	uploaders []*member // of a rendition
+	ranks     []*member // those who take turns in fetching, by rank
+	giving    int       // of a group: its uploaders
+	own       bool      // a group that takes turns by itself, not with the rendition
 	dirty     bool
 }
 
@@ -223,7 +233,7 @@ func New(cfg Config) *Swarm {
 		rng:        rand.New(rand.NewPCG(cfg.Seed, 0x6d657368)),
 		members:    map[wire.PeerID]*member{},
 		groups:     map[groupKey]*pool{},
-		renditions: map[string]*pool{},
+		renditions: map[groupKey]*pool{},
 		banned:     map[wire.PeerID]bool{},
 	}
 }
