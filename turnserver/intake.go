@@ -87,22 +87,21 @@ func (in *intake) relayUp(m *message, from netip.AddrPort, now int64) Drop {
 	} else if peer = m.peers[0]; !a.permitted(peer.Addr(), now) {
 		return DropPermission
 	}
+	if peer.Port() == 0 {
+		return DropPermission // nobody is there, and the system refuses it
+	}
 	if d := a.admit(now, len(m.payload)); d != dropNone {
 		return d
 	}
+	var to *allocation
 	if peer.Addr() == a.addr.Addr() {
 		// The relay's own address: another allocation, by way of memory. Nothing else
 		// on this host can be reached so.
-		if to := in.s.relays.get(peer); to != nil {
-			d := to.receive(a.addr, m.payload, now)
-			a.countUp(1, int64(len(m.payload)))
-			return d
-		}
-		if p := a.policy.Load(); !p.opens(peer.Addr()) {
+		if to = in.s.relays.get(peer); to == nil && !a.policy.Load().opens(peer.Addr()) {
 			return DropOwnAddress
 		}
 	}
-	in.up.add(a, peer, m.payload)
+	in.up.add(a, to, peer, m.payload)
 	return dropNone
 }
 

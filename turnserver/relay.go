@@ -254,18 +254,21 @@ func (a *allocation) deliver(msgs [][]byte, bytes int64) {
 	a.countDown(sent, bytes)
 }
 
-// receive hands a datagram to this allocation that another allocation of this server
-// has sent to its relayed address.
-func (a *allocation) receive(from netip.AddrPort, payload []byte, now int64) Drop {
+// receive hands datagrams to this allocation that another allocation of this server has
+// sent to its relayed address.
+func (a *allocation) receive(from netip.AddrPort, payloads [][]byte) {
 	b := batches.Get().(*batch)
 	defer batches.Put(b)
-	buf := b.room[0].buf
-	copy(buf[headroom:], payload)
-	msg, d := a.wrap(buf, len(payload), from, now)
-	if d == dropNone {
-		a.deliver(append(b.out[:0], msg), int64(len(payload)))
+	for len(payloads) > 0 {
+		n := min(len(payloads), len(b.room))
+		b.packets = b.room[:n]
+		for i, payload := range payloads[:n] {
+			p := &b.packets[i]
+			p.size, p.from, p.oversize = copy(p.buf[headroom:], payload), from, false
+		}
+		a.down(b)
+		payloads = payloads[n:]
 	}
-	return d
 }
 
 // ReadFrom is called by pion, once, on a goroutine of the allocation's own. It does

@@ -83,6 +83,10 @@ func (u *udpIntake) drain() bool {
 			u.s.counters.drop(DropOversize)
 			continue
 		}
+		if p.from.Port() == 0 {
+			u.s.counters.drop(DropForeign) // it could not be answered
+			continue
+		}
 		if u.take(p.data(), p.from, now) {
 			u.pending = p.data()
 			return false

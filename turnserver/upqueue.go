@@ -14,6 +14,7 @@ type upQueue struct {
 // run is datagrams of one flow that can be sent by one packetSocket.send.
 type run struct {
 	a     *allocation
+	to    *allocation // the peer's, where it is one of this server's
 	peer  netip.AddrPort
 	msgs  [][]byte
 	bytes int64
@@ -26,7 +27,7 @@ const (
 	maxSend = 60000
 )
 
-func (q *upQueue) add(a *allocation, peer netip.AddrPort, payload []byte) {
+func (q *upQueue) add(a, to *allocation, peer netip.AddrPort, payload []byte) {
 	for i := q.n - 1; i >= 0; i-- {
 		r := &q.runs[i]
 		if r.a != a || r.peer != peer {
@@ -49,13 +50,19 @@ func (q *upQueue) add(a *allocation, peer netip.AddrPort, payload []byte) {
 	}
 	r := &q.runs[q.n]
 	q.n++
-	*r = run{a: a, peer: peer, msgs: append(r.msgs[:0], payload), bytes: int64(len(payload)), full: len(payload) == 0}
+	*r = run{a: a, to: to, peer: peer, msgs: append(r.msgs[:0], payload), bytes: int64(len(payload)), full: len(payload) == 0}
 }
 
 // flush sends all that was added.
 func (q *upQueue) flush() {
 	for i := range q.n {
 		r := &q.runs[i]
+		if r.to != nil {
+			r.to.receive(r.a.addr, r.msgs)
+			r.a.countUp(len(r.msgs), r.bytes)
+			r.a, r.to = nil, nil
+			continue
+		}
 		sent, _ := r.a.sock.send(r.peer, r.msgs)
 		if sent < len(r.msgs) {
 			r.a.s.counters.drops[DropSocket].Add(int64(len(r.msgs) - sent))
