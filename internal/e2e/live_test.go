@@ -11,6 +11,7 @@ import (
 // of it from each other, play just the origin's bytes, never stall, and the edge
 // counts what they count.
 func TestLive(t *testing.T) {
+	noLeaks(t)
 	base := demo(t)
 	client := newClient(t)
 	o := newOriginal(t)
@@ -62,6 +63,7 @@ func near(a, b int64) bool { return 20*max(a-b, b-a) <= max(a, b) }
 // TestLiar: of four viewers one gives wrong bytes. Nobody plays them, all drop
 // it, and the edge ends its session.
 func TestLiar(t *testing.T) {
+	noLeaks(t)
 	base := demo(t)
 	client := newClient(t)
 	o := newOriginal(t)

@@ -100,7 +100,11 @@ func (g *Gateway) header(h http.Header, e *entry, segment *store.Segment) {
 			h[name] = v
 		}
 	}
-	h.Set("Accept-Ranges", "bytes")
+	if v := own.Values("Accept-Ranges"); own != nil && len(v) > 0 {
+		h["Accept-Ranges"] = v
+	} else if own == nil {
+		h.Set("Accept-Ranges", "bytes") // here they are served from the store
+	}
 	if h.Get("Content-Type") == "" {
 		t := types[strings.ToLower(path.Ext(e.resource.URL.Path))]
 		if t == "" {
