@@ -46,8 +46,10 @@ type App struct {
 	relay   *relay
 	relayID string // key of relay in the pool
 	tls     *tls.Config
-	stop    context.CancelFunc
-	stopped chan struct{}
+	// sharesTLS says that HTTPS listeners of this config serve TURN too.
+	sharesTLS atomic.Bool
+	stop      context.CancelFunc
+	stopped   chan struct{}
 }
 
 // CaddyModule says what this module is.

@@ -35,7 +35,7 @@ type conn struct {
 	rt     *runtime
 	ws     *websocket.Conn
 	site   *site
-	host   string     // of the request
+	at     knownAs    // of the request
 	source netip.Addr // for limits and bans
 	prefix string     // the peer's network
 

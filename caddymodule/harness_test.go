@@ -28,6 +28,7 @@ type edge struct {
 	t       *testing.T
 	storage string
 	addr    string // 127.0.0.1:PORT
+	base    string // of URLs, http://addr unless set
 	client  *http.Client
 }
 
@@ -106,7 +107,12 @@ func (e *edge) load(global, site string) {
 	}
 }
 
-func (e *edge) url(path string) string { return "http://" + e.addr + path }
+func (e *edge) url(path string) string {
+	if e.base != "" {
+		return e.base + path
+	}
+	return "http://" + e.addr + path
+}
 
 // do sends a request and reads the whole answer.
 func (e *edge) do(method, path, body string, header ...string) (*http.Response, []byte) {

@@ -45,7 +45,7 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 	case rt.bans.has(source, rt.now()):
 		return refuse(w, http.StatusForbidden, "banned", "sessions from this address are refused for a while; play from the origin")
 	}
-	answer, err := h.admit(&req, p, host)
+	answer, err := h.admit(&req, p, knownAs{host, r.TLS != nil})
 	if err != nil {
 		return fmt.Errorf("open session: %w", err)
 	}
@@ -66,7 +66,7 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 }
 
 // admit makes the identity and the configuration of one viewer.
-func (h *Handler) admit(req *signal.SessionRequest, p *presentation, host string) (*signal.SessionAnswer, error) {
+func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs) (*signal.SessionAnswer, error) {
 	rt, st := h.rt, h.site
 	app := rt.policy(h.app)
 	keys := app.keys.Load()
@@ -92,7 +92,7 @@ func (h *Handler) admit(req *signal.SessionRequest, p *presentation, host string
 	limits.ReceiveOnly = receiveOnly
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: st.ttl.Milliseconds(), Keys: public,
-		ICEServers: app.iceServers(host, peer.String(), expires), RelayOnly: st.relayOnly,
+		ICEServers: app.iceServers(at, peer.String(), expires), RelayOnly: st.relayOnly,
 		Signal: h.Path + "/signal", Segment: h.Path + "/segment", Limits: limits,
 		AnnounceMS: st.announce.Milliseconds(), ReportMS: st.report.Milliseconds(),
 	}, nil

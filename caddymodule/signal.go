@@ -52,7 +52,7 @@ func (h *Handler) serveSignal(w http.ResponseWriter, r *http.Request, host strin
 	if err != nil {
 		return nil // the library has answered
 	}
-	c := &conn{rt: h.rt, ws: ws, site: h.site, host: host, source: sourceOf(source), prefix: prefixOf(source)}
+	c := &conn{rt: h.rt, ws: ws, site: h.site, at: knownAs{host, r.TLS != nil}, source: sourceOf(source), prefix: prefixOf(source)}
 	if err := h.rt.enter(c); err != nil {
 		_ = ws.NetConn().Close()
 		return nil
@@ -117,7 +117,7 @@ func (c *conn) greet() (ok bool) {
 	}
 	p := c.rt.catalog.bySwarm(pass.Swarm)
 	switch {
-	case p == nil || p.host != c.host:
+	case p == nil || p.host != c.at.host:
 		c.fail("bad_pass", "the pass is for a swarm that is not here; load the manifest again and open a new session")
 	case p.stopped.Load() != nil:
 		c.finish(notShared)
@@ -161,7 +161,7 @@ func (c *conn) renew() {
 		return
 	}
 	c.renewed = now
-	st := c.rt.sites.of(c.host, c.site)
+	st := c.rt.sites.of(c.at.host, c.site)
 	expires := now.Add(st.ttl)
 	pass, err := app.keys.Load().SignPass(tokens.Pass{
 		Peer: c.peer.String(), Swarm: c.swarm.id, Scope: c.rt.catalog.scopesOf(c.swarm.presentation),
@@ -173,6 +173,6 @@ func (c *conn) renew() {
 	}
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Pass, Pass: pass, ExpiresMS: st.ttl.Milliseconds(),
-		ICEServers: app.iceServers(c.host, c.peer.String(), expires),
+		ICEServers: app.iceServers(c.at, c.peer.String(), expires),
 	}))
 }

@@ -341,16 +341,22 @@ func (a *App) applyTURN() {
 	}
 }
 
+// knownAs is what a viewer knows the edge by.
+type knownAs struct {
+	host string // of the request, in lower case, with the port if it is not the default
+	tls  bool   // the viewer's own TLS ends here
+}
+
 // iceServers gives the STUN and TURN servers of a session (RFC 7064, RFC 7065);
 // credentials, where there is a relay, are for one peer and expire with its pass.
-// host is what the viewer knows the edge by.
-func (a *App) iceServers(host, peer string, expires time.Time) []signal.ICEServer {
+// at is what the viewer knows the edge by.
+func (a *App) iceServers(at knownAs, peer string, expires time.Time) []signal.ICEServer {
 	if a.relay == nil {
 		return nil
 	}
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	name, port := at.host, "443"
+	if h, p, err := net.SplitHostPort(at.host); err == nil {
+		name, port = h, p
 	}
 	name = strings.Trim(name, "[]")
 	var stun, turn []string
@@ -369,6 +375,9 @@ func (a *App) iceServers(host, peer string, expires time.Time) []signal.ICEServe
 		case "tls":
 			turn = append(turn, "turns:"+hp+"?transport=tcp")
 		}
+	}
+	if at.tls && a.sharesTLS.Load() {
+		turn = append(turn, "turns:"+net.JoinHostPort(name, port)+"?transport=tcp")
 	}
 	var out []signal.ICEServer
 	if len(stun) > 0 {

@@ -1,0 +1,222 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/viewmesh/viewmesh/turnserver"
+)
+
+func init() { caddy.RegisterModule(&ListenerWrapper{}) }
+
+const (
+	// sortWait is how long a client may take for its handshake and, where ALPN does
+	// not say what it speaks, its first bytes.
+	sortWait = 10 * time.Second
+	// maxSorting is how many connections are looked at at once. Beyond, they go to
+	// the HTTP server unseen, so that it is never worse off for this listener.
+	maxSorting = 1024
+
+	alpnTURN   = "stun.turn" // RFC 7443
+	stunCookie = 0x2112a442
+)
+
+// ListenerWrapper serves TURN over TLS on the ports of an HTTPS server, with the
+// same certificates. A client that names no protocol in ALPN, as browsers do for
+// TURN, and begins with a STUN message is served TURN. So is one that names
+// stun.turn, where the site's tls lists that, before http/1.1 because some clients
+// name both: alpn stun.turn h2 http/1.1. All others get HTTP as before. It needs
+// turn in the app mesh, and stands after tls. Connections without TLS pass
+// untouched.
+type ListenerWrapper struct {
+	server *turnserver.Server
+}
+
+// CaddyModule says what this module is.
+func (*ListenerWrapper) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.listeners.mesh_turn", New: func() caddy.Module { return new(ListenerWrapper) }}
+}
+
+// Provision finds the relay.
+func (l *ListenerWrapper) Provision(ctx caddy.Context) error {
+	v, err := ctx.App("mesh")
+	if err != nil {
+		return err
+	}
+	app := v.(*App)
+	if app.TURN == nil || app.relay == nil {
+		return errors.New("the listener wrapper mesh_turn needs a relay: configure turn in the global option mesh")
+	}
+	app.sharesTLS.Store(true)
+	l.server = app.relay.server
+	return nil
+}
+
+// UnmarshalCaddyfile reads mesh_turn, which has no options.
+func (l *ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "mesh_turn", nil)
+}
+
+// WrapListener sorts the connections of ln.
+func (l *ListenerWrapper) WrapListener(ln net.Listener) net.Listener {
+	return &sortingListener{
+		Listener: ln, server: l.server,
+		ready: make(chan accepted), closed: make(chan struct{}), slots: make(chan struct{}, maxSorting),
+	}
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// sortingListener gives the HTTP server its connections and the TURN server its
+// own.
+type sortingListener struct {
+	net.Listener
+	server *turnserver.Server
+	begin  sync.Once
+	end    sync.Once
+	ready  chan accepted
+	closed chan struct{}
+	slots  chan struct{}
+}
+
+// Accept gives the next connection that is not TURN.
+func (l *sortingListener) Accept() (net.Conn, error) {
+	l.begin.Do(func() { go l.acceptAll() })
+	select {
+	case a := <-l.ready:
+		return a.conn, a.err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept. What is being sorted then is closed.
+func (l *sortingListener) Close() error {
+	l.end.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// acceptAll accepts until the listener is closed.
+func (l *sortingListener) acceptAll() {
+	for {
+		conn, err := l.Listener.Accept()
+		tc, isTLS := conn.(*tls.Conn)
+		if err != nil || !isTLS {
+			if !l.hand(conn, err) {
+				return
+			}
+			continue
+		}
+		select {
+		case l.slots <- struct{}{}:
+			go func() {
+				defer func() { <-l.slots }()
+				l.sort(tc)
+			}()
+		default:
+			if !l.hand(tc, nil) {
+				return
+			}
+		}
+	}
+}
+
+// hand gives a connection or an error to Accept; it reports whether there will be
+// another Accept.
+func (l *sortingListener) hand(conn net.Conn, err error) bool {
+	select {
+	case l.ready <- accepted{conn, err}:
+		return true
+	case <-l.closed:
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return false
+	}
+}
+
+// sort finds out what a client speaks. Where it does not say in time, or its
+// handshake fails, the HTTP server gets it and deals with that as ever.
+func (l *sortingListener) sort(tc *tls.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), sortWait)
+	defer cancel()
+	if err := tc.HandshakeContext(ctx); err != nil {
+		l.hand(tc, nil)
+		return
+	}
+	switch tc.ConnectionState().NegotiatedProtocol {
+	case alpnTURN:
+		l.server.ServeConn(tc)
+	case "":
+		first, isTURN := peekSTUN(tc)
+		switch {
+		case isTURN:
+			l.server.ServeConn(&peekedConn{tc, first})
+		case len(first) == 0:
+			l.hand(tc, nil)
+		default:
+			l.hand(&peekedConn{tc, first}, nil)
+		}
+	default:
+		l.hand(tc, nil) // as it is: net/http speaks HTTP/2 only on a *tls.Conn
+	}
+}
+
+// peekSTUN reads the first bytes, at most eight, and says whether they begin a
+// STUN message (RFC 8489, section 5): two zero bits and, at four, the cookie.
+func peekSTUN(c net.Conn) (first []byte, isSTUN bool) {
+	_ = c.SetReadDeadline(time.Now().Add(sortWait))
+	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
+	var b [8]byte
+	n := 0
+	for n < len(b) {
+		k, err := c.Read(b[n:])
+		n += k
+		if n > 0 && b[0] > 3 {
+			return b[:n], false
+		}
+		if err != nil {
+			return b[:n], false
+		}
+	}
+	return b[:], binary.BigEndian.Uint32(b[4:]) == stunCookie
+}
+
+// peekedConn is a TLS connection of which the first bytes have been read. It
+// still has ConnectionState.
+type peekedConn struct {
+	*tls.Conn
+	first []byte
+}
+
+// Read gives the first bytes first.
+func (c *peekedConn) Read(p []byte) (int, error) {
+	if len(c.first) > 0 {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+var (
+	_ caddy.Module          = (*ListenerWrapper)(nil)
+	_ caddy.Provisioner     = (*ListenerWrapper)(nil)
+	_ caddy.ListenerWrapper = (*ListenerWrapper)(nil)
+	_ caddyfile.Unmarshaler = (*ListenerWrapper)(nil)
+)

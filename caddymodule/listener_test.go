@@ -1,0 +1,264 @@
+package caddymodule
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// loadTLS loads an HTTPS site at localhost with mesh, a relay and the listener
+// wrapper; more goes into the server options.
+func (e *edge) loadTLS(directives, more string) {
+	e.t.Helper()
+	_, port, _ := net.SplitHostPort(e.addr)
+	config := fmt.Sprintf(`{
+		admin off
+		persist_config off
+		skip_install_trust
+		default_sni localhost
+		auto_https disable_redirects
+		grace_period 1s
+		storage file_system %s
+		log {
+			output discard
+		}
+		mesh {
+			turn {
+				listen udp/127.0.0.1:0
+				relay_address 127.0.0.1
+				allow_peers 127.0.0.0/8
+				shared_secret north
+			}
+		}
+		servers {
+			listener_wrappers {
+				mesh_turn
+			}
+			%s
+		}
+	}
+	https://localhost:%s {
+		bind 127.0.0.1
+		tls internal {
+			alpn stun.turn h2 http/1.1
+		}
+		%s
+	}`, e.storage, more, port, directives)
+	if err := e.tryLoad(config); err != nil {
+		e.t.Fatal(err)
+	}
+	waitFor(e.t, func() bool { // the internal issuer takes a moment
+		c, err := tls.Dial("tcp", e.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+// dialTLS opens a TLS connection that offers protocols in ALPN.
+func (e *edge) dialTLS(protocols ...string) *tls.Conn {
+	e.t.Helper()
+	var c *tls.Conn
+	var err error
+	for range 3 { // see try
+		c, err = tls.Dial("tcp", e.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true, NextProtos: protocols})
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// bindingOver sends a Binding request over a stream and wants a response.
+func bindingOver(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Write(append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, "transaction!"...)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 20)
+	if _, err := io.ReadFull(c, b); err != nil || b[0] != 1 || b[1] != 1 || string(b[8:]) != "transaction!" {
+		t.Fatalf("answer to Binding: %x (%v)", b, err)
+	}
+	if _, err := io.CopyN(io.Discard, c, int64(b[2])<<8|int64(b[3])); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOnePort: HTTP/1.1, HTTP/2, WebSockets and TURN live on one port, each with
+// and without ALPN where it can be.
+func TestOnePort(t *testing.T) {
+	dir := vod(t, 1, 200_000)
+	e := newEdge(t)
+	e.loadTLS("mesh\n root "+dir+"\n file_server", "")
+	_, port, _ := net.SplitHostPort(e.addr)
+	base := "https://localhost:" + port
+
+	for _, c := range []struct {
+		name, proto string
+		transport   *http.Transport
+	}{
+		{"h2", "HTTP/2.0", &http.Transport{ForceAttemptHTTP2: true}},
+		{"h1 by ALPN", "HTTP/1.1", &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}},
+	} {
+		c.transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+		if c.proto == "HTTP/1.1" {
+			c.transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
+		}
+		client := &http.Client{Transport: c.transport, Timeout: 10 * time.Second}
+		resp, err := client.Get(base + "/vod/v0/seg-0.m4s")
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if err != nil || n != 200_000 || resp.Proto != c.proto {
+			t.Errorf("%s: %s, %d bytes, %v", c.name, resp.Proto, n, err)
+		}
+		client.CloseIdleConnections()
+	}
+	for _, protocols := range [][]string{nil, {"http/1.1"}} {
+		h := e.dialTLS(protocols...)
+		fmt.Fprintf(h, "GET /vod/index.m3u8 HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n", port)
+		if b, err := io.ReadAll(h); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200") || !strings.Contains(string(b), headerBootstrap) {
+			t.Errorf("raw HTTP with ALPN %v: %.100s (%v)", protocols, b, err)
+		}
+	}
+	for _, protocols := range [][]string{nil, {alpnTURN}} {
+		c := e.dialTLS(protocols...)
+		bindingOver(t, c)
+		bindingOver(t, c)
+	}
+	plain, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	_ = plain.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(plain, "GET / HTTP/1.0\r\n\r\n")
+	if b, _ := io.ReadAll(plain); !strings.Contains(string(b), "HTTP request to an HTTPS server") {
+		t.Errorf("plain HTTP gets %q", b)
+	}
+
+	e.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
+	e.base = base
+	a := e.openSession("/vod/index.m3u8")
+	if urls := fmt.Sprint(a.ICEServers); !strings.Contains(urls, "turns:localhost:"+port+"?transport=tcp") {
+		t.Errorf("the session names no TURN on this port: %s", urls)
+	}
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}}
+	ws, _, err := dialer.Dial("wss://localhost:"+port+"/mesh/signal", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	s := &socket{t: t, ws: ws}
+	s.send(&signal.Message{Type: signal.Hello, Pass: a.Pass})
+	s.until(signal.Welcome)
+	s.announce(0)
+}
+
+// TestTURNOverTLSLivesThroughReloads: connections over TLS, and sockets over UDP,
+// answer before, during and after 20 reloads, good and failed.
+func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	site := "mesh\n root " + dir + "\n file_server"
+	e.loadTLS(site, "")
+	var conns []net.Conn
+	for i := range 20 {
+		if i%2 == 0 {
+			conns = append(conns, e.dialTLS())
+		} else {
+			conns = append(conns, e.dialTLS(alpnTURN))
+		}
+	}
+	udp := currentRuntime(t).current.Load().relay.bound[0].addr.String()
+	for i := range 20 {
+		for _, c := range conns {
+			bindingOver(t, c)
+		}
+		binding(t, udp)
+		if i%3 == 2 {
+			if err := e.tryLoad(e.caddyfile("mesh {\n stun off\n keys_file /nowhere\n}", site)); err == nil {
+				t.Fatal("a bad config was loaded")
+			}
+			continue
+		}
+		e.loadTLS(site, fmt.Sprintf("timeouts {\n idle %dm\n }", i+1))
+	}
+	if n := currentRuntime(t).current.Load().relay.server.Stats().Conns["tls"]; n != int64(len(conns)) {
+		t.Errorf("%d TLS connections at the relay, want %d", n, len(conns))
+	}
+}
+
+// TestCoturnOverHTTPSPort relays with coturn's client through the HTTPS port.
+func TestCoturnOverHTTPSPort(t *testing.T) {
+	uclient, err := exec.LookPath("turnutils_uclient")
+	if err != nil {
+		skipOrFail(t, "turnutils_uclient is not installed: apt-get install coturn")
+	}
+	e := newEdge(t)
+	e.loadTLS("mesh\n root "+vod(t, 1, 100)+"\n file_server", "")
+	_, port, _ := net.SplitHostPort(e.addr)
+	cert, key := clientCertificate(t)
+	out, err := exec.CommandContext(t.Context(), uclient, "-n", "20", "-m", "2", "-l", "500", "-z", "5", "-t", "-S", "-i", cert, "-k", key,
+		"-c", "-y", "-u", "viewer", "-W", "north", "-p", port, "127.0.0.1").CombinedOutput()
+	lost := regexp.MustCompile(`Total lost packets (\d+)`).FindSubmatch(out)
+	sums := regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)`).FindAllSubmatch(out, -1)
+	if err != nil || lost == nil || len(sums) == 0 || string(lost[1]) != "0" || string(sums[len(sums)-1][1]) == "0" ||
+		string(sums[len(sums)-1][1]) != string(sums[len(sums)-1][2]) {
+		t.Errorf("coturn's client: %v\n%s", err, out)
+	}
+}
+
+// clientCertificate writes the certificate and key that coturn's client wants of
+// its own.
+func clientCertificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: der}, "key": {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+}
