@@ -54,7 +54,9 @@ const (
 	OriginChunk
 	// OriginDone: the request of a FetchOrigin ended. If OK all bytes asked for
 	// have come and are stored; without a proof they are Bytes in all and are for
-	// this player alone. If not OK, Bytes says how many came all the same.
+	// this player alone. If OK, with a proof, and Bytes is not 0, the origin's bytes
+	// were not those of the proof: the whole segment is stored as the origin has it,
+	// for this player alone. If not OK, Bytes says how many came all the same.
 	OriginDone
 
 	// Signal: Signal came from the edge, of type peers or drop.

@@ -200,15 +200,40 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 			s.retryAt = now + time.Duration(min(s.failures, 8))*250*time.Millisecond
 		} else {
 			s.failures = 0
-			if !s.whole && !s.proven {
+			switch {
+			case s.whole:
+			case !s.proven:
 				s.whole = true
 				s.Size = in.Bytes
 				e.stored += s.Size
 				e.complete(now, s)
+			case in.Bytes > 0:
+				e.disown(now, s)
 			}
 		}
 	}
 	e.dirty(now)
+}
+
+// disown takes a segment whose bytes at the origin do not bear its proof out: it is
+// whole, for this player alone, and neighbors are told that it is not to be had.
+func (e *Engine) disown(now time.Duration, s *segment) {
+	e.stored += s.Size - s.bytes(s.have)
+	s.whole, s.shut, s.have = true, true, 0
+	e.unqueue(func(it *item) bool {
+		if it.seg == s {
+			e.send(it.n, wire.Message{Type: wire.Reject, Segment: s.ID, Mask: 1 << it.index, Reason: wire.RejectMissing})
+		}
+		return it.seg == s
+	})
+	if s.told != 0 {
+		for _, n := range e.slots {
+			if n != nil && n.up && !n.noUpload {
+				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
+			}
+		}
+	}
+	e.complete(now, s)
 }
 
 // learnOrigin takes the time that a fetch took into the estimates.
