@@ -65,8 +65,8 @@ func (c *ceiling) here(now time.Duration, n *node, by int) {
 
 // move brings the sums to now.
 func (c *ceiling) move(now time.Duration) {
-	dt := (now - c.at).Seconds()
-	c.at = now
+	dt := max(0, now-c.at).Seconds() // turns within a window are not in order
+	c.at = max(c.at, now)
 	d := float64(c.n) * c.rate
 	c.demand += d * dt
 	c.supply += min(d, c.uplinks) * dt

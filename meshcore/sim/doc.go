@@ -25,6 +25,9 @@
 //     sent by one who does not hold it, and a segment said to be complete that is
 //     not, are counted ([Result.Violations]).
 //
+// A viewer's own events happen in order of time; those of two viewers, who cannot
+// have heard of each other in between, may be up to 17 ms out of order.
+//
 // # What is not
 //
 // Packet loss, congestion inside the network, TCP slow start, competition with

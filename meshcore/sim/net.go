@@ -223,6 +223,6 @@ func (w *world) stepTracker(in tracker.Input) {
 	}
 	if at, ok := w.tracker.NextDeadline(); ok && at < w.trackerWake {
 		w.trackerWake = max(at, w.now)
-		w.q.push(event{at: w.trackerWake, kind: evTracker})
+		w.q.push(event{at: w.trackerWake, kind: evTracker, to: edge})
 	}
 }

@@ -46,7 +46,11 @@ func (w *world) arrive(n *node) {
 	}
 	p.from = p.sequence
 	w.q.push(event{at: w.now + manifestRTTs*2*w.origin(), kind: evManifest, to: n.id})
-	w.q.push(event{at: w.now + (manifestRTTs+sessionRTTs)*2*w.origin(), kind: evJoined, to: n.id})
+	if w.policy != OriginOnly {
+		joined := w.now + (manifestRTTs+sessionRTTs)*2*w.origin()
+		w.q.push(event{at: joined - w.origin(), kind: evEnter, from: n.id, to: edge})
+		w.q.push(event{at: joined, kind: evJoined, to: n.id})
+	}
 	if w.sc.LeaveRate > 0 {
 		stays := n.rng.ExpFloat64() / w.sc.LeaveRate * float64(time.Minute)
 		w.q.push(event{at: w.now + time.Duration(min(stays, float64(w.end))), kind: evLeave, to: n.id})
@@ -217,7 +221,7 @@ func (w *world) leave(n *node, noticed time.Duration) {
 	}
 	n.links = nil
 	if w.policy != OriginOnly {
-		w.q.push(event{at: noticed, kind: evLost, to: n.id})
+		w.q.push(event{at: noticed, kind: evLost, from: n.id, to: edge})
 	}
 }
 

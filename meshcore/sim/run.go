@@ -23,8 +23,11 @@ func (w *world) run(progress func(float64)) {
 	tick := every
 	for {
 		e, ok := w.q.pop()
-		if !ok || e.at > w.end {
+		if !ok || w.q.reached() > w.end {
 			break
+		}
+		if e.at > w.end {
+			continue
 		}
 		w.now = e.at
 		if w.now >= tick {
@@ -51,20 +54,8 @@ func (w *world) note(e *event) {
 
 // handle has an event happen.
 func (w *world) handle(e *event) {
-	switch e.kind {
-	case evTracker:
-		if e.at == w.trackerWake {
-			w.trackerWake = never
-			w.stepTracker(tracker.Input{Kind: tracker.Tick})
-		}
-		return
-	case evToTracker:
-		m := w.signals.all[e.ref]
-		w.signals.drop(e.ref)
-		w.stepTracker(tracker.Input{Kind: tracker.Receive, Peer: peerID(e.from), Message: m})
-		return
-	case evExodus:
-		w.exodus()
+	if e.to == edge {
+		w.atEdge(e)
 		return
 	}
 	n := w.nodes[e.to]
@@ -98,8 +89,6 @@ func (w *world) handle(e *event) {
 		w.arrive(n)
 	case evJoined:
 		w.join(n)
-	case evLost:
-		w.stepTracker(tracker.Input{Kind: tracker.Leave, Peer: peerID(e.to)})
 	case evManifest:
 		w.newManifest(n)
 	case evPlayer:
@@ -107,10 +96,34 @@ func (w *world) handle(e *event) {
 	case evLeave:
 		if n.here {
 			w.leave(n, w.now+w.origin())
-			w.newcomer(w.now)
+			w.newcomer(w.now + time.Second)
 		}
 	case evSwitch:
 		w.switchRendition(n)
+	}
+}
+
+// atEdge has an event happen at the edge, or to all viewers.
+func (w *world) atEdge(e *event) {
+	from := peerID(e.from)
+	switch e.kind {
+	case evTracker:
+		if e.at == w.trackerWake {
+			w.trackerWake = never
+			w.stepTracker(tracker.Input{Kind: tracker.Tick})
+		}
+	case evToTracker:
+		m := w.signals.all[e.ref]
+		w.signals.drop(e.ref)
+		w.stepTracker(tracker.Input{Kind: tracker.Receive, Peer: from, Message: m})
+	case evEnter:
+		if n := w.nodes[e.from]; n.here {
+			w.stepTracker(tracker.Input{Kind: tracker.Join, Peer: from, Facts: tracker.Facts{Region: "r" + strconv.Itoa(n.region), ReceiveOnly: n.noUpload}})
+		}
+	case evLost:
+		w.stepTracker(tracker.Input{Kind: tracker.Leave, Peer: from})
+	case evExodus:
+		w.exodus()
 	}
 }
 
@@ -270,17 +283,16 @@ func (w *world) signal(n *node, i int32) {
 	case !n.joined:
 		n.held = append(n.held, i)
 	default:
-		w.q.push(event{at: w.now + w.origin(), kind: evToTracker, from: n.id, ref: i})
+		w.q.push(event{at: w.now + w.origin(), kind: evToTracker, from: n.id, to: edge, ref: i})
 	}
 }
 
-// join opens a viewer's session.
+// join tells a viewer that its session is open.
 func (w *world) join(n *node) {
 	if !n.here || w.policy == OriginOnly {
 		return
 	}
 	n.joined = true
-	w.stepTracker(tracker.Input{Kind: tracker.Join, Peer: peerID(n.id), Facts: tracker.Facts{Region: "r" + strconv.Itoa(n.region), ReceiveOnly: n.noUpload}})
 	for _, i := range n.held {
 		w.signal(n, i)
 	}

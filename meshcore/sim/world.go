@@ -91,6 +91,7 @@ func newWorld(sc Scenario, policy Policy) *world {
 		tracker:     tracker.New(tracker.Config{Seed: sc.Seed}),
 		trackerWake: never,
 		newest:      -1,
+		q:           newEventQueue(min(millis(sc.LatencyMinMS), millis(sc.OriginMS))),
 		m:           newMeter(&sc),
 	}
 	for _, rate := range sc.Renditions {
@@ -115,7 +116,7 @@ func newWorld(sc Scenario, policy Policy) *world {
 		w.liveEdge(0)
 	}
 	if sc.ExodusS > 0 {
-		w.q.push(event{at: seconds(sc.ExodusS), kind: evExodus})
+		w.q.push(event{at: seconds(sc.ExodusS), kind: evExodus, to: edge})
 	}
 	return w
 }
@@ -134,7 +135,7 @@ func (w *world) manifest(rendition int, first, last int64) *peer.Manifest {
 // began window_s before the simulation, so that the first playlist is full.
 func (w *world) liveEdge(t time.Duration) {
 	newest := int64((t+seconds(w.sc.WindowS))/w.dur) - 1
-	if newest == w.newest {
+	if newest <= w.newest {
 		return
 	}
 	w.newest = newest
