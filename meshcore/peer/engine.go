@@ -44,6 +44,7 @@ type Engine struct {
 	// The origin.
 	originRate  float64       // bytes/s
 	originDelay time.Duration // to the first byte, about
+	originDev   time.Duration // of the time it takes from what was expected
 	fetches     int           // under way
 
 	// The uplink.
@@ -86,6 +87,7 @@ func New(cfg Config) *Engine {
 		byID:        map[wire.PeerID]*neighbor{},
 		originRate:  startOrigin,
 		originDelay: 100 * time.Millisecond,
+		originDev:   50 * time.Millisecond,
 		upload:      !cfg.ReceiveOnly,
 		uplink:      startUplink,
 		swarmSize:   -1,

@@ -14,13 +14,14 @@ func (e *Engine) originTime(bytes int64) time.Duration {
 
 // urgent is the length of the window before a segment's deadline in which the
 // origin is used without waiting: one and a half times what the origin needs for
-// the rest of the segment, and some margin; at most half the slack.
+// the rest of the segment, four times the deviation of what it needed from what
+// was expected (as in RFC 6298), and some margin; at most half the slack.
 func (e *Engine) urgent(s *segment) time.Duration {
 	rest := s.Size
 	if s.chunks > 0 {
 		rest = s.bytes(s.all &^ s.have)
 	}
-	u := e.originTime(rest)*3/2 + 300*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
+	u := e.originTime(rest)*3/2 + 4*e.originDev + 250*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
 	return max(min(u, s.slack/2), 400*time.Millisecond)
 }
 
@@ -100,7 +101,7 @@ func (e *Engine) onDuty(s *segment) bool {
 // that is not asked of them, what they are late with, and, in the endgame, all
 // that has not come.
 func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
-	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+150*time.Millisecond
+	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+2*e.originDev+150*time.Millisecond
 	again := never
 	if endgame {
 	}
@@ -236,12 +237,24 @@ func (e *Engine) disown(now time.Duration, s *segment) {
 	e.complete(now, s)
 }
 
-// learnOrigin takes the time that a fetch took into the estimates.
+// learnOrigin takes the time that a fetch took into the estimates. The deviation
+// grows at once and fades slowly.
 func (e *Engine) learnOrigin(took time.Duration, bytes int64) {
-	if bytes < 4<<10 || took <= 0 {
+	if bytes == 0 || took <= 0 {
 		return
 	}
+	off := took - e.originTime(bytes)
+	if off < 0 {
+		off = -off / 4 // sooner than expected does no harm
+	}
+	if off > e.originDev {
+		e.originDev += (min(off, 2*time.Second) - e.originDev) / 2
+	} else {
+		e.originDev += (off - e.originDev) / 8
+	}
 	e.originDelay += (min(took/3, 2*time.Second) - e.originDelay) / 8
-	rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
-	e.originRate += 0.3 * (min(rate, 4*e.originRate) - e.originRate)
+	if bytes >= 4<<10 {
+		rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
+		e.originRate += 0.3 * (min(rate, 4*e.originRate) - e.originRate)
+	}
 }

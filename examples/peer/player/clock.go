@@ -32,7 +32,7 @@ func (p *Player) advance(now time.Time) (next time.Duration, over bool) {
 	if !p.playing {
 		p.skip(now)
 		until, ended = p.buffered(p.pos)
-		if until > p.pos+step && p.initialized() {
+		if (until >= p.pos+enough || ended && until > p.pos+step) && p.initialized() {
 			p.resume(now)
 		} else if ended && p.started {
 			p.report(now, 0)

@@ -45,6 +45,8 @@ const (
 	kept = 30 * time.Second
 	// step is the rounding error that the sums of durations may have.
 	step = 2 * time.Millisecond
+	// enough is what must be buffered before the playhead starts or goes on.
+	enough = 500 * time.Millisecond
 )
 
 // Player is one player.

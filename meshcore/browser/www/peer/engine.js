@@ -65,6 +65,7 @@ export class Engine {
     // The origin.
     this.originRate = startOrigin; // bytes/s
     this.originDelay = 100e6; // to the first byte, about
+    this.originDev = 50e6; // of the time it takes from what was expected
     this.fetches = 0; // under way
 
     // The uplink.

@@ -16,13 +16,14 @@ const originTime = (e, bytes) => e.originDelay + Math.trunc((bytes / e.originRat
 
 /**
  * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
- * half times what the origin needs for the rest of the segment, and some margin; at most half the slack.
+ * half times what the origin needs for the rest of the segment, four times the deviation of what it needed from what was
+ * expected (as in RFC 6298), and some margin; at most half the slack.
  * @param {Engine} e
  * @param {SegmentState} s
  */
 export function urgent(e, s) {
   const rest = s.chunks > 0 ? s.bytes(s.all & ~s.have) : s.size;
-  const u = Math.trunc((originTime(e, rest) * 3) / 2) + 300 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
+  const u = Math.trunc((originTime(e, rest) * 3) / 2) + 4 * e.originDev + 250 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
   return Math.max(Math.min(u, Math.trunc(s.slack / 2)), 400 * Millisecond);
 }
 
@@ -79,7 +80,7 @@ const onDuty = (e, s) => e.live && s.fresh && !!e.duty && s.sequence >= 0 && dis
  * @param {SegmentState} s
  */
 function fetchUrgent(e, now, s) {
-  const endgame = s.due - now <= originTime(e, s.bytes(s.asked)) + 150 * Millisecond;
+  const endgame = s.due - now <= originTime(e, s.bytes(s.asked)) + 2 * e.originDev + 150 * Millisecond;
   for (const n of e.slots) {
     if (!n || !s.asked) continue;
     let cum = 0, mask = 0n;
@@ -162,10 +163,21 @@ export function onOrigin(e, now, input) {
   e.dirty(now);
 }
 
-/** learnOrigin takes the time that a fetch took into the estimates. @param {Engine} e @param {number} took @param {number} bytes */
+/**
+ * learnOrigin takes the time that a fetch took into the estimates. The deviation grows at once and fades slowly.
+ * @param {Engine} e
+ * @param {number} took
+ * @param {number} bytes
+ */
 function learnOrigin(e, took, bytes) {
-  if (bytes < 4 << 10 || took <= 0) return;
+  if (bytes === 0 || took <= 0) return;
+  let off = took - originTime(e, bytes);
+  if (off < 0) off = Math.trunc(-off / 4); // sooner than expected does no harm
+  if (off > e.originDev) e.originDev += Math.trunc((Math.min(off, 2 * Second) - e.originDev) / 2);
+  else e.originDev += Math.trunc((off - e.originDev) / 8);
   e.originDelay += Math.trunc((Math.min(Math.trunc(took / 3), 2 * Second) - e.originDelay) / 8);
-  const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
-  e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
+  if (bytes >= 4 << 10) {
+    const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
+    e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
+  }
 }
