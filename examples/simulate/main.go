@@ -1,27 +1,219 @@
-// Command simulate runs scenarios of meshcore/sim and prints what came of them.
+// Command simulate runs scenarios of meshcore/sim, prints what came of them
+// beside the ceiling of each, and holds policy viewmesh to the figures that the
+// scenario asks for.
+//
+//	simulate --scenario live-1k
+//	simulate --scenario all --minutes 5
+//	simulate --scenario my.json --policy viewmesh,origin-only --html out.html
+//	simulate --scenario hostile-1k --viewers 200 --json
+//
+// Exit code 0: all that was asked was reached; 1: something fell short, or a
+// file could not be written; 2: a flag or a scenario is wrong.
 package main
 
 import (
+	"bufio"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
-	"time"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/viewmesh/viewmesh/meshcore/sim"
 )
 
 func main() {
-	sc, err := sim.Builtin(os.Args[1])
+	// Runs make little garbage and much that lives as long as they do.
+	debug.SetGCPercent(300)
+	debug.SetMemoryLimit(14 << 30)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitReached = iota
+	exitShort
+	exitUsage
+)
+
+// options is what the command line asks for.
+type options struct {
+	scenarios []sim.Scenario
+	policies  []sim.Policy
+	html      *os.File // nil: none
+	json      bool
+	parallel  int
+}
+
+// all is what "--scenario all" means: the table of figures to reach, smallest
+// first. live-100k is not in it: it takes hours.
+var all = []string{"live-3", "live-5", "live-10", "live-20", "live-100", "live-1k", "lowdelay-100", "lowdelay-1k",
+	"mixed-1k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "flash-5k", "mixed-10k"}
+
+var policies = []sim.Policy{sim.Mesh, sim.WindowRandom, sim.OriginOnly}
+
+// run is the command; it gives the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitReached
+	case err != nil:
+		fmt.Fprintf(stderr, "simulate: %v\n", err)
+		return exitUsage
+	}
+	out := bufio.NewWriter(stdout)
+	bar := newProgress(stderr, isTerminal(stderr), o)
+	r := runner{opts: o, bar: bar}
+	var reports []report
+	for i := range o.scenarios {
+		rep := r.report(&o.scenarios[i])
+		reports = append(reports, rep)
+		if !o.json {
+			bar.clear()
+			printReport(out, &rep, i == 0)
+			out.Flush()
+		}
+	}
+	bar.clear()
+	if o.json {
+		err = printJSON(out, reports)
+	} else {
+		printSummary(out, reports)
+	}
+	if err = errors.Join(err, out.Flush()); err == nil && o.html != nil {
+		err = errors.Join(writeHTML(o.html, reports), o.html.Close())
+	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+		fmt.Fprintf(stderr, "simulate: cannot write the result: %v\n", err)
+		return exitShort
 	}
-	ps := []sim.Policy{sim.Mesh, sim.WindowRandom, sim.OriginOnly}
-	if len(os.Args) > 2 {
-		ps = ps[:1]
+	for i := range reports {
+		if reports[i].short() {
+			return exitShort
+		}
 	}
-	for _, p := range ps {
-		t := time.Now()
-		r := sim.Run(sc, p, nil)
-		fmt.Printf("%-14s offload %.4f ceil %.4f ratio %.4f fetch/seg %.2f stalls %d (%.1fs) start %d/%d lat %d dup %.3f%% peak %.1f bad %d fair %.2f msgs %.1fM wall %.1f\n", p, r.Offload, r.Ceiling, r.Offload/r.Ceiling, r.OriginFetchesPerSegment, r.Stalls, r.StallSeconds, r.StartupMSP50, r.StartupMSP95, r.LiveLatencyMS, 100*float64(r.DuplicateBytes)/float64(r.PeerBytes+r.OriginBytes+1), r.OriginPeakMbps, r.BadChunks, r.Fairness, float64(r.Messages)/1e6, time.Since(t).Seconds())
+	return exitReached
+}
+
+// parse reads the command line.
+func parse(args []string, stderr io.Writer) (*options, error) {
+	fs := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	scenario := fs.String("scenario", "", "a built-in `name`, all, or a file.json: "+strings.Join(sim.Names(), " "))
+	policy := fs.String("policy", "viewmesh,window-random,origin-only", "policies to run, separated by commas")
+	seed := fs.Uint64("seed", 0, "another seed than the scenario's")
+	viewers := fs.Int("viewers", 0, "another number of viewers than the scenario's")
+	minutes := fs.Float64("minutes", 0, "another length than the scenario's")
+	html := fs.String("html", "", "draw the result into this `file`")
+	asJSON := fs.Bool("json", false, "print an array of objects, one a policy, instead of the table")
+	parallel := fs.Int("parallel", min(2, runtime.GOMAXPROCS(0)), "runs side by side")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(stderr, "usage: simulate --scenario name|all|file.json [flags]")
+			fs.SetOutput(stderr)
+			fs.PrintDefaults()
+		}
+		return nil, err
 	}
+	o := &options{json: *asJSON, parallel: *parallel}
+	switch {
+	case fs.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q; scenarios are named with --scenario", fs.Arg(0))
+	case *scenario == "":
+		return nil, fmt.Errorf("--scenario is missing: give all, a file ending in .json, or one of %s", strings.Join(sim.Names(), ", "))
+	case *parallel < 1:
+		return nil, fmt.Errorf("--parallel must be at least 1")
+	}
+	var err error
+	if o.policies, err = parsePolicies(*policy); err != nil {
+		return nil, err
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	change := func(sc *sim.Scenario) error {
+		if given["seed"] {
+			sc.Seed = *seed
+		}
+		if given["viewers"] {
+			sc.Viewers = *viewers
+		}
+		if given["minutes"] {
+			sc.Minutes = *minutes
+			if sc.ExodusS >= *minutes*60 {
+				sc.ExodusS = *minutes * 30 // it stays in the middle of the run
+			}
+		}
+		return sc.Check()
+	}
+	if o.scenarios, err = load(*scenario, change); err != nil {
+		return nil, err
+	}
+	if *html != "" {
+		if o.html, err = os.Create(*html); err != nil { // before hours of work, not after
+			return nil, fmt.Errorf("--html: %w", err)
+		}
+	}
+	return o, nil
+}
+
+func parsePolicies(list string) ([]sim.Policy, error) {
+	var ps []sim.Policy
+	for _, name := range strings.Split(list, ",") {
+		p := sim.Policy(strings.TrimSpace(name))
+		if !slices.Contains(policies, p) {
+			return nil, fmt.Errorf("--policy: %q is none; there are viewmesh, window-random and origin-only", p)
+		}
+		if !slices.Contains(ps, p) {
+			ps = append(ps, p)
+		}
+	}
+	return ps, nil
+}
+
+// load finds the scenarios that a name stands for, and those that they are held
+// against, changed as the flags say.
+func load(name string, change func(*sim.Scenario) error) ([]sim.Scenario, error) {
+	names := []string{name}
+	if name == "all" {
+		names = all
+	}
+	var scs []sim.Scenario
+	for _, n := range names {
+		sc, err := open(n)
+		if err == nil {
+			err = change(&sc)
+		}
+		if err != nil {
+			return nil, err
+		}
+		scs = append(scs, sc)
+	}
+	return scs, nil
+}
+
+func open(name string) (sim.Scenario, error) {
+	if !strings.HasSuffix(name, ".json") {
+		return sim.Builtin(name)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return sim.Scenario{}, fmt.Errorf("scenario file: %w", err)
+	}
+	sc, err := sim.Parse(b)
+	if err != nil {
+		return sc, fmt.Errorf("%s: %w", name, err)
+	}
+	return sc, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

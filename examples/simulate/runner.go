@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/viewmesh/viewmesh/meshcore/sim"
+)
+
+// report is what came of a scenario.
+type report struct {
+	scenario sim.Scenario
+	results  []*sim.Result
+	verdicts []sim.Verdict // empty if viewmesh did not run
+}
+
+// short says whether something asked was not reached.
+func (r *report) short() bool {
+	for _, v := range r.verdicts {
+		if v.State == sim.FallsShort {
+			return true
+		}
+	}
+	return false
+}
+
+// runner runs scenarios and keeps the results, because one is held against another.
+type runner struct {
+	opts *options
+	bar  *progress
+	done []*sim.Result
+}
+
+func (r *runner) find(scenario string, p sim.Policy) (*sim.Result, bool) {
+	for _, d := range r.done {
+		if d.Scenario == scenario && d.Policy == p {
+			return d, true
+		}
+	}
+	return nil, false
+}
+
+// job is one run.
+type job struct {
+	sc     *sim.Scenario
+	policy sim.Policy
+}
+
+// jobs lists the runs that a scenario needs: its policies, and viewmesh in the
+// scenario that it is held against.
+func (o *options) jobs(sc *sim.Scenario) []job {
+	var js []job
+	for _, p := range o.policies {
+		js = append(js, job{sc, p})
+		if p == sim.Mesh && sc.Asked.Within != "" {
+			if other := o.against(sc); other != nil {
+				js = append(js, job{other, sim.Mesh})
+			}
+		}
+	}
+	return js
+}
+
+// against gives the scenario that sc is held against, with the same seed, viewers
+// and minutes as sc where these were changed.
+func (o *options) against(sc *sim.Scenario) *sim.Scenario {
+	for i := range o.scenarios {
+		if o.scenarios[i].Name == sc.Asked.Within {
+			return &o.scenarios[i]
+		}
+	}
+	other, err := sim.Builtin(sc.Asked.Within)
+	if err != nil {
+		return nil // Judge says that it is not compared
+	}
+	other.Seed, other.Viewers, other.Minutes = sc.Seed, sc.Viewers, sc.Minutes
+	return &other
+}
+
+// report runs what is lacking of a scenario.
+func (r *runner) report(sc *sim.Scenario) report {
+	var jobs []job
+	for _, j := range r.opts.jobs(sc) {
+		if _, ok := r.find(j.sc.Name, j.policy); !ok {
+			jobs = append(jobs, j)
+		}
+	}
+	results := make([]*sim.Result, len(jobs))
+	slots := make(chan struct{}, r.opts.parallel)
+	var wg sync.WaitGroup
+	for i, j := range jobs {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			began := time.Now()
+			res := sim.Run(*j.sc, j.policy, r.bar.job(j))
+			res.WallSeconds = time.Since(began).Seconds()
+			results[i] = &res
+		})
+	}
+	wg.Wait()
+	r.done = append(r.done, results...)
+	rep := report{scenario: *sc}
+	for _, p := range r.opts.policies {
+		res, _ := r.find(sc.Name, p)
+		rep.results = append(rep.results, res)
+		if p == sim.Mesh {
+			rep.verdicts = sim.Judge(sc, res, r.find)
+		}
+	}
+	return rep
+}
+
+// progress is a bar over all runs; nil shows nothing.
+type progress struct {
+	mu  sync.Mutex
+	bar *progressbar.ProgressBar
+}
+
+// costs is about what a viewer minute costs under a policy, for the bar.
+var costs = map[sim.Policy]float64{sim.Mesh: 100, sim.WindowRandom: 20, sim.OriginOnly: 1}
+
+func (j job) cost() float64 { return costs[j.policy] * float64(j.sc.Viewers) * j.sc.Minutes }
+
+func (j job) key() string { return j.sc.Name + " " + string(j.policy) }
+
+func newProgress(w io.Writer, terminal bool, o *options) *progress {
+	if !terminal {
+		return nil
+	}
+	sum, seen := 0.0, map[string]bool{}
+	for i := range o.scenarios {
+		for _, j := range o.jobs(&o.scenarios[i]) {
+			if !seen[j.key()] {
+				seen[j.key()] = true
+				sum += j.cost()
+			}
+		}
+	}
+	bar := progressbar.NewOptions64(int64(sum), progressbar.OptionSetWriter(w), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30),
+		progressbar.OptionSetElapsedTime(true))
+	return &progress{bar: bar}
+}
+
+// job gives the function that a run calls with its share done.
+func (p *progress) job(j job) func(float64) {
+	if p == nil {
+		return nil
+	}
+	last := 0.0
+	return func(share float64) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.bar.Describe(fmt.Sprintf("%-12s %-13s", j.sc.Name, j.policy))
+		_ = p.bar.Add64(int64((share - last) * j.cost())) // a bar that cannot be drawn harms nothing
+		last = share
+	}
+}
+
+// clear makes room for other output.
+func (p *progress) clear() {
+	if p != nil {
+		_ = p.bar.Clear() // likewise
+	}
+}
