@@ -70,6 +70,7 @@ func (in *intake) allocate() (*allocation, int) {
 		s.wg.Done()
 		return nil, code
 	}
+	s.wg.Add(1) // beside enter's for a's goroutine, one for a's end
 	s.relays.put(a)
 	in.mu.Lock()
 	in.allocs[a.client] = a

@@ -14,7 +14,7 @@ import (
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	s := start(t, nil)
-	s.timeouts = timeouts{handshake: time.Second, first: 200 * time.Millisecond, idle: 400 * time.Millisecond, write: time.Second}
+	s.timeouts.first, s.timeouts.idle = 200*time.Millisecond, 400*time.Millisecond
 	server := listen(t, s, TCP)
 	ping := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
 	holder := newRawClient(t, TCP, server, "holder")

@@ -304,6 +304,7 @@ func (a *allocation) Close() error {
 // end ends the allocation; pion then hears of it from ReadFrom.
 func (a *allocation) end() {
 	a.closeOnce.Do(func() {
+		defer a.s.wg.Done()
 		close(a.closed)
 		_ = a.sock.Close()
 		a.in.remove(a)

@@ -34,7 +34,7 @@ func (rs *reservations) put(token string, r *reservation) {
 		return
 	}
 	rs.by[token] = r
-	r.timer = time.AfterFunc(reservationLifetime, func() {
+	r.timer = time.AfterFunc(rs.s.timeouts.reservation, func() {
 		rs.mu.Lock()
 		defer rs.mu.Unlock()
 		if rs.by[token] == r {

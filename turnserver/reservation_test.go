@@ -3,6 +3,7 @@ package turnserver
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/pion/stun"
 )
@@ -55,5 +56,36 @@ func TestEvenPort(t *testing.T) {
 	}
 	if u, _ := s.User("a"); u.Allocations != 8 {
 		t.Errorf("%d allocations, want 8", u.Allocations)
+	}
+}
+
+func TestReservationsEnd(t *testing.T) {
+	s := start(t, func(c *Config) { c.Policy.UserAllocations = -1 })
+	s.timeouts.reservation = 50 * time.Millisecond
+	server := listen(t, s, UDP)
+	c := newRawClient(t, UDP, server, "a")
+	code, _, token := allocateFor(t, c, attr(attrEvenPort, 0x80))
+	if code != 0 {
+		t.Fatalf("code %d", code)
+	}
+	eventually(t, "the reservation is given back", func() bool {
+		u, _ := s.User("a")
+		return u.Allocations == 1
+	})
+	if code, _, _ := allocateFor(t, newRawClient(t, UDP, server, "a"), attr(attrReservationToken, token...)); code != codeInsufficient {
+		t.Errorf("an old token: code %d, want 508", code)
+	}
+}
+
+func TestReservationsEndWithTheServer(t *testing.T) {
+	s := start(t, nil)
+	if code, _, _ := allocateFor(t, newRawClient(t, UDP, listen(t, s, UDP), "b"), attr(attrEvenPort, 0x80)); code != 0 {
+		t.Fatalf("code %d", code)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if u, _ := s.User("b"); u.Allocations != 0 {
+		t.Errorf("%d allocations are held by a closed server", u.Allocations)
 	}
 }
