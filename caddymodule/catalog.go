@@ -75,10 +75,11 @@ type servedPlaylist struct {
 type listed struct {
 	presentation *presentation
 	path         string
-	at           time.Time // last listing
-	query        string    // the query it was listed with
-	ambiguous    bool      // listed with two queries by one playlist: never shared
-	by           string    // the playlist that listed it last
+	at           time.Time   // last listing
+	query        string      // the query it was listed with
+	ambiguous    bool        // listed with two queries by one playlist: never shared
+	withheld     atomic.Bool // an answer was seen that may not be shared
+	by           string      // the playlist that listed it last
 
 	// ranges are the byte ranges that are listed, the zero value for the whole
 	// resource; true where a key covers it.
@@ -300,6 +301,7 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 			if old.by != l.by && old.presentation == p {
 				l.merge(old)
 			}
+			l.withheld.Store(old.withheld.Load())
 			c.unlist(at)
 		}
 		c.segments[at] = l

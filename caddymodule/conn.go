@@ -82,6 +82,9 @@ func (c *conn) run() {
 			c.renew()
 			continue
 		}
+		if c.site.relayOnly && !hideAddresses(&m) {
+			continue
+		}
 		c.swarm.receive(c, &m)
 	}
 }

@@ -40,7 +40,8 @@ const runtimeKey = "mesh"
 
 // runtime is what outlives a reload.
 type runtime struct {
-	logger     *zap.Logger
+	log        *currentLog
+	logger     *zap.Logger // over log
 	now        func() time.Time
 	started    time.Time
 	catalog    *catalog
@@ -63,8 +64,9 @@ type runtime struct {
 }
 
 func newRuntime(logger *zap.Logger, secret []byte) *runtime {
+	log := newCurrentLog(logger)
 	return &runtime{
-		logger: logger, now: time.Now, started: time.Now(),
+		log: log, logger: zap.New(log).Named("mesh"), now: time.Now, started: time.Now(),
 		catalog: newCatalog(secret), statements: newStatements(),
 		swarms: map[string]*swarm{}, conns: map[*conn]struct{}{},
 	}
@@ -101,6 +103,7 @@ func (rt *runtime) setCurrent() {
 		a = rt.policies[n-1]
 	}
 	if rt.current.Swap(a) != a && a != nil {
+		rt.log.logger.Store(a.logger)
 		a.applied()
 	}
 }

@@ -40,6 +40,7 @@ type segmentWriter struct {
 
 	decided  bool
 	counted  bool // the body is one of a segment
+	shared   bool // the header it came with allows it
 	held     int  // status that is held, 0 for none
 	target   segmentKey
 	first    int64 // where the target begins in the resource
@@ -60,7 +61,8 @@ func (s *segmentWriter) WriteHeader(status int) {
 	}
 	s.decided = true
 	removeMeshHeaders(s.Header())
-	if s.identify(status) && s.handler.mayShare(s.request, s.listed, s.target.byteRange, s.Header()) {
+	s.shared = s.identify(status) && s.handler.mayShare(s.request, s.listed, s.target.byteRange, s.Header())
+	if s.shared {
 		rt := s.handler.rt
 		token, digests, ok := rt.statements.headers(s.target, s.size, s.version, rt.keyring(s.handler.app), rt.now())
 		if ok {
@@ -71,7 +73,20 @@ func (s *segmentWriter) WriteHeader(status int) {
 			return
 		}
 	}
+	s.writeHeader(status)
+}
+
+// writeHeader sends the header. Handlers around this one may have added to it just
+// then (header with defer, for one): if it may not be shared now, it is not again.
+func (s *segmentWriter) writeHeader(status int) {
 	s.ResponseWriterWrapper.WriteHeader(status)
+	if !s.shared {
+		return
+	}
+	if _, ok := shareable(s.Header()); !ok {
+		s.listed.withheld.Store(true)
+		s.dropDigester()
+	}
 }
 
 // identify finds which listed resource or range the body belongs to.
@@ -106,9 +121,11 @@ func (s *segmentWriter) announce(token, digests string) {
 	h.Add("Access-Control-Expose-Headers", headerSegment+", "+headerDigests)
 }
 
-// digest begins to digest the body if it is whole and this is wanted.
+// digest begins to digest the body if it is whole and this is wanted. A query that
+// no playlist gave may have changed the body, so that is not taken for what the
+// playlist meant.
 func (s *segmentWriter) digest() {
-	if !s.whole || !s.handler.rt.statements.claim(s.target, s.size, s.version) {
+	if !s.whole || originalURL(s.request).RawQuery != s.listed.query || !s.handler.rt.statements.claim(s.target, s.size, s.version) {
 		return
 	}
 	d, err := integrity.NewDigester(s.size)
@@ -129,7 +146,7 @@ func (s *segmentWriter) letGo() {
 	if s.digester == nil {
 		s.digest()
 	}
-	s.ResponseWriterWrapper.WriteHeader(status)
+	s.writeHeader(status)
 }
 
 func (s *segmentWriter) Write(p []byte) (int, error) {
@@ -258,7 +275,7 @@ func (h *Handler) mayShare(r *http.Request, l *listed, which byteRange, header h
 func (h *Handler) policyShares(r *http.Request, l *listed, which byteRange) bool {
 	encrypted, ok := l.ranges[which]
 	switch {
-	case !ok, l.ambiguous, h.Share == ShareNone, l.presentation.stopped.Load() != nil:
+	case !ok, l.ambiguous, l.withheld.Load(), h.Share == ShareNone, l.presentation.stopped.Load() != nil:
 		return false
 	case h.Share == ShareEncryptedOnly && !encrypted:
 		return false

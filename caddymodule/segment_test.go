@@ -416,3 +416,48 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaderAddedOutside: what a handler around mesh adds when the header goes
+// out counts too, from the first answer that shows it.
+func TestHeaderAddedOutside(t *testing.T) {
+	o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "5000")
+		_, _ = w.Write(pattern("x", 5000))
+	}}
+	e := newEdge(t)
+	e.load("", "header /s/seg.ts >Cache-Control private\n mesh\n reverse_proxy "+o.start(t))
+	for range 3 {
+		e.get("/s/index.m3u8")
+		if resp, _ := e.get("/s/seg.ts"); resp.Header.Get("Cache-Control") != "private" || resp.Header.Get(headerSegment) != "" {
+			t.Errorf("header: %v", resp.Header)
+		}
+	}
+	if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+		t.Errorf("statement: %d", status)
+	}
+}
+
+// TestForeignQuery: a viewer who asks with a query of its own, to which the
+// upstream answers otherwise, neither makes the statement nor ends the sharing.
+func TestForeignQuery(t *testing.T) {
+	o := origin{segments: []string{"seg.ts?v=1"}, serve: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "5000")
+		_, _ = w.Write(pattern(r.URL.RawQuery, 5000))
+	}}
+	e := newEdge(t)
+	e.load("", "mesh\n reverse_proxy "+o.start(t))
+	e.get("/s/index.m3u8")
+	e.get("/s/seg.ts?v=evil")
+	if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+		t.Errorf("the statement is made of a query that no playlist gave: %d", status)
+	}
+	_, body := e.get("/s/seg.ts?v=1")
+	for range 5 {
+		e.get("/s/seg.ts?v=evil")
+	}
+	s, status := e.statement("/s/seg.ts", "")
+	if status != http.StatusOK {
+		t.Fatalf("the statement: %d", status)
+	}
+	checkToken(t, e.verifier(), "/s/seg.ts", body, s.Token, s.Hashes)
+}

@@ -169,7 +169,7 @@ func (a *App) provisionTLS(ctx caddy.Context, listen []string) error {
 
 // openRelay makes the server and its sockets.
 func (a *App) openRelay(s relaySockets, p turnserver.Policy) (*relay, error) {
-	cfg := turnserver.Config{Realm: s.Realm, Policy: p, Logger: a.logger.Named("turn")}
+	cfg := turnserver.Config{Realm: s.Realm, Policy: p, Logger: a.rt.logger.Named("turn")}
 	var err error
 	if s.RelayAddress != "" {
 		if cfg.RelayAddress, err = netip.ParseAddr(s.RelayAddress); err != nil {

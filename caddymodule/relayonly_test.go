@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+func TestRelayCandidate(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		ok       bool
+	}{
+		{"", "", true},
+		{"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host", "", false},
+		{"candidate:1 1 udp 2130706431 8e2f.local 5000 typ host", "", false},
+		{"candidate:2 1 udp 1 192.0.2.1 5000 typ srflx raddr 10.0.0.1 rport 5000", "", false},
+		{"candidate:2 1 udp 1 192.0.2.1 5000 typ prflx raddr 10.0.0.1 rport 5000", "", false},
+		{"candidate:3 1 udp 1 203.0.113.7 49160 typ relay raddr 192.0.2.1 rport 5000 generation 0",
+			"candidate:3 1 udp 1 203.0.113.7 49160 typ relay raddr 0.0.0.0 rport 0 generation 0", true},
+		{"candidate:3 1 udp 1 203.0.113.7 49160 TYP Relay RADDR 192.0.2.1", "candidate:3 1 udp 1 203.0.113.7 49160 TYP Relay RADDR 0.0.0.0", true},
+		{"typ relay", "", false},
+		{"candidate:1 1 udp 1 192.0.2.1 5000 typ host x relay", "", false},
+	} {
+		if got, ok := relayCandidate(c.in); got != c.want || ok != c.ok {
+			t.Errorf("%q: %q %v", c.in, got, ok)
+		}
+	}
+}
+
+// TestRelayOnly: at a site with relay_only the edge forwards no address of a
+// viewer, whatever the viewer sends.
+func TestRelayOnly(t *testing.T) {
+	e := newEdge(t)
+	e.load("mesh {\n turn {\n listen udp/127.0.0.1:0\n relay_address 127.0.0.1\n }\n }",
+		"mesh {\n relay_only\n }\n root "+vod(t, 1, 100)+"\n file_server")
+	a, b := e.connect(e.openSession("/vod/index.m3u8")), e.connect(e.openSession("/vod/index.m3u8"))
+	a.announce(0)
+	b.announce(4)
+	sdp := "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\nc=IN IP4 192.0.2.1\r\na=rtcp:5000 IN IP4 192.0.2.1\r\n" +
+		"a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\na=candidate:3 1 udp 1 203.0.113.7 49160 typ relay raddr 192.0.2.1 rport 5000\r\na=end-of-candidates\r\n"
+	b.send(&signal.Message{Type: signal.Offer, To: &a.a.Peer, Connection: "1", SDP: sdp})
+	for _, c := range []string{
+		"candidate:2 1 udp 1 192.0.2.1 5000 typ srflx raddr 192.0.2.1 rport 5000",
+		"candidate:3 1 udp 1 203.0.113.7 49160 typ relay raddr 192.0.2.1 rport 5000", "",
+	} {
+		b.send(&signal.Message{Type: signal.Candidate, To: &a.a.Peer, Connection: "1", Candidate: &signal.ICECandidate{Candidate: c}})
+	}
+	offer := a.until(signal.Offer)
+	if strings.Contains(offer.SDP, "192.0.2.1") || !strings.Contains(offer.SDP, "203.0.113.7 49160 typ relay") || !strings.HasSuffix(offer.SDP, "a=end-of-candidates\r\n") {
+		t.Errorf("the offer came as\n%s", offer.SDP)
+	}
+	if c := a.until(signal.Candidate).Candidate.Candidate; !strings.Contains(c, "typ relay") || strings.Contains(c, "192.0.2.1") {
+		t.Errorf("the first candidate that came is %q", c)
+	}
+	if c := a.until(signal.Candidate).Candidate.Candidate; c != "" {
+		t.Errorf("the second candidate that came is %q", c)
+	}
+}
+
+// TestBan: whom two peers accuse is put out, and its address is refused.
+func TestBan(t *testing.T) {
+	e := newEdge(t)
+	e.load("", "mesh\n root "+vod(t, 1, 100)+"\n file_server")
+	liar := e.connect(e.openSession("/vod/index.m3u8"))
+	liar.announce(0)
+	var others []*socket
+	for range 2 {
+		s := e.connect(e.openSession("/vod/index.m3u8"))
+		s.announce(4)
+		others = append(others, s)
+	}
+	swarm := e.swarmOf("/vod/index.m3u8")
+	for _, s := range others {
+		s.send(&signal.Message{Type: signal.Complain, Peer: &liar.a.Peer, Reason: "digest"})
+	}
+	if m := liar.until(signal.Drop); m.Reason != "banned" {
+		t.Errorf("the liar got %+v", m)
+	}
+	liar.closed()
+	if m := others[0].until(signal.Drop); *m.Peer != liar.a.Peer {
+		t.Errorf("the others got %+v", m)
+	}
+	resp, b := e.do("POST", "/mesh/session", `{"v":1,"swarm":"`+swarm+`"}`)
+	if resp.StatusCode != 403 || !strings.Contains(string(b), `"banned"`) {
+		t.Errorf("a new session from its address: %d %s", resp.StatusCode, b)
+	}
+	again := e.dial(nil)
+	again.send(&signal.Message{Type: signal.Hello, Pass: liar.a.Pass})
+	if m := again.until(signal.ErrorMsg); m.Code != "banned" {
+		t.Errorf("the liar's pass: %+v", m)
+	}
+}
