@@ -49,6 +49,7 @@ func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
 		}
 		if err := u.serve(u); err != nil {
 			s.wg.Done()
+			s.forget(sock)
 			_ = sock.Close()
 			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", addr, err)
 		}
