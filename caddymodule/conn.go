@@ -239,7 +239,8 @@ func (c *conn) abort() {
 	c.cut()
 }
 
-// cut closes the socket. c.mu is held.
+// cut closes the socket; c.mu is held, and often a swarm's lock. It does not wait:
+// closing a TLS connection may take seconds when its peer does not read.
 func (c *conn) cut() {
 	if c.dead {
 		return
@@ -249,5 +250,9 @@ func (c *conn) cut() {
 	if c.ping != nil {
 		c.ping.Stop()
 	}
-	_ = c.ws.NetConn().Close()
+	c.rt.work.Add(1) // the reader, or the caller, is still counted
+	go func() {
+		defer c.rt.work.Done()
+		_ = c.ws.NetConn().Close()
+	}()
 }

@@ -7,11 +7,12 @@ import (
 )
 
 const (
-	// sessionBurst and sessionRate bound the sessions that one source address (a
-	// /64 for IPv6) may open: many viewers can share an address behind a NAT, so
-	// the burst is large.
-	sessionBurst = 400
-	sessionRate  = 20 // a second
+	// sessionBurst and sessionRate bound the session requests and the signaling
+	// WebSockets that one source address (a /64 for IPv6) may open, two for each
+	// session: many viewers can share an address behind a NAT, so the burst is
+	// large.
+	sessionBurst = 1000
+	sessionRate  = 50 // a second
 	// maxSources bounds the memory of a limiter or ban list.
 	maxSources = 1 << 16
 	// banTime is how long an address is refused after a peer of it was banned.

@@ -48,6 +48,9 @@ func (h *Handler) serveSignal(w http.ResponseWriter, r *http.Request, host strin
 		return refuseUntil(w, http.StatusServiceUnavailable, 30*time.Second, "full", "too many sessions; play from the origin")
 	}
 	source := clientAddr(r)
+	if wait, ok := h.rt.sessions.allow(sourceOf(source), h.rt.now()); !ok {
+		return refuseUntil(w, http.StatusTooManyRequests, wait, "too_many", "too many sessions from this address; play from the origin")
+	}
 	ws, err := upgrader.Upgrade(hijacker{w}, r, nil)
 	if err != nil {
 		return nil // the library has answered

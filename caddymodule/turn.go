@@ -10,6 +10,7 @@ import (
 	goruntime "runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,7 +27,9 @@ const defaultSTUN = "udp/:3478"
 
 // TURN configures the relay. Listen, RelayAddress, RelayBind, RelayPorts and
 // Realm make the sockets: a config that changes one of them gets another server,
-// and the old one's allocations end. The rest may change over a reload.
+// and the old one's allocations end. As both are there for a moment, a tcp or tls
+// listener that stays the same beside such a change needs a restart; a reload says
+// so and changes nothing. The rest may change over a reload.
 type TURN struct {
 	// Listen are the addresses: "udp/HOST:PORT", "tcp/HOST:PORT" or
 	// "tls/HOST:PORT", the last with Caddy's certificates. Default: udp/:3478 and
@@ -218,6 +221,9 @@ func (r *relay) listen(l string, tlsConfig func() *tls.Config) error {
 		addr, err = r.server.ListenTCP(hostport)
 	case "tls":
 		addr, err = r.server.ListenTLS(hostport, tlsConfig)
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; if it is this server's own from before a reload, restart Caddy", err)
 	}
 	if err != nil {
 		return err
