@@ -118,7 +118,7 @@ func (m *manifestWriter) decide(status int) {
 		return
 	}
 	m.presentation = p
-	if m.copies && status == http.StatusOK {
+	if m.copies && isWhole(status, h) {
 		m.copy = &bytes.Buffer{}
 		m.length = -1
 		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
@@ -138,6 +138,16 @@ func (m *manifestWriter) decide(status int) {
 	}
 	h.Set(headerBootstrap, value)
 	h.Add("Access-Control-Expose-Headers", headerBootstrap)
+}
+
+// isWhole says whether a response carries all of its resource: also as one range,
+// because the HLS player of Chromium asks for playlists with "Range: bytes=0-".
+func isWhole(status int, h http.Header) bool {
+	if status != http.StatusPartialContent {
+		return status == http.StatusOK
+	}
+	_, length, size, ok := bodyRange(status, h)
+	return ok && length == size
 }
 
 func (m *manifestWriter) Write(p []byte) (int, error) {

@@ -208,3 +208,25 @@ func TestSwarmChangesWithEpoch(t *testing.T) {
 		t.Error("the swarm id does not depend on the secret")
 	}
 }
+
+// TestManifestAsRange: the HLS player of Chromium asks for playlists with a range
+// that is all of them; what they list is shared all the same.
+func TestManifestAsRange(t *testing.T) {
+	e := newEdge(t)
+	e.load("", "mesh\nroot "+vod(t, 2, 3000)+"\nfile_server")
+	for _, path := range []string{"/vod/index.m3u8", "/vod/v0/index.m3u8"} {
+		if resp, _ := e.get(path, "Range", "bytes=0-"); resp.StatusCode != http.StatusPartialContent {
+			t.Fatalf("%s: status %d", path, resp.StatusCode)
+		}
+	}
+	if resp, _ := e.get("/vod/v0/seg-0.m4s", "Range", "bytes=0-"); resp.Header.Get(headerSegment) == "" {
+		t.Error("the segment is not vouched for")
+	}
+	if a, b := e.swarmOf("/vod/index.m3u8"), e.swarmOf("/vod/v0/index.m3u8"); a != b {
+		t.Error("the rendition has a swarm of its own")
+	}
+	e.get("/vod/v1/index.m3u8", "Range", "bytes=0-99")
+	if resp, _ := e.get("/vod/v1/seg-0.m4s"); resp.Header.Get(headerSegment) != "" {
+		t.Error("a part of a playlist was taken for the whole")
+	}
+}
