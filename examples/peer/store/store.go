@@ -324,7 +324,7 @@ func (g *Segment) from(offset int64) []byte {
 		return nil
 	}
 	i := int(offset / int64(g.proof.Layout.ChunkSize))
-	if i >= len(g.chunks) || g.chunks[i] == nil {
+	if offset >= g.proof.Layout.Size || g.chunks[i] == nil {
 		return nil
 	}
 	start, _ := g.proof.Layout.Range(i)

@@ -13,11 +13,10 @@ import (
 
 // link is the connection to one neighbor, or an attempt at one.
 type link struct {
-	peer   wire.PeerID
-	name   string // signal.Message.Connection
-	conn   *rtc.Conn
-	pass   *tokens.Pass // the neighbor's, once it was checked
-	unsent int64        // bytes of chunks handed to conn
+	peer wire.PeerID
+	name string // signal.Message.Connection
+	conn *rtc.Conn
+	pass *tokens.Pass // the neighbor's, once it was checked
 }
 
 // connect offers a connection.
@@ -54,18 +53,8 @@ func (v *Viewer) disconnect(id wire.PeerID) {
 // drop closes the connection to a peer, if there is one.
 func (v *Viewer) drop(id wire.PeerID) {
 	if l := v.links[id]; l != nil {
-		v.forget(l)
+		delete(v.links, id)
 		l.conn.Close()
-	}
-}
-
-// forget takes a link out. What it has not sent counts as sent, or the engine
-// would wait for it.
-func (v *Viewer) forget(l *link) {
-	delete(v.links, l.peer)
-	if l.unsent > 0 {
-		v.input(peer.Input{Kind: peer.Sent, Peer: l.peer, Bytes: l.unsent})
-		l.unsent = 0
 	}
 }
 
@@ -117,7 +106,7 @@ func (v *Viewer) events(l *link) rtc.Events {
 		Closed: func(err error) {
 			in(func() {
 				v.log.Debug("connection ended", "peer", l.peer, "err", err)
-				v.forget(l)
+				delete(v.links, l.peer)
 				l.conn.Close()
 				v.input(peer.Input{Kind: peer.NeighborDown, Peer: l.peer})
 			})
@@ -146,19 +135,17 @@ func (v *Viewer) sendChunk(f *peer.Effect) {
 	if g != nil {
 		data = g.Chunk(int(f.Chunk))
 	}
-	bytes := int64(len(data))
 	if l == nil || data == nil {
-		v.input(peer.Input{Kind: peer.Sent, Peer: f.Peer, Bytes: bytes})
+		v.input(peer.Input{Kind: peer.Sent, Peer: f.Peer})
 		return
 	}
+	bytes := int64(len(data))
 	if v.cfg.Tamper != nil {
 		data = v.cfg.Tamper(data)
 	}
-	l.unsent += bytes
 	l.conn.SendChunk(f.Segment, f.Chunk, data, func() {
 		v.post(func() {
 			if v.links[l.peer] == l {
-				l.unsent -= bytes
 				v.input(peer.Input{Kind: peer.Sent, Peer: l.peer, Bytes: bytes})
 			}
 		})

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// segment gives a segment's bytes and proof.
+func segment(t *testing.T, size int) ([]byte, Proof) {
+	t.Helper()
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(rand.Uint32())
+	}
+	d, err := integrity.NewDigester(int64(size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = d.Write(data)
+	hashes, _, err := d.Sum()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, Proof{Path: "/x", Token: "token", Hashes: hashes, Layout: d.Layout()}
+}
+
+func chunkOf(data []byte, l integrity.Layout, i int) []byte {
+	from, to := l.Range(i)
+	return bytes.Clone(data[from:to])
+}
+
+// TestChunksInAnyOrder: a reader gets the bytes in order, however chunks come.
+func TestChunksInAnyOrder(t *testing.T) {
+	complete := make(chan wire.SegmentID, 1)
+	s := New(func(id wire.SegmentID) { complete <- id })
+	data, proof := segment(t, 100_000)
+	g := s.Segment(7)
+	read := make(chan []byte)
+	go func() {
+		var b bytes.Buffer
+		if _, err := g.Copy(context.Background(), &b, 0, -1); err != nil {
+			t.Errorf("copy: %v", err)
+		}
+		read <- b.Bytes()
+	}()
+	if err := g.PutChunk(0, data[:16<<10]); !errors.Is(err, integrity.ErrChunk) {
+		t.Errorf("a chunk without a proof: %v", err)
+	}
+	g.SetProof(proof)
+	for _, i := range rand.Perm(proof.Layout.Chunks()) {
+		wrong := chunkOf(data, proof.Layout, i)
+		wrong[0]++
+		if err := g.PutChunk(i, wrong); !errors.Is(err, integrity.ErrChunk) {
+			t.Errorf("a wrong chunk: %v", err)
+		}
+		if g.Chunk(i) != nil {
+			t.Error("a wrong chunk was stored")
+		}
+		if err := g.PutChunk(i, chunkOf(data, proof.Layout, i)); err != nil {
+			t.Error(err)
+		}
+	}
+	if !bytes.Equal(<-read, data) || !bytes.Equal(g.Bytes(), data) {
+		t.Error("other bytes came out")
+	}
+	if id := <-complete; id != 7 || !g.Whole() || g.Size() != 100_000 {
+		t.Errorf("complete: %v, whole %v, size %d", id, g.Whole(), g.Size())
+	}
+}
+
+// TestRaw: the origin's stream is read as it comes, and becomes chunks when a
+// proof turns up that it bears out.
+func TestRaw(t *testing.T) {
+	s := New(nil)
+	data, proof := segment(t, 50_000)
+	g := s.Segment(1)
+	g.Begin(nil)
+	g.StartRaw(-1)
+	g.AppendRaw(data[:10])
+	p, err := g.Wait(context.Background(), 4)
+	if err != nil || !bytes.Equal(p, data[4:10]) {
+		t.Errorf("the first bytes: %v %v", p, err)
+	}
+	g.AppendRaw(data[10:])
+	if g.Whole() || g.Bytes() != nil || g.Size() != -1 {
+		t.Error("whole before the end")
+	}
+	g.FinishRaw()
+	if g.Have() != 0 || g.Chunk(0) != nil {
+		t.Error("there are chunks without a proof")
+	}
+	g.SetProof(proof)
+	if g.AdoptRaw() != wire.All(proof.Layout.Chunks()) || !bytes.Equal(g.Chunk(1), chunkOf(data, proof.Layout, 1)) {
+		t.Error("the stream did not become chunks")
+	}
+	if !bytes.Equal(g.Bytes(), data) {
+		t.Error("other bytes came out")
+	}
+
+	other := s.Segment(2)
+	other.StartRaw(50_000)
+	other.AppendRaw(make([]byte, 50_000))
+	other.FinishRaw()
+	other.SetProof(proof)
+	if other.AdoptRaw() != 0 || other.Chunk(0) != nil || !other.Whole() {
+		t.Error("bytes that do not bear the proof out became chunks")
+	}
+	if other.SetProof(Proof{Layout: integrity.Layout{Size: 1, ChunkSize: 1}}) {
+		t.Error("a second proof counts")
+	}
+}
+
+// TestWaiting: those who wait are told when there is nothing to wait for.
+func TestWaiting(t *testing.T) {
+	s := New(nil)
+	wait := func(g *Segment, ctx context.Context) chan error {
+		got := make(chan error, 1)
+		go func() {
+			_, err := g.Wait(ctx, 0)
+			got <- err
+		}()
+		return got
+	}
+	expect := func(got chan error, want error) {
+		t.Helper()
+		select {
+		case err := <-got:
+			if !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("still waiting, want %v", want)
+		}
+	}
+	g := s.Segment(1)
+	got := wait(g, context.Background())
+	s.Evict(1)
+	expect(got, ErrGone)
+	if s.Lookup(1) != nil {
+		t.Error("evicted and still there")
+	}
+
+	g = s.Segment(2)
+	got = wait(g, context.Background())
+	g.Stop(io.ErrUnexpectedEOF)
+	expect(got, io.ErrUnexpectedEOF)
+	expect(wait(g, context.Background()), ErrStopped)
+	g.Begin(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	got = wait(g, ctx)
+	cancel()
+	expect(got, context.Canceled)
+}
