@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,11 +129,15 @@ func (e *edge) do(method, path, body string, header ...string) (*http.Response, 
 // connection unanswered; the request is then sent again.
 func (e *edge) try(method, path, body string, header ...string) (resp *http.Response, b []byte, err error) {
 	for range 3 {
-		if resp, b, err = e.once(method, path, body, header...); !errors.Is(err, io.EOF) {
+		if resp, b, err = e.once(method, path, body, header...); !unanswered(err) {
 			break
 		}
 	}
 	return resp, b, err
+}
+
+func unanswered(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func (e *edge) once(method, path, body string, header ...string) (*http.Response, []byte, error) {
@@ -208,7 +213,7 @@ func (e *edge) dial(header http.Header) *socket {
 	var err error
 	for range 3 { // see try
 		ws, resp, err = websocket.DefaultDialer.Dial("ws://"+e.addr+"/mesh/signal", header)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if !unanswered(err) {
 			break
 		}
 	}
