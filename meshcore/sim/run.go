@@ -30,11 +30,9 @@ func (w *world) run(progress func(float64)) {
 			continue
 		}
 		w.now = e.at
-		if w.now >= tick {
+		if at := w.q.reached(); at >= tick && progress != nil {
 			tick += every
-			if progress != nil {
-				progress(float64(w.now) / float64(w.end))
-			}
+			progress(float64(at) / float64(w.end))
 		}
 		w.note(&e)
 		w.handle(&e)
