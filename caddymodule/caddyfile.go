@@ -124,6 +124,10 @@ func (t *TURN) unmarshal(d *caddyfile.Dispenser) error {
 //		path              PATH
 //		share             all|encrypted_only|none
 //		exclude           MATCHER...
+//		token             FORMAT {
+//			require|observe|off
+//			...
+//		}
 //		upload_limit      SIZE
 //		upload_ratio      NUMBER
 //		neighbors         N
@@ -169,6 +173,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.ExcludeRaw = append(h.ExcludeRaw, set)
 			return nil
 		},
+		"token":        h.parseToken,
 		"upload_limit": sizeOption(&h.UploadLimit),
 		"upload_ratio": func(d *caddyfile.Dispenser) error {
 			var s string

@@ -22,6 +22,8 @@
 //	swarm.go        one tracker engine, its lock, its timer, its connections
 //	stats.go        GET /mesh/stats
 //	metrics.go      Prometheus collectors
+//	viewertoken.go  which viewers are entitled; _session, _writer, _metrics
+//	tokens_*.go     the formats of viewer tokens: urisigning, jwt
 //
 // # Which response gets which header
 //

@@ -44,6 +44,10 @@ type Handler struct {
 	// Default: none.
 	ExcludeRaw caddyhttp.RawMatcherSets `json:"exclude,omitempty" caddy:"namespace=http.matchers"`
 
+	// Token says which viewers are entitled to manifests, segments and sessions, by
+	// the operator's own tokens. Default: none, all are.
+	Token *ViewerTokens `json:"token,omitempty"`
+
 	// UploadLimit bounds what one viewer gives to others, in bytes a second.
 	// Default: 0, the viewer's own measure.
 	UploadLimit int64 `json:"upload_limit,omitempty"`
@@ -94,6 +98,7 @@ type Handler struct {
 type site struct {
 	limits                signal.Limits
 	relayOnly             bool
+	tokens                bool // sessions stand on viewer tokens
 	ttl, announce, report time.Duration
 }
 
@@ -120,6 +125,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		ttl:       orDefault(h.SessionTTL, 10*time.Minute),
 		announce:  orDefault(h.AnnounceInterval, time.Minute),
 		report:    orDefault(h.ReportInterval, 10*time.Second),
+	}
+	if h.Token != nil {
+		if err := h.Token.provision(ctx); err != nil {
+			return err
+		}
+		h.site.tokens = h.Token.Enforce == EnforceRequire
 	}
 	if h.ExcludeRaw != nil {
 		sets, err := ctx.LoadModule(h, "ExcludeRaw")
@@ -164,6 +175,11 @@ func (h *Handler) Validate() error {
 	case h.RelayOnly && h.app.TURN == nil:
 		return errors.New("relay_only needs a relay: configure turn in the global option mesh")
 	}
+	if h.Token != nil {
+		if err := h.Token.validate(); err != nil {
+			return err
+		}
+	}
 	for _, o := range h.Origins {
 		if _, ok := parseOrigin(o); !ok && o != "*" {
 			return fmt.Errorf("origins %q: give scheme and host, such as https://www.example.com, or *", o)
@@ -180,6 +196,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	host := strings.ToLower(r.Host)
 	if rest, ok := strings.CutPrefix(u.Path, h.Path+"/"); ok {
 		if handled, err := h.serveEndpoint(w, r, host, rest); handled {
+			return err
+		}
+	}
+	if h.enforced() {
+		var handled bool
+		var err error
+		if u, next, handled, err = h.gate(w, r, next, host, u); handled {
 			return err
 		}
 	}
@@ -232,8 +255,16 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, host, na
 // full says whether there are sessions enough.
 func (h *Handler) full() bool { return h.rt.connCount.Load() >= int64(h.MaxSessions) }
 
-// originalURL is the URL as the viewer asked for it, before any rewrite.
+// varURL is the request's variable that holds originalURL once a viewer token was
+// taken out of it.
+const varURL = "mesh_url"
+
+// originalURL is the URL as the viewer asked for it, before any rewrite, without
+// a viewer token that was good.
 func originalURL(r *http.Request) *url.URL {
+	if u, ok := caddyhttp.GetVar(r.Context(), varURL).(*url.URL); ok {
+		return u
+	}
 	if or, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && or.URL != nil {
 		return or.URL
 	}

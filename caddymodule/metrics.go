@@ -32,7 +32,7 @@ var (
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes,
-		descBad, descStalls, descStall, descPlayed, descBanned} {
+		descBad, descStalls, descStall, descPlayed, descBanned, descTokens} {
 		ch <- d
 	}
 }
@@ -56,6 +56,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	counter(descStalls, float64(sum.Stalls))
 	counter(descStall, float64(sum.StallMS)/1000)
 	counter(descPlayed, float64(sum.PlayedMS)/1000)
+	m.rt.verdicts.collect(ch)
 }
 
 // totals sums up all swarms, those that were let go included.

@@ -51,6 +51,8 @@ type runtime struct {
 	bans       banList
 	sites      sites
 	egress     atomic.Int64 // bytes of segment bodies sent
+	verdicts   verdicts
+	entitled   entitlements
 
 	mu        sync.Mutex
 	policies  []*App // of the configs that run, the current one last

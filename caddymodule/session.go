@@ -45,11 +45,25 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 	case rt.bans.has(source, rt.now()):
 		return refuse(w, http.StatusForbidden, "banned", "sessions from this address are refused for a while; play from the origin")
 	}
-	answer, err := h.admit(&req, p, knownAs{host, r.TLS != nil})
+	stands, renewal, refused, err := h.entitle(r, p, req.Token)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		return refuseViewer(w, refused)
+	}
+	answer, err := h.admit(&req, p, knownAs{host, r.TLS != nil}, stands)
+	var no *tokens.Refusal
+	if errors.As(err, &no) {
+		return refuseViewer(w, no)
+	}
 	if err != nil {
 		return fmt.Errorf("open session: %w", err)
 	}
 	rt.sites.set(host, h.site)
+	if renewal != nil {
+		renew(w.Header(), renewal, "", http.StatusOK)
+	}
 	return writeJSON(w, "no-store", answer)
 }
 
@@ -65,8 +79,9 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 	return refuse(w, http.StatusBadRequest, "bad_json", err.Error())
 }
 
-// admit makes the identity and the configuration of one viewer.
-func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs) (*signal.SessionAnswer, error) {
+// admit makes the identity and the configuration of one viewer. The error wraps
+// a *tokens.Refusal where its entitlement is not enough for a session.
+func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs, stands entitled) (*signal.SessionAnswer, error) {
 	rt, st := h.rt, h.site
 	app := rt.policy(h.app)
 	keys := app.keys.Load()
@@ -75,10 +90,13 @@ func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs)
 		return nil, err
 	}
 	now := rt.now()
-	expires := now.Add(st.ttl)
+	expires, scope, err := h.standOn(peer, p, stands, now)
+	if err != nil {
+		return nil, err
+	}
 	receiveOnly := req.Mode == "receive_only"
 	pass, err := keys.SignPass(tokens.Pass{
-		Peer: peer.String(), Swarm: req.Swarm, Scope: rt.catalog.scopesOf(p),
+		Peer: peer.String(), Swarm: req.Swarm, Scope: scope,
 		ReceiveOnly: receiveOnly, Issued: now, Expires: expires,
 	})
 	if err != nil {
@@ -91,7 +109,7 @@ func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs)
 	limits := st.limits
 	limits.ReceiveOnly = receiveOnly
 	return &signal.SessionAnswer{
-		V: 1, Peer: peer, Pass: pass, ExpiresMS: st.ttl.Milliseconds(), Keys: public,
+		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
 		ICEServers: app.iceServers(at, peer.String(), expires), RelayOnly: st.relayOnly,
 		Signal: h.Path + "/signal", Segment: h.Path + "/segment", Limits: limits,
 		AnnounceMS: st.announce.Milliseconds(), ReportMS: st.report.Milliseconds(),

@@ -144,7 +144,8 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: c.site.announce.Milliseconds(), ReportMS: c.site.report.Milliseconds(),
 	}))
-	s.join(c, tracker.Facts{Prefix: c.prefix, ReceiveOnly: pass.ReceiveOnly})
+	stands, _ := c.standing(c.rt.now())
+	s.join(c, tracker.Facts{Scope: c.rt.group(p, stands), Prefix: c.prefix, ReceiveOnly: pass.ReceiveOnly})
 	if p.stopped.Load() != nil { // meanwhile, when c was not in the swarm yet
 		c.finish(notShared)
 	}
@@ -165,9 +166,15 @@ func (c *conn) renew() {
 	}
 	c.renewed = now
 	st := c.rt.sites.of(c.at.host, c.site)
-	expires := now.Add(st.ttl)
+	stands, ok := c.standing(now)
+	scope := c.rt.scopeOf(c.swarm.presentation, stands)
+	expires := earlier(now.Add(st.ttl), stands.until)
+	if !ok || len(scope) == 0 || expires.Sub(now) < leastSession {
+		c.fail("refused", "the viewer token ends; open a new session with a new one")
+		return
+	}
 	pass, err := app.keys.Load().SignPass(tokens.Pass{
-		Peer: c.peer.String(), Swarm: c.swarm.id, Scope: c.rt.catalog.scopesOf(c.swarm.presentation),
+		Peer: c.peer.String(), Swarm: c.swarm.id, Scope: scope,
 		ReceiveOnly: c.receiveOnly, Issued: now, Expires: expires,
 	})
 	if err != nil {
@@ -175,7 +182,7 @@ func (c *conn) renew() {
 		return
 	}
 	c.send(signal.Encode(&signal.Message{
-		Type: signal.Pass, Pass: pass, ExpiresMS: st.ttl.Milliseconds(),
+		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
 		ICEServers: app.iceServers(c.at, c.peer.String(), expires),
 	}))
 }

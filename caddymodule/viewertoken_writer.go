@@ -1,0 +1,174 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// due says whether a segment's answer is to carry a renewal: in the second half
+// of the token's life. Answers with a renewal are for one viewer, and the mesh
+// says nothing of their bytes, so it is kept off most segments. Manifests and
+// sessions always carry it.
+func due(renewal *tokens.Renewal, e tokens.Entitlement, now time.Time) bool {
+	return e.Expires.IsZero() || e.Expires.Sub(now) <= renewal.Expires.Sub(now)/2
+}
+
+// renewing has next's good answers hand a new token to the viewer: in a cookie
+// on 2xx and 3xx, or in the Location of 3xx (RFC 9246, section 3.3). uri is the
+// request's, without token.
+func renewing(next caddyhttp.Handler, renewal *tokens.Renewal, uri string) caddyhttp.Handler {
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return next.ServeHTTP(&renewalWriter{
+			ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, renewal: renewal, uri: uri,
+		}, r)
+	})
+}
+
+// renewalWriter adds a renewal to a header. It stands between the upstream and
+// the writers that look at the header, so that these see the cookie.
+type renewalWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+	renewal *tokens.Renewal
+	uri     string
+	decided bool
+}
+
+func (w *renewalWriter) WriteHeader(status int) {
+	if !w.decided && status >= 200 {
+		w.decided = true
+		if status < 400 {
+			renew(w.Header(), w.renewal, w.uri, status)
+		}
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *renewalWriter) Write(p []byte) (int, error) {
+	if !w.decided {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+func (w *renewalWriter) ReadFrom(src io.Reader) (int64, error) {
+	if !w.decided {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(src)
+}
+
+// renew puts a renewal into the header of an answer.
+func renew(h http.Header, renewal *tokens.Renewal, uri string, status int) {
+	if cookie := renewal.SetCookie(); cookie != "" {
+		h.Add("Set-Cookie", cookie)
+		keepPrivate(h)
+		return
+	}
+	if status < 300 || status == http.StatusNotModified || h.Get("Location") == "" {
+		return
+	}
+	base, err := url.Parse(uri)
+	if err != nil {
+		return
+	}
+	target, err := base.Parse(h.Get("Location"))
+	if err != nil || target.Fragment != "" {
+		return
+	}
+	h.Set("Location", renewal.RedirectURI(target.String()))
+	keepPrivate(h)
+}
+
+// keepPrivate keeps an answer out of shared caches (RFC 9111, section 5.2.2.7).
+func keepPrivate(h http.Header) {
+	kept := []string{"private"}
+	for _, line := range h["Cache-Control"] {
+		for d := range strings.SplitSeq(line, ",") {
+			d = strings.TrimSpace(d)
+			name, _, _ := strings.Cut(d, "=")
+			switch strings.ToLower(name) {
+			case "", "public", "private", "s-maxage":
+			default:
+				kept = append(kept, d)
+			}
+		}
+	}
+	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
+}
+
+// mediaGate serves what cannot be told by its name to somebody without
+// entitlement: the page around the player, redirects and errors pass; all else
+// is treated as media.
+type mediaGate struct {
+	next    caddyhttp.Handler
+	handler *Handler
+	refused admission
+}
+
+func (g *mediaGate) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	return g.next.ServeHTTP(&gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g}, r)
+}
+
+type gateWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+	gate    *mediaGate
+	decided bool
+	closed  bool // the refusal went out; what comes is dropped
+}
+
+func (w *gateWriter) WriteHeader(status int) {
+	if w.closed {
+		return
+	}
+	if !w.decided && status >= 200 {
+		w.decided = true
+		if status < 300 && !isPageType(contentType(w.Header())) {
+			h := w.gate.handler
+			h.note(w.gate.refused, "media")
+			if h.Token.Enforce == EnforceRequire {
+				w.closed = true
+				clear(w.Header())
+				_ = refuseViewer(w.ResponseWriter, w.gate.refused.refused)
+				return
+			}
+		}
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *gateWriter) Write(p []byte) (int, error) {
+	if !w.decided {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.closed {
+		return len(p), nil
+	}
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+func (w *gateWriter) ReadFrom(src io.Reader) (int64, error) {
+	if !w.decided {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.closed {
+		return io.Copy(io.Discard, src)
+	}
+	return w.ResponseWriterWrapper.ReadFrom(src)
+}
+
+// isPageType says whether a media type is one of the page around a player.
+func isPageType(mediaType string) bool {
+	switch mediaType {
+	case "text/html", "text/css", "text/javascript", "application/javascript", "application/json", "text/plain",
+		"application/problem+json", "application/manifest+json", "application/wasm", "text/event-stream":
+		return true
+	}
+	return strings.HasPrefix(mediaType, "image/") || strings.HasPrefix(mediaType, "font/")
+}
