@@ -121,7 +121,7 @@ func (m *manifestWriter) decide(status int) {
 	if m.copies && isWhole(status, h) {
 		m.copy = &bytes.Buffer{}
 		m.length = -1
-		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
+		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 			m.length = n
 			if n <= maxManifest {
 				m.copy.Grow(int(n))
@@ -187,8 +187,15 @@ func (m *manifestWriter) keep(p []byte) {
 	m.copy.Write(p)
 }
 
-// learn reads the copy of a whole body, once.
+// learn reads the copy of a whole body, once. Nothing that goes wrong in it may
+// reach the viewer, whose playlist this is.
 func (m *manifestWriter) learn() {
+	defer func() {
+		if p := recover(); p != nil {
+			m.handler.logger.Error("a playlist could not be read; nothing in it is shared",
+				zap.String("path", m.url.EscapedPath()), zap.Any("panic", p), zap.Stack("stack"))
+		}
+	}()
 	if m.copy == nil || m.copy.Len() == 0 || (m.length >= 0 && int64(m.copy.Len()) != m.length) {
 		return
 	}
