@@ -16,13 +16,13 @@ func TestAsked(t *testing.T) {
 		{"live-3", 3, 10, 0},
 		{"live-5", 5, 10, 0},
 		{"live-10", 10, 10, 0},
-		{"live-20", 20, 10, 0},
-		{"lowdelay-100", 60, 4, 0},
-		{"exodus-1k", 100, 5, 0},
-		{"abr-1k", 100, 4, 0},
-		{"hostile-1k", 100, 4, 0},
-		{"mixed-1k", 100, 5, 0},
-		{"flash-5k", 120, 3, 0},
+		{"live-20", 20, 8, 0},
+		{"lowdelay-100", 40, 3, 0},
+		{"exodus-1k", 60, 4, 0},
+		{"abr-1k", 60, 4, 0},
+		{"hostile-1k", 60, 3, 0},
+		{"mixed-1k", 100, 4, 0},
+		{"flash-5k", 80, 2, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,10 +49,10 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// TestFilm is the same for a VOD: 100 viewers in 8 minutes, a film of 6.
+// TestFilm is the same for a VOD: 60 viewers in 7 minutes, a film of 5.
 func TestFilm(t *testing.T) {
-	sc := small(t, "vod-500", 100, 14)
-	sc.FilmS, sc.ArriveS = 360, 480
+	sc := small(t, "vod-500", 60, 12)
+	sc.FilmS, sc.ArriveS = 300, 400
 	r := Run(sc, Mesh, nil)
 	if r.Offload < 0.9*r.Ceiling || r.Stalls > 0 || r.NotStarted > 0 {
 		t.Errorf("offload %.4f of %.4f, %d stalls, %d not started", r.Offload, r.Ceiling, r.Stalls, r.NotStarted)

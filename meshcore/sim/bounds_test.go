@@ -31,7 +31,7 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 	for _, name := range Names() {
 		for _, p := range []Policy{Mesh, WindowRandom, OriginOnly} {
 			t.Run(name+"/"+string(p), func(t *testing.T) {
-				sc := small(t, name, 40, 2)
+				sc := small(t, name, 24, 1.5)
 				sc.OriginMbps = 400
 				w := newWorld(sc, p)
 				copies := map[wire.SegmentID]uint64{}
@@ -109,7 +109,7 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 // chunk takes on an uplink each holder makes one more at most (FACTS: 1 +
 // log2(N/s) slots).
 func TestChunksSpreadNoFasterThanUplinks(t *testing.T) {
-	sc := small(t, "live-100", 60, 2)
+	sc := small(t, "live-100", 40, 1.5)
 	w := newWorld(sc, Mesh)
 	slot := taking(int64(w.layouts[0].ChunkSize), bytesPerSecond(sc.UpMbps))
 	type key struct {
@@ -154,7 +154,7 @@ func TestChunksSpreadNoFasterThanUplinks(t *testing.T) {
 func TestSameSeedSameRun(t *testing.T) {
 	for _, name := range []string{"mixed-1k", "hostile-1k", "abr-1k", "vod-500", "exodus-1k"} {
 		for _, p := range []Policy{Mesh, WindowRandom} {
-			sc := small(t, name, 30, 2)
+			sc := small(t, name, 20, 1.5)
 			a := Run(sc, p, nil)
 			b := Run(sc, p, func(float64) {})
 			if a.Trace != b.Trace || a.Offload != b.Offload || a.Messages != b.Messages {
