@@ -234,7 +234,7 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, host, na
 		"stats":   {http.MethodGet, h.serveStats},
 	}[name]
 	if !ok || (name == "stats" && !h.Stats) {
-		return false, nil
+		return h.serveBrowser(w, r, name)
 	}
 	h.cors(w, r)
 	if !h.allowsOrigin(r) {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/viewmesh/viewmesh/meshcore/browser"
@@ -18,32 +19,22 @@ import (
 const maxSize = 40 << 10
 
 func TestSize(t *testing.T) {
-	total := 0
-	err := fs.WalkDir(browser.Files(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := fs.ReadFile(browser.Files(), name)
-		if err != nil {
-			return err
-		}
-		var z bytes.Buffer
-		w, err := gzip.NewWriterLevel(&z, 6)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		if err := w.Close(); err != nil {
-			return err
-		}
-		t.Logf("%6d %6d %s", len(b), z.Len(), name)
-		total += z.Len()
-		return nil
-	})
+	files, err := browser.Files()
 	if err != nil {
 		t.Fatal(err)
+	}
+	total := 0
+	for name, b := range files {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%6d bytes, %5d with gzip: %s", len(b), z.Len(), name)
+		total += z.Len()
 	}
 	t.Logf("%d bytes with gzip", total)
 	if total > maxSize {
@@ -51,15 +42,44 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// TestFilesAreModules: node takes what is served, and it exports what the modules
+// export.
+func TestFilesAreModules(t *testing.T) {
+	node := need(t, "node", "it reads the files that are served (Debian: apt-get install nodejs)")
+	files, err := browser.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, b := range files {
+		if bytes.Contains(b, []byte("/**")) || bytes.Contains(b, []byte("\n//")) {
+			t.Errorf("%s has comments still", name)
+		}
+		file := filepath.Join(dir, strings.TrimSuffix(name, ".js")+".mjs")
+		if name == "sw.js" {
+			file = filepath.Join(dir, "sw.cjs") // a classic script
+		}
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.CommandContext(t.Context(), node, "--check", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+	if !bytes.Contains(files["mesh.js"], []byte("export const{consent,mesh}=")) {
+		t.Error("mesh.js does not export consent and mesh")
+	}
+}
+
 // TestImports holds the modules to each other: a browser finds a file that is
 // missing only when it loads it, and nothing may come from elsewhere.
 func TestImports(t *testing.T) {
 	imports := regexp.MustCompile(`(?m)(?:^import\s[^;]*?|^export\s[^;]*?from\s*|\bimport\()"([^"]+)"`)
-	err := fs.WalkDir(browser.Files(), ".", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(browser.Modules(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := fs.ReadFile(browser.Files(), name)
+		b, err := fs.ReadFile(browser.Modules(), name)
 		if err != nil {
 			return err
 		}
@@ -67,7 +87,7 @@ func TestImports(t *testing.T) {
 			to := string(m[1])
 			if to[0] != '.' {
 				t.Errorf("%s imports %q: only relative imports work without a build step", name, to)
-			} else if _, err := fs.Stat(browser.Files(), path.Join(path.Dir(name), to)); err != nil {
+			} else if _, err := fs.Stat(browser.Modules(), path.Join(path.Dir(name), to)); err != nil {
 				t.Errorf("%s imports %q, which is not there", name, to)
 			}
 		}

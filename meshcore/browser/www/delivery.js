@@ -27,4 +27,10 @@ export async function* paced(pieces, rate) {
   }
 }
 
+/** paceOut waits as long as a rate asks for bytes that come at once. @param {number} bytes @param {number} took ms that have passed @param {number} rate bytes/s */
+export async function paceOut(bytes, took, rate) {
+  const wait = ((bytes - BURST) / rate) * 1000 - took;
+  if (wait >= STEP && !hidden()) await pause(wait);
+}
+
 const hidden = () => typeof document !== "undefined" && document.hidden;

@@ -2,15 +2,15 @@
 //
 //   <script type="module" src="/mesh/mesh.js"></script>
 //
-// data-mesh="off" does nothing, "receive-only" takes and gives nothing, "ask" waits for consent:
+// data-mesh="off" does nothing, "receive-only" takes and gives nothing. A page that asks first has no such tag but
 //
 //   <script type="module">
 //     import { consent } from "/mesh/mesh.js";
 //     consent(async () => (await askTheViewer()) ? "full" : "off");
 //   </script>
 //
-// data-worker="/sw.js" names a worker file of the site's own, for pages on another host than the edge.
-// window.mesh is the Mesh of page.js.
+// data-worker="/sw.js" names a worker file of the site's own, for pages on another host than the edge. window.mesh is
+// the Mesh of page.js.
 
 import { mesh } from "./page.js";
 import "./stats.js";
@@ -30,4 +30,4 @@ export async function consent(ask) {
   if (answer === true || answer === "full" || answer === "receive_only") await mesh.start(script, { receiveOnly: answer === "receive_only" });
 }
 
-if (option !== "off" && option !== "ask") mesh.start(script, { receiveOnly: /^receive.only$/.test(option) });
+if (tag && option !== "off") mesh.start(script, { receiveOnly: /^receive.only$/.test(option) });

@@ -5,7 +5,7 @@ import { Layout } from "./integrity.js";
 
 export const MARK = "#mesh"; // at the end of a URL: the service worker lets it pass
 const RUNS = 4; // range requests of one fetch at once
-const PAUSES = [20, 80, 250]; // ms before asking again for a statement that the edge does not know yet
+const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the edge knows when the bytes have gone through
 
 /**
  * @typedef {import("./store.js").Entry} Entry
@@ -74,15 +74,15 @@ async function ask(job, signal) {
     u.searchParams.set("offset", String(job.offset));
     u.searchParams.set("length", String(job.length));
   }
-  for (const wait of [...PAUSES, 0]) {
+  for (const wait of PAUSES) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
     const r = await fetch(u.href + MARK, { signal });
     const text = await r.text();
     if (r.ok) {
       const { token, hashes } = JSON.parse(text);
       return { token, hashes: decode64(hashes) };
     }
-    if (r.status !== 404 || !text.includes('"not_known"') || !wait) return null;
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (r.status !== 404 || !text.includes('"not_known"')) return null;
   }
   return null;
 }

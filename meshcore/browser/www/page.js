@@ -182,11 +182,12 @@ export class Mesh extends EventTarget {
    * @param {string} url
    * @param {string|null} range
    * @param {AbortSignal} signal
+   * @param {boolean} [whole] a blob is wanted
    */
-  request(url, range, signal) {
+  request(url, range, signal, whole) {
     if (!this.running) return null;
     for (const v of this.viewers.values()) {
-      const a = v.request(url, range, signal);
+      const a = v.request(url, range, signal, whole);
       if (a) return a;
     }
     return null;

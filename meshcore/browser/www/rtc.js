@@ -186,7 +186,10 @@ class Connection {
     dc.onclose = dc.onerror = () => this.#fail();
     /** @type {wire.Message[]} came before up was said */
     let early = [];
+    let opened = false;
     const open = async () => {
+      if (opened) return;
+      opened = true;
       const relayed = await this.#relayed();
       if (this.over) return;
       clearTimeout(this.timer);

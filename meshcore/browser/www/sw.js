@@ -122,15 +122,20 @@
 
   async function segment(e, page, url) {
     const range = e.request.headers.get("Range");
+    // Chromium's own HLS player takes no response that was made here, but one that was fetched: the page makes a blob.
+    const blob = e.request.destination === "video" || e.request.destination === "audio";
     let call = null;
     try {
-      call = page.call({ t: "segment", url, range });
+      call = page.call({ t: "segment", url, range, blob });
       let m = await call.next(ANSWER);
       if (m?.t === "wait") m = await call.next(HEAD);
-      if (m?.t === "head") {
-        const body = relay(e, call, m, url);
-        return new Response(body, { status: m.status, headers: m.headers });
+      if (m?.t === "blob") {
+        const response = await fetch(m.url, { headers: range ? { Range: range } : {} });
+        call.post({ t: "done", ok: true });
+        call.end();
+        return response;
       }
+      if (m?.t === "head") return new Response(relay(e, call, m, url), { status: m.status, headers: m.headers });
       if (m?.t === "net") return await network(e, call);
       call.post({ t: "cancel" });
     } catch {
@@ -213,44 +218,34 @@
     };
   }
 
-  /** network lets the request go as it was, and shows the page the bytes as they pass. */
+  /** network lets the request go as it was, and shows the page a copy of the bytes as they pass. */
   async function network(e, call) {
     let response;
+    const done = (ok) => (call.post({ t: "done", ok }), call.end());
     try {
       response = await fetch(e.request);
     } catch (error) {
-      call.post({ t: "done", ok: false });
-      call.end();
+      done(false);
       throw error;
     }
     if (!response.body || (response.status !== 200 && response.status !== 206) || response.type === "opaque" || response.headers.get("Content-Encoding")) {
-      call.post({ t: "done", ok: false });
-      call.end();
+      done(false);
       return response;
     }
     call.post({ t: "tee", status: response.status, headers: [...response.headers] });
-    const reader = response.body.getReader();
-    const done = (ok) => (call.post({ t: "done", ok }), call.end());
-    const body = new ReadableStream({
-      async pull(to) {
-        try {
+    const reader = response.clone().body.getReader();
+    const show = async () => {
+      try {
+        for (;;) {
           const piece = await reader.read();
-          if (piece.done) {
-            done(true);
-            return to.close();
-          }
+          if (piece.done) return done(true);
           call.post({ t: "bytes", data: piece.value });
-          to.enqueue(piece.value);
-        } catch (error) {
-          done(false);
-          to.error(error);
         }
-      },
-      cancel(reason) {
+      } catch {
         done(false);
-        return reader.cancel(reason);
-      },
-    });
-    return new Response(body, { status: response.status, statusText: response.statusText, headers: response.headers });
+      }
+    };
+    e.waitUntil(show());
+    return response;
   }
 })();

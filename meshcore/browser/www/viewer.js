@@ -3,7 +3,7 @@
 
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
-import { paced } from "./delivery.js";
+import { paced, paceOut } from "./delivery.js";
 import { id as segmentId, Layout } from "./integrity.js";
 import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
 import { Player } from "./player.js";
@@ -21,7 +21,7 @@ const MIN_RATE = 250e3; // bytes/s, below what nothing is paced
 /**
  * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean}} Record one that is listed
  * @typedef {import("./page.js").Mesh} Mesh
- * @typedef {{head: Promise<{status: number, headers: [string, string][], from: number, length: number}>, body: () => AsyncIterable<Uint8Array>}|{tee: Pipe|null}} Answered
+ * @typedef {{head: Promise<{status: number, headers: [string, string][], from: number, length: number}>, body: () => AsyncIterable<Uint8Array>, blob: () => Promise<Blob>}|{tee: Pipe|null}} Answered
  */
 
 /** Media is a media playlist that the player has loaded. */
@@ -31,6 +31,8 @@ class Media {
     this.url = url;
     this.kind = kind;
     this.rendition = new URL(url).pathname;
+    /** @type {string} the id of the rendition on the wire, "" while it is worked out */
+    this.number = "";
     this.timeline = new Timeline();
     this.live = false;
     this.target = 0;
@@ -180,7 +182,7 @@ export class Viewer {
     this.#manifest();
   }
 
-  /** report is the engine's report and the player's. */
+  /** report is the engine's report and the player's. @returns {import("./signal.js").Report} */
   report() {
     const r = this.engine?.report() ?? {};
     return { ...r, origin_bytes: Math.max(0, (r.origin_bytes ?? 0) + this.outside), ...this.player.quality() };
@@ -202,6 +204,7 @@ export class Viewer {
     const kind = this.kinds.get(asked) ?? this.kinds.get(url) ?? "main";
     let m = this.playlists.get(asked);
     if (!m) this.playlists.set(asked, (m = new Media(url, kind)));
+    m.number ||= await segmentId(m.rendition);
     const ids = await Promise.all(p.segments.map((s) => this.#idOf(s)));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
@@ -265,7 +268,7 @@ export class Viewer {
     }
     segments.sort((a, b) => a.start - b.start);
     this.step({ kind: k.ManifestIn, manifest: {
-      rendition: main.rendition, number: main.number ?? "0".repeat(16), live: main.live, segments,
+      rendition: main.rendition, number: main.number || "0".repeat(16), live: main.live, segments,
       from: Math.min(...all.map((m) => m.from)),
     } });
   }
@@ -284,9 +287,10 @@ export class Viewer {
    * @param {string} url without fragment
    * @param {string|null} range value of the Range header
    * @param {AbortSignal} signal
+   * @param {boolean} [whole] a blob is wanted
    * @returns {Answered|null}
    */
-  request(url, range, signal) {
+  request(url, range, signal, whole = false) {
     const list = this.index.get(url);
     if (!list) return null;
     this.lastUse = performance.now();
@@ -295,10 +299,10 @@ export class Viewer {
     const first = m ? Number(m[1]) : 0, last = m?.[2] ? Number(m[2]) : -1;
     const r = list.find((x) => (x.length ? m && first === x.offset && last === x.offset + x.length - 1 : true));
     if (!r) return { tee: null };
-    const whole = r.length > 0 || (first === 0 && last < 0);
+    const all = r.length > 0 || (first === 0 && last < 0);
     if (r.initSection) return { tee: this.#count() };
     this.#asked(r);
-    if (!this.engine || !this.mesh.state.download || r.gap || !this.engine.lookup(r.id)) return { tee: whole ? this.#tee(r) : this.#count() };
+    if (!this.engine || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.engine.lookup(r.id)) return { tee: all ? this.#tee(r) : this.#count() };
     const entry = this.store.get(r.id);
     const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position()));
     this.step({ kind: k.Need, segment: r.id, within });
@@ -323,6 +327,14 @@ export class Viewer {
         yield* paced(entry.read(...span, signal), () => viewer.#pace(r, entry));
         if (r.media.last === r) r.media.lastDone = true;
       },
+      // The whole segment at once, whatever the range: whoever fetches the blob asks for a part of it.
+      blob: async () => {
+        const begun = performance.now(), parts = [];
+        for await (const piece of entry.read(0, entry.size, signal)) parts.push(piece);
+        await paceOut(entry.size, performance.now() - begun, viewer.#pace(r, entry));
+        if (r.media.last === r) r.media.lastDone = true;
+        return new Blob(/** @type {BlobPart[]} */ (parts), { type: entry.type || typeOf(url) });
+      },
     };
   }
 
@@ -344,10 +356,6 @@ export class Viewer {
       if (before !== m || r.start < m.from) m.from = r.start;
       this.active.set(m.kind, m);
       this.#manifest();
-      if (m.number === undefined) {
-        m.number = null;
-        segmentId(m.rendition).then((n) => ((m.number = n), this.#manifest()));
-      }
     }
     this.#play();
   }

@@ -2,6 +2,8 @@
 
 /** @typedef {import("./page.js").Mesh} Mesh */
 
+const BLOB = 10_000; // ms that a blob is kept for the worker
+
 export class Worker {
   /**
    * @param {Mesh} mesh
@@ -93,14 +95,19 @@ export class Worker {
     const cancel = new AbortController();
     let begun = false;
     try {
-      const answer = this.mesh.request(m.url, m.range, cancel.signal);
-      if (!answer || "tee" in answer) {
-        this.calls.set(m.n, { cancel, tee: answer?.tee ?? null });
+      const answer = this.mesh.request(m.url, m.range, cancel.signal, m.blob);
+      if (!answer || !("head" in answer)) {
+        this.calls.set(m.n, { cancel, tee: answer ? /** @type {{tee: any}} */ (answer).tee : null });
         return post({ t: "net" });
       }
       this.calls.set(m.n, { cancel, tee: null });
       post({ t: "wait" });
       const { status, headers, from, length } = await answer.head;
+      if (m.blob) {
+        const url = URL.createObjectURL(await answer.blob());
+        setTimeout(() => URL.revokeObjectURL(url), BLOB);
+        return post({ t: "blob", url });
+      }
       begun = true;
       post({ t: "head", status, headers, from, length });
       for await (const piece of answer.body()) {

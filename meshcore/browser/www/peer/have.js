@@ -30,7 +30,7 @@ export function flushHaves(e, now) {
     return { segment: s.id, chunks: s.chunks, mask: s.have };
   });
   for (const n of e.slots) {
-    if (n?.up && e.haveQueue.some((s) => s.have & ~s.theirs[n.slot])) e.send(n, { type: wire.Have, haves });
+    if (n?.up && e.haveQueue.some((s) => (s.have & ~s.theirs[n.slot]) !== 0n)) e.send(n, { type: wire.Have, haves });
   }
   for (const s of e.haveQueue) s.queued = false;
   e.haveQueue = [];

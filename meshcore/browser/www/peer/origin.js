@@ -6,7 +6,7 @@ import { joinPatience, maxFetches, Millisecond, never, Second } from "./config.j
 import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { connected } from "./neighbor.js";
-import { fraction } from "./schedule.js";
+import { fraction } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */

@@ -1,11 +1,12 @@
 // What to ask of whom: meshcore/peer/schedule.go.
 
 import * as wire from "../wire.js";
-import { bit, full, trailingZeros, u64 } from "./bits.js";
+import { bit, full, trailingZeros } from "./bits.js";
 import { maxStrikes, Millisecond, never, pipeline, Second } from "./config.js";
 import { takePending } from "./message.js";
 import { drop, remember } from "./neighbor.js";
 import { planOrigin, urgent } from "./origin.js";
+import { chance } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -192,20 +193,6 @@ function rarest(theirs, avail, start) {
   }
   return trailingZeros(avail);
 }
-
-/** chance is a number that is fixed for this peer and segment and unlike that of other peers (SplitMix64, Steele et al. 2014). @param {Engine} e @param {SegmentState} s */
-export function chance(e, s) {
-  if (s.chance === null) {
-    let z = BigInt("0x" + s.id) ^ u64(BigInt("0x" + e.cfg.id) * 0x9e3779b97f4a7c15n);
-    z = u64((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    s.chance = z ^ (z >> 31n);
-  }
-  return s.chance;
-}
-
-/** fraction is chance as a number from 0 to 1. @param {Engine} e @param {SegmentState} s */
-export const fraction = (e, s) => Number(chance(e, s) >> 11n) / 2 ** 53;
 
 /** expire gives up what neighbors did not deliver in time, and returns when to look again, at the latest. @param {Engine} e @param {number} now */
 function expire(e, now) {

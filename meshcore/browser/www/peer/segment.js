@@ -4,7 +4,7 @@ import { All } from "../wire.js";
 import * as wire from "../wire.js";
 import { MinChunkSize } from "../integrity.js";
 import { keepBehind, maxTable } from "./config.js";
-import { bit, onesCount } from "./bits.js";
+import { bit, onesCount, u64 } from "./bits.js";
 import { Evict } from "./input.js";
 import { unqueue } from "./serve.js";
 
@@ -56,6 +56,7 @@ export class SegmentState {
     this.near = false; // it is near
     this.copies = 0; // neighbors that have any of it
 
+    /** @type {bigint[]} */
     this.theirs = new Array(slots).fill(0n); // by slot: what a neighbor has
     /** @type {Claim[]} */
     this.disputed = []; // haves that do not agree on the number of chunks
@@ -63,7 +64,7 @@ export class SegmentState {
     this.given = new Uint8Array(64); // how often each chunk was given
     this.queued = false; // stands in the list of haves to send
     /** @type {bigint|null} */
-    this.chance = null; // see schedule.js
+    this.chance = null; // of chance, once it was worked out
   }
 
   /** missing is what is neither here nor on the way. */
@@ -176,3 +177,17 @@ export function keepWithinBudget(e, now) {
     evict(e, worst);
   }
 }
+
+/** chance is a number that is fixed for this peer and segment and unlike that of other peers (SplitMix64, Steele et al. 2014). @param {Engine} e @param {SegmentState} s */
+export function chance(e, s) {
+  if (s.chance === null) {
+    let z = BigInt("0x" + s.id) ^ u64(BigInt("0x" + e.cfg.id) * 0x9e3779b97f4a7c15n);
+    z = u64((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    s.chance = z ^ (z >> 31n);
+  }
+  return s.chance;
+}
+
+/** fraction is chance as a number from 0 to 1. @param {Engine} e @param {SegmentState} s */
+export const fraction = (e, s) => Number(chance(e, s) >> 11n) / 2 ** 53;

@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/browser"
+)
+
+// browserFile is one file of the browser peer, as it is and compressed.
+type browserFile struct {
+	plain, gzip []byte
+	etag        string // without quotes
+}
+
+// browserFiles makes the files of the browser peer, once.
+var browserFiles = sync.OnceValues(func() (map[string]*browserFile, error) {
+	made, err := browser.Files()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]*browserFile{}
+	for name, plain := range made {
+		var z bytes.Buffer
+		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+		if err != nil {
+			return nil, fmt.Errorf("compress %s: %w", name, err)
+		}
+		if _, err := w.Write(plain); err != nil {
+			return nil, fmt.Errorf("compress %s: %w", name, err)
+		}
+		if err := w.Close(); err != nil {
+			return nil, fmt.Errorf("compress %s: %w", name, err)
+		}
+		sum := sha256.Sum256(plain)
+		files[name] = &browserFile{plain, z.Bytes(), hex.EncodeToString(sum[:8])}
+	}
+	return files, nil
+})
+
+// serveBrowser answers a request for a file of the browser peer, such as
+// /mesh/mesh.js; handled is false if name is none.
+func (h *Handler) serveBrowser(w http.ResponseWriter, r *http.Request, name string) (handled bool, err error) {
+	if !strings.HasSuffix(name, ".js") || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return false, nil
+	}
+	files, err := browserFiles()
+	if err != nil {
+		return true, err
+	}
+	f := files[name]
+	if f == nil {
+		return false, nil
+	}
+	h.cors(w, r) // a module of another host is fetched with CORS
+	if !h.allowsOrigin(r) {
+		w.Header().Del("Access-Control-Allow-Origin")
+	}
+	hd := w.Header()
+	hd.Set("Content-Type", "text/javascript; charset=utf-8")
+	hd.Set("Cache-Control", "no-cache") // asked for again each time, answered with 304
+	hd.Add("Vary", "Accept-Encoding")
+	if name == "sw.js" {
+		hd.Set("Service-Worker-Allowed", "/") // it is to see the requests of all pages
+	}
+	body, etag := f.plain, f.etag
+	if acceptsGzip(r) {
+		hd.Set("Content-Encoding", "gzip")
+		body, etag = f.gzip, f.etag+"-gzip"
+	}
+	hd.Set("Etag", `"`+etag+`"`)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
+	return true, nil
+}
+
+// acceptsGzip says whether the answer may be compressed with gzip.
+func acceptsGzip(r *http.Request) bool {
+	for _, line := range r.Header["Accept-Encoding"] {
+		for part := range strings.SplitSeq(line, ",") {
+			coding, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
+			if strings.EqualFold(strings.TrimSpace(coding), "gzip") && strings.ReplaceAll(weight, " ", "") != "q=0" {
+				return true
+			}
+		}
+	}
+	return false
+}
