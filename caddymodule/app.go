@@ -90,6 +90,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionTURN(ctx); err != nil {
 		return err
 	}
+	if err := a.registerTURNMetrics(ctx); err != nil {
+		return err
+	}
 	return a.registerMetrics(ctx)
 }
 

@@ -5,7 +5,9 @@
 //	app.go          the app "mesh": configuration, life over reloads
 //	runtime.go      what outlives a reload: swarms, connections, catalog
 //	keyring.go      the signing keys, in a file or in Caddy's storage
-//	turn.go         the STUN and TURN server of the app
+//	turn.go         the STUN and TURN server of the app; turn_metrics.go its numbers
+//	listener.go     TURN over TLS on the ports of the sites
+//	logger.go       the log of whichever config runs
 //	caddyfile.go    the global option and the directive
 //	handler.go      the handler: which request is whose
 //	manifest.go     responses that are playlists: Mesh-Bootstrap
@@ -19,7 +21,12 @@
 //	session.go      POST /mesh/session
 //	signal.go       GET /mesh/signal, the WebSocket
 //	conn.go         one WebSocket connection
+//	relayonly.go    what is forwarded where viewers must not learn addresses
 //	swarm.go        one tracker engine, its lock, its timer, its connections
+//	swarmid.go      swarm ids
+//	limits.go       sessions by source address, bans
+//	origins.go      which pages may use the endpoints
+//	problem.go      answers that refuse
 //	stats.go        GET /mesh/stats
 //	metrics.go      Prometheus collectors
 //	viewertoken.go  which viewers are entitled; _session, _writer, _metrics

@@ -66,13 +66,16 @@ func (e *edge) loadTLS(directives, more string) {
 	if err := e.tryLoad(config); err != nil {
 		e.t.Fatal(err)
 	}
-	waitFor(e.t, func() bool { // the internal issuer takes a moment
-		c, err := tls.Dial("tcp", e.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	waitFor(e.t, e.tlsReady)
+}
+
+// tlsReady says whether the internal issuer, which takes a moment, is done.
+func (e *edge) tlsReady() bool {
+	c, err := tls.Dial("tcp", e.addr, &tls.Config{ServerName: "localhost", InsecureSkipVerify: true})
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 // dialTLS opens a TLS connection that offers protocols in ALPN.

@@ -145,11 +145,13 @@ func (a *App) provisionTURN(ctx caddy.Context) error {
 }
 
 func (a *App) cleanupTURN() error {
-	if a.relay == nil {
+	if a.relayID == "" {
 		return nil
 	}
-	a.relay = nil
-	_, err := relays.Delete(a.relayID)
+	// A session that is being opened may still look at a.relay.
+	key := a.relayID
+	a.relayID = ""
+	_, err := relays.Delete(key)
 	return err
 }
 

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// turnMeters gives the numbers of a STUN and TURN server to Prometheus. Its labels
+// have the few values that turnserver knows.
+type turnMeters struct{ relay *relay }
+
+var (
+	descAllocations = prometheus.NewDesc("mesh_turn_allocations", "Allocations of the relay now.", []string{"transport"}, nil)
+	descAllocated   = prometheus.NewDesc("mesh_turn_allocations_total", "Allocations that the relay has made.", []string{"transport"}, nil)
+	descTURNConns   = prometheus.NewDesc("mesh_turn_connections", "TCP and TLS connections to the relay now.", []string{"transport"}, nil)
+	descRelayed     = prometheus.NewDesc("mesh_turn_relayed_bytes_total",
+		"Payload bytes relayed: up from a viewer to its peers, down to it.", []string{"direction"}, nil)
+	descPackets = prometheus.NewDesc("mesh_turn_relayed_packets_total",
+		"Payload packets relayed: up from a viewer to its peers, down to it.", []string{"direction"}, nil)
+	descBindings  = prometheus.NewDesc("mesh_stun_bindings_total", "STUN Binding requests answered.", nil, nil)
+	descAuth      = prometheus.NewDesc("mesh_turn_auth_failures_total", "Requests with credentials that were refused.", nil, nil)
+	descChallenge = prometheus.NewDesc("mesh_turn_challenges_total", "Requests without credentials, answered 401.", nil, nil)
+	descRefused   = prometheus.NewDesc("mesh_turn_refused_total", "Requests of authenticated users that were refused, by STUN error.", []string{"code"}, nil)
+	descDrops     = prometheus.NewDesc("mesh_turn_drops_total", "What was neither relayed nor answered, by reason.", []string{"reason"}, nil)
+)
+
+// Describe sends the descriptors.
+func (m turnMeters) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descAllocations, descAllocated, descTURNConns, descRelayed, descPackets,
+		descBindings, descAuth, descChallenge, descRefused, descDrops} {
+		ch <- d
+	}
+}
+
+// Collect sends the numbers.
+func (m turnMeters) Collect(ch chan<- prometheus.Metric) {
+	st := m.relay.server.Stats()
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, kind, float64(v), labels...)
+	}
+	each := func(d *prometheus.Desc, kind prometheus.ValueType, values map[string]int64) {
+		for label, v := range values {
+			send(d, kind, v, label)
+		}
+	}
+	each(descAllocations, prometheus.GaugeValue, st.Allocations)
+	each(descAllocated, prometheus.CounterValue, st.AllocationsTotal)
+	each(descTURNConns, prometheus.GaugeValue, st.Conns)
+	each(descDrops, prometheus.CounterValue, st.Drops)
+	send(descRelayed, prometheus.CounterValue, st.UpBytes, "up")
+	send(descRelayed, prometheus.CounterValue, st.DownBytes, "down")
+	send(descPackets, prometheus.CounterValue, st.UpPackets, "up")
+	send(descPackets, prometheus.CounterValue, st.DownPackets, "down")
+	send(descBindings, prometheus.CounterValue, st.Bindings)
+	send(descAuth, prometheus.CounterValue, st.AuthFailures)
+	send(descChallenge, prometheus.CounterValue, st.Challenges)
+	for code, v := range st.Refused {
+		send(descRefused, prometheus.CounterValue, v, strconv.Itoa(code))
+	}
+}
+
+// registerTURNMetrics puts the relay's collector into the registry of this config.
+func (a *App) registerTURNMetrics(ctx caddy.Context) error {
+	if a.relay == nil {
+		return nil
+	}
+	return register(ctx, turnMeters{a.relay})
+}
+
+// register puts a collector into the registry of a config, where it may be already.
+func register(ctx caddy.Context, c prometheus.Collector) error {
+	err := ctx.GetMetricsRegistry().Register(c)
+	var twice prometheus.AlreadyRegisteredError
+	if err != nil && !errors.As(err, &twice) {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestTURNOverTLS: the tls listener serves with Caddy's certificates, of whichever
+// config runs, and its connections live through reloads.
+func TestTURNOverTLS(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	_, port, _ := net.SplitHostPort(e.addr)
+	config := func(more string) string {
+		return fmt.Sprintf(`{
+			admin off
+			persist_config off
+			skip_install_trust
+			default_sni localhost
+			auto_https disable_redirects
+			grace_period 1s
+			storage file_system %s
+			log {
+				output discard
+			}
+			mesh {
+				turn {
+					listen tls/127.0.0.1:0 udp/127.0.0.1:0
+					relay_address 127.0.0.1
+				}
+			}
+		}
+		https://localhost:%s {
+			bind 127.0.0.1
+			tls internal
+			mesh
+			%s
+			root %s
+			file_server
+		}`, e.storage, port, more, dir)
+	}
+	if err := e.tryLoad(config("")); err != nil {
+		t.Fatal(err)
+	}
+	app := currentRuntime(t).current.Load()
+	bound := app.relay.bound[0]
+	if bound.network != "tls" {
+		t.Fatalf("the first listener is %s", bound.network)
+	}
+	at := &edge{t: t, addr: bound.addr.String()}
+	waitFor(t, at.tlsReady)
+	c := at.dialTLS()
+	bindingOver(t, c)
+	if err := e.tryLoad(config("header X-New yes")); err != nil {
+		t.Fatal(err)
+	}
+	if currentRuntime(t).current.Load() == app {
+		t.Fatal("no reload")
+	}
+	bindingOver(t, c)
+	bindingOver(t, at.dialTLS())
+	ice := app.iceServers(knownAs{host: "localhost:" + port}, "peer", runtimeNow())
+	want := fmt.Sprintf("turns:localhost:%d?transport=tcp", bound.addr.Port())
+	if len(ice) != 2 || ice[1].URLs[0] != want {
+		t.Errorf("ICE servers %+v, want %s", ice, want)
+	}
+}
+
+// TestTURNMetrics: what the relay counts is in the metrics of each config.
+func TestTURNMetrics(t *testing.T) {
+	dir := vod(t, 1, 100)
+	e := newEdge(t)
+	uclient, err := exec.LookPath("turnutils_uclient")
+	if err != nil {
+		skipOrFail(t, "turnutils_uclient is not installed: apt-get install coturn")
+	}
+	global := "mesh {\n turn {\n listen udp/127.0.0.1:0\n relay_address 127.0.0.1\n allow_peers 127.0.0.0/8\n shared_secret north\n }\n }"
+	site := "mesh\n metrics /metrics\n root " + dir + "\n file_server"
+	e.load(global, site)
+	e.load(global, site)
+	_, port, _ := net.SplitHostPort(stunAddress(t, e))
+	out, err := exec.CommandContext(t.Context(), uclient, "-n", "5", "-m", "2", "-l", "500", "-z", "5", "-c", "-y", "-u", "somebody", "-W", "north", "-p", port, "127.0.0.1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	_, b := e.get("/metrics")
+	for _, want := range []string{"mesh_turn_allocations_total{transport=\"udp\"} ", "mesh_turn_relayed_bytes_total{direction=\"up\"} ", "mesh_turn_relayed_packets_total{direction=\"down\"} "} {
+		_, value, ok := strings.Cut(string(b), want)
+		if !ok || strings.HasPrefix(value, "0\n") {
+			t.Errorf("no %sin\n%s", want, grep(string(b), "mesh_turn"))
+		}
+	}
+	if strings.Contains(grep(string(b), "mesh_"), "somebody") {
+		t.Errorf("the metrics name a user:\n%s", grep(string(b), "mesh_"))
+	}
+}
