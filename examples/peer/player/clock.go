@@ -32,7 +32,8 @@ func (p *Player) advance(now time.Time) (next time.Duration, over bool) {
 	if !p.playing {
 		p.skip(now)
 		until, ended = p.buffered(p.pos)
-		if (until >= p.pos+enough || ended && until > p.pos+step) && p.initialized() {
+		more := until >= p.pos+enough || (until > p.pos+step && (ended || p.blocked(until)))
+		if more && p.initialized() {
 			p.resume(now)
 		} else if ended && p.started {
 			p.report(now, 0)
@@ -142,6 +143,17 @@ func (p *Player) skip(now time.Time) {
 			return
 		}
 	}
+}
+
+// blocked says whether what comes at pos is a segment that the origin has failed to
+// deliver, so that there is no use in waiting for more.
+func (p *Player) blocked(pos time.Duration) bool {
+	for _, t := range p.tracks {
+		if s := t.next(pos); s != nil && !p.whole(s) && p.stopped(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // next is the segment that plays at pos, or the first after it.
