@@ -78,7 +78,12 @@ func (rt *runtime) totals() (peers, swarms, banned int, sum signal.Report) {
 
 // registerMetrics puts the collectors into the registry of this config.
 func (a *App) registerMetrics(ctx caddy.Context) error {
-	err := ctx.GetMetricsRegistry().Register(meters{a.rt})
+	return register(ctx, meters{a.rt})
+}
+
+// register puts a collector into the registry of a config, where it may be already.
+func register(ctx caddy.Context, c prometheus.Collector) error {
+	err := ctx.GetMetricsRegistry().Register(c)
 	var twice prometheus.AlreadyRegisteredError
 	if err != nil && !errors.As(err, &twice) {
 		return fmt.Errorf("register metrics: %w", err)

@@ -121,11 +121,20 @@ func (s *segmentWriter) announce(token, digests string) {
 	h.Add("Access-Control-Expose-Headers", headerSegment+", "+headerDigests)
 }
 
-// digest begins to digest the body if it is whole and this is wanted. A query that
-// no playlist gave may have changed the body, so that is not taken for what the
-// playlist meant.
+// asListed says whether the query is one that a playlist gave, with or without a
+// viewer token in it. Another one may have changed the body, which then is not
+// what the playlist meant.
+func (s *segmentWriter) asListed() bool {
+	if originalURL(s.request).RawQuery == s.listed.query {
+		return true
+	}
+	or, ok := s.request.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return ok && or.URL != nil && or.URL.RawQuery == s.listed.query
+}
+
+// digest begins to digest the body if it is whole and this is wanted.
 func (s *segmentWriter) digest() {
-	if !s.whole || originalURL(s.request).RawQuery != s.listed.query || !s.handler.rt.statements.claim(s.target, s.size, s.version) {
+	if !s.whole || !s.asListed() || !s.handler.rt.statements.claim(s.target, s.size, s.version) {
 		return
 	}
 	d, err := integrity.NewDigester(s.size)

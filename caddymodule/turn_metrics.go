@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -69,14 +67,4 @@ func (a *App) registerTURNMetrics(ctx caddy.Context) error {
 		return nil
 	}
 	return register(ctx, turnMeters{a.relay})
-}
-
-// register puts a collector into the registry of a config, where it may be already.
-func register(ctx caddy.Context, c prometheus.Collector) error {
-	err := ctx.GetMetricsRegistry().Register(c)
-	var twice prometheus.AlreadyRegisteredError
-	if err != nil && !errors.As(err, &twice) {
-		return fmt.Errorf("register metrics: %w", err)
-	}
-	return nil
 }
