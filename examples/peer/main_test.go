@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+func TestParse(t *testing.T) {
+	o, err := parse([]string{"--count", "20", "--for", "60s", "--json", "--no-upload", "http://localhost:8080/live/index.m3u8"}, io.Discard)
+	if err != nil || o.count != 20 || o.length != time.Minute || !o.json || !o.noUpload || o.noMesh || o.url.Path != "/live/index.m3u8" {
+		t.Errorf("%+v %v", o, err)
+	}
+	for _, args := range [][]string{
+		{}, {"a", "b"}, {"/live/index.m3u8"}, {"ftp://x/y"}, {"--count", "0", "http://x/y"}, {"--for", "-1s", "http://x/y"},
+		{"--for", "soon", "http://x/y"}, {"--listen", ":0", "--count", "2", "http://x/y"}, {"--listen", ":0", "--json", "http://x/y"},
+		{"--unknown", "http://x/y"},
+	} {
+		if _, err := parse(args, io.Discard); err == nil {
+			t.Errorf("%q was accepted", args)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	s := summarize([]viewer.Stats{
+		{Report: signal.Report{PeerBytes: 300, OriginBytes: 100, StartupMS: 40, Neighbors: 2, BufferMS: 5000}, Joined: true},
+		{Report: signal.Report{PeerBytes: 500, OriginBytes: 100, StartupMS: 60, Neighbors: 1, RelayedBytes: 50, BufferMS: 3000}},
+	})
+	if s.Total.Offload != 0.8 || !s.fine() || s.Total.StartupMS != 60 || s.Total.RelayedBytes != 50 {
+		t.Errorf("%+v", s.Total)
+	}
+	var b bytes.Buffer
+	if err := s.writeJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{"peer_bytes", "origin_bytes", "relayed_bytes", "startup_ms", "stalls", "stall_ms", "bad_chunks", "neighbors"}
+	first := got["viewers"].([]any)[0].(map[string]any)
+	total := got["total"].(map[string]any)
+	for _, k := range keys {
+		if _, ok := first[k]; !ok {
+			t.Errorf("a viewer has no %s", k)
+		}
+		if _, ok := total[k]; !ok {
+			t.Errorf("the total has no %s", k)
+		}
+	}
+	if len(first) != len(keys) || len(total) != len(keys)+1 || total["offload"] != 0.8 {
+		t.Errorf("keys: %v, %v", first, total)
+	}
+	b.Reset()
+	s.writeTable(&b)
+	if text := b.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "80.0 %") {
+		t.Errorf("the table is\n%s", text)
+	}
+	if line := s.line(summary{}, time.Second); !strings.Contains(line, "2 viewers") || !strings.Contains(line, " 3.0 s") || !strings.Contains(line, "80 %") {
+		t.Errorf("the line is %q", line)
+	}
+	stalled := summarize([]viewer.Stats{{Report: signal.Report{StartupMS: 1, Stalls: 1}}})
+	never := summarize([]viewer.Stats{{}})
+	if stalled.fine() || never.fine() {
+		t.Error("a stall, or no start, is said to be fine")
+	}
+}
+
+// TestPlayNothing: what cannot be played is an error, and nothing stays behind.
+func TestPlayNothing(t *testing.T) {
+	server := httptest.NewServer(nil)
+	defer server.Close()
+	u, err := url.Parse(server.URL + "/none.m3u8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options{url: u, count: 2, json: true}
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	err = play(context.Background(), o, log, &aside{w: io.Discard}, &out)
+	if err == nil || errors.Is(err, errStalled) || !strings.Contains(err.Error(), "404") {
+		t.Errorf("%v", err)
+	}
+	if !json.Valid(out.Bytes()) {
+		t.Errorf("printed %q", out.String())
+	}
+}
