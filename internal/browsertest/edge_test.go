@@ -1,0 +1,159 @@
+// Package browsertest plays the demo's streams in headless Chromium, with the
+// browser peer of meshcore/browser and a real Caddy in this process.
+package browsertest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/viewmesh/viewmesh"
+	_ "github.com/viewmesh/viewmesh/examples/live/caddylive"
+)
+
+// edge is a Caddy with the module, the streams of the demo and the pages of
+// testdata.
+type edge struct {
+	t    *testing.T
+	addr string
+}
+
+// stats is what GET /mesh/stats answers.
+type stats struct {
+	Sessions int     `json:"sessions"`
+	Peer     int64   `json:"peer_bytes"`
+	Origin   int64   `json:"origin_bytes"`
+	Relayed  int64   `json:"relayed_bytes"`
+	Egress   int64   `json:"origin_egress_bytes"`
+	Offload  float64 `json:"offload"`
+}
+
+// silent makes every endpoint of the mesh answer 503, and breaks no connection.
+var silent atomic.Bool
+
+func init() {
+	caddy.RegisterModule(&gate{})
+	httpcaddyfile.RegisterHandlerDirective("test_gate", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		h.Next()
+		return &gate{}, nil
+	})
+	httpcaddyfile.RegisterDirectiveOrder("test_gate", httpcaddyfile.Before, "encode")
+}
+
+// gate stands before the mesh handler, for the test of an edge that stops
+// answering.
+type gate struct{}
+
+func (*gate) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_gate", New: func() caddy.Module { return new(gate) }}
+}
+
+func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if silent.Load() && strings.HasPrefix(r.URL.Path, "/mesh/") {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return nil
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// startEdge starts Caddy; mesh are options of the directive, live those of
+// demo_live.
+func startEdge(t *testing.T, mesh, live string) *edge {
+	t.Helper()
+	silent.Store(false)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	sample, err := filepath.Abs("../../examples/media/sample")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caddyfile := fmt.Sprintf(`{
+		admin off
+		persist_config off
+		auto_https off
+		grace_period 1s
+		storage file_system %s
+		log {
+			output discard
+		}
+		mesh {
+			stun off
+		}
+	}
+	http://%s {
+		test_gate
+		mesh {
+			stats
+			report_interval 1s
+			%s
+		}
+		handle_path /live/* {
+			demo_live {
+				%s
+			}
+		}
+		handle_path /vod/* {
+			root %s
+			file_server
+		}
+		handle {
+			root %s
+			file_server
+		}
+	}`, t.TempDir(), addr, mesh, live, sample, pages)
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stop Caddy: %v", err)
+		}
+	})
+	return &edge{t: t, addr: addr}
+}
+
+func (e *edge) url(path string) string { return "http://" + e.addr + path }
+
+func (e *edge) stats() stats {
+	e.t.Helper()
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get(e.url("/mesh/stats"))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	var s stats
+	if err := json.Unmarshal(b, &s); err != nil {
+		e.t.Fatalf("stats: %v: %s", err, b)
+	}
+	return s
+}

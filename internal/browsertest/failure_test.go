@@ -1,0 +1,50 @@
+package browsertest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/serviceworker"
+	"github.com/chromedp/chromedp"
+)
+
+// TestWorkerKilled: the browser may stop a worker at any time. Playback goes on,
+// and the next worker takes the page up again.
+func TestWorkerKilled(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, "", "")
+	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 6)
+	for _, p := range pages {
+		if _, err := chromedp.Call(p.ctx, serviceworker.Enable, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := chromedp.Call(p.ctx, serviceworker.StopAllWorkers, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := eval[int64](pages[1], "mesh.stats.peerBytes")
+	for _, p := range pages {
+		p.until("playing on", played(18), 30*time.Second)
+	}
+	pages[1].until("bytes from the other page", fmt.Sprintf("mesh.stats.peerBytes > %d", before), 20*time.Second)
+	smooth(t, pages)
+}
+
+// TestEdgeSilent: everything below /mesh/ stops answering midway; pages that
+// come later find no mesh at all. All play.
+func TestEdgeSilent(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, "", "")
+	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 6)
+	silent.Store(true)
+	late := open(t, browser, "late page", e.url("/native.html?src=/live/index.m3u8&late"))
+	for _, p := range pages {
+		p.until("playing on", played(18), 30*time.Second)
+		if n := eval[int](p, "waits"); n > 0 {
+			t.Errorf("%s: stalled %d times", p.name, n)
+		}
+	}
+	late.until("playing without a mesh", played(6), 30*time.Second)
+}

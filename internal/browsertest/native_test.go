@@ -1,0 +1,100 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// seconds is how long the pages of a test play. The measure of the issue is 60;
+// VIEWMESH_PLAY sets another.
+func seconds(t *testing.T, def int) int {
+	t.Helper()
+	s := os.Getenv("VIEWMESH_PLAY")
+	if s == "" {
+		return def
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("VIEWMESH_PLAY is %q, want seconds", s)
+	}
+	return n
+}
+
+// played is a JavaScript expression: the page has played so many seconds.
+func played(s int) string {
+	return fmt.Sprintf("video.played.length > 0 && (video.ended || video.currentTime - video.played.start(0) > %d)", s)
+}
+
+// watch opens n pages of one stream, some after another, and waits until each
+// has played.
+func watch(t *testing.T, browser context.Context, e *edge, n int, path string, play int) []*page {
+	t.Helper()
+	pages := make([]*page, n)
+	for i := range pages {
+		pages[i] = open(t, browser, fmt.Sprintf("page %d", i), e.url(path))
+	}
+	for _, p := range pages {
+		p.until("playing", played(play), time.Duration(play+40)*time.Second)
+	}
+	return pages
+}
+
+// offload logs what the pages and the edge say, and gives the share of bytes
+// that the edge did not send, by its own count.
+func offload(t *testing.T, e *edge, pages []*page) float64 {
+	t.Helper()
+	var told int64 // what the pages know of; their next reports carry it to the edge
+	for _, p := range pages {
+		t.Logf("%s: %s", p.name, eval[string](p, "JSON.stringify(look())"))
+		told += eval[int64](p, "mesh.stats.peerBytes + mesh.stats.originBytes")
+	}
+	s := e.stats()
+	for end := time.Now().Add(10 * time.Second); s.Peer+s.Origin < told && time.Now().Before(end); s = e.stats() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	share := 1 - float64(s.Egress)/float64(s.Peer+s.Origin)
+	t.Logf("edge: %+v; offload by its own count %.3f", s, share)
+	return share
+}
+
+func smooth(t *testing.T, pages []*page) {
+	t.Helper()
+	for _, p := range pages {
+		p.quiet()
+		if n := eval[int](p, "waits"); n > 0 {
+			t.Errorf("%s: stalled %d times", p.name, n)
+		}
+	}
+}
+
+// TestNativeLive: pages with nothing but the browser's own HLS carry each other.
+func TestNativeLive(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, "", "")
+	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 30))
+	if share := offload(t, e, pages); share < 0.60 {
+		t.Errorf("offload is %.3f", share)
+	}
+	smooth(t, pages)
+	same, err := chromedp.Run(pages[0].ctx, chromedp.Evaluate[map[string]int](`compare("/live/v0/index.m3u8")`, chromedp.EvalAwaitPromise))
+	if err != nil || same["different"] != 0 || same["equal"] < 10 {
+		t.Errorf("bytes that the worker gave, beside the origin's: %v, %v", same, err)
+	}
+}
+
+// TestNativeVOD: the same on demand; all begin within a few seconds.
+func TestNativeVOD(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, "", "")
+	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 25))
+	if share := offload(t, e, pages); share < 0.60 {
+		t.Errorf("offload is %.3f", share)
+	}
+	smooth(t, pages)
+}
