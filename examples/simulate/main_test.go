@@ -139,7 +139,7 @@ func TestHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := xml.NewDecoder(bytes.NewReader(b))
-	d.Strict, d.AutoClose, d.Entity = true, []string{"meta"}, xml.HTMLEntity
+	d.Entity = xml.HTMLEntity
 	count := map[string]int{}
 	for {
 		tok, err := d.Token()
