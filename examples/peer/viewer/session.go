@@ -17,7 +17,8 @@ const (
 	lastPause  = 30 * time.Second
 	// renewShare is the part of a pass's life after which it is renewed.
 	renewShare = 0.6
-	// passMargin is how long before its end a pass is not shown any more.
+	// passMargin is how long before its end a pass is not shown any more, and a
+	// tenth of its life at most.
 	passMargin = 5 * time.Second
 )
 
@@ -103,8 +104,9 @@ func (v *Viewer) request() signal.SessionRequest {
 func (v *Viewer) hold(s *edge.Session) time.Duration {
 	pass, expires := s.Pass, s.Expires
 	pause := firstPause
+	margin := min(passMargin, time.Until(expires)/10)
 	for v.ctx.Err() == nil {
-		if time.Until(expires) < passMargin {
+		if time.Until(expires) < margin {
 			return 0
 		}
 		k, err := edge.Dial(v.ctx, v.cfg.HTTP, s, pass)
@@ -188,7 +190,7 @@ func (v *Viewer) converse(k *edge.Socket, pass string, expires time.Time) (end e
 }
 
 func renewIn(expires time.Time) time.Duration {
-	return max(time.Second, time.Duration(renewShare*float64(time.Until(expires))))
+	return max(100*time.Millisecond, time.Duration(renewShare*float64(time.Until(expires))))
 }
 
 // adopt begins a session: with a new engine, because a peer's id is the
