@@ -28,11 +28,20 @@ var upgrader = websocket.Upgrader{
 	CheckOrigin:     func(*http.Request) bool { return true },
 }
 
-// hijacker lets the WebSocket library hijack through Caddy's response writers.
+// hijacker lets the WebSocket library hijack past Caddy's response writers. The
+// recorder of access logs among them would wrap the connection, and with that keep
+// the request, its buffers and its config for as long as the WebSocket lives.
 type hijacker struct{ http.ResponseWriter }
 
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(h.ResponseWriter).Hijack()
+	w := h.ResponseWriter
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return http.NewResponseController(w).Hijack()
+		}
+		w = u.Unwrap()
+	}
 }
 
 // serveSignal answers GET /mesh/signal: it hands the connection to the runtime

@@ -21,7 +21,7 @@ func crowd(b *testing.B, n int) (conns []*websocket.Conn) {
 	b.Helper()
 	addr := freeAddr(b)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil,
-		"{\n admin off\n persist_config off\n auto_https off\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n mesh\n}\n",
+		"{\n admin off\n persist_config off\n auto_https off\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n}\n",
 		b.TempDir(), addr), nil)
 	if err != nil {
 		b.Fatal(err)
