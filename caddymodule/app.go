@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,8 +47,8 @@ type App struct {
 	relay   *relay
 	relayID string // key of relay in the pool
 	tls     *tls.Config
-	// sharesTLS says that HTTPS listeners of this config serve TURN too.
-	sharesTLS atomic.Bool
+	// turnPorts are the ports of this config's HTTPS listeners that serve TURN too.
+	turnPorts sync.Map
 	stop      context.CancelFunc
 	stopped   chan struct{}
 }
@@ -79,7 +80,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	repl := caddy.NewReplacer()
 	a.KeysFile = repl.ReplaceKnown(a.KeysFile, "")
 	if a.TURN != nil {
-		a.TURN.SharedSecret = repl.ReplaceKnown(a.TURN.SharedSecret, "")
+		for i, secret := range a.TURN.SharedSecrets {
+			a.TURN.SharedSecrets[i] = repl.ReplaceKnown(secret, "")
+		}
 	}
 	if err := a.provisionKeys(ctx); err != nil {
 		return err

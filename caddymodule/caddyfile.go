@@ -54,14 +54,21 @@ func parseBlock(d *caddyfile.Dispenser, of string, options map[string]option, re
 //		keys_file FILE
 //		turn {
 //			listen           LISTEN...
-//			relay_address    IP
-//			relay_bind       IP
+//			relay_address    IP [IPV6]
+//			relay_bind       IP [IPV6]
 //			relay_ports      MIN-MAX
+//			own_addresses    IP...
 //			allow_peers      PREFIX...
+//			deny_peers       PREFIX...
 //			user_bandwidth   SIZE
+//			user_bytes       SIZE
 //			user_allocations N
-//			shared_secret    SECRET
+//			total_bandwidth  SIZE
+//			total_bytes      SIZE
+//			unauth_rate      N|off
+//			shared_secret    SECRET...
 //			realm            REALM
+//			log_addresses    [on|off]
 //		}
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -103,15 +110,35 @@ func (t *TURN) unmarshal(d *caddyfile.Dispenser) error {
 	}
 	err := parseBlock(d, "turn", map[string]option{
 		"listen":           listOption(&t.Listen),
-		"relay_address":    stringOption(&t.RelayAddress),
-		"relay_bind":       stringOption(&t.RelayBind),
+		"relay_address":    pairOption(&t.RelayAddress, &t.RelayAddress6),
+		"relay_bind":       pairOption(&t.RelayBind, &t.RelayBind6),
 		"relay_ports":      stringOption(&t.RelayPorts),
+		"own_addresses":    listOption(&t.OwnAddresses),
 		"allow_peers":      listOption(&t.AllowPeers),
+		"deny_peers":       listOption(&t.DenyPeers),
 		"user_bandwidth":   sizeOption(&t.UserBandwidth),
+		"user_bytes":       sizeOption(&t.UserBytes),
 		"user_allocations": intOption(&t.UserAllocations),
-		"shared_secret":    stringOption(&t.SharedSecret),
-		"realm":            stringOption(&t.Realm),
-	}, "listen", "allow_peers")
+		"total_bandwidth":  sizeOption(&t.TotalBandwidth),
+		"total_bytes":      sizeOption(&t.TotalBytes),
+		"unauth_rate": func(d *caddyfile.Dispenser) error {
+			if next := d.RemainingArgs(); len(next) == 1 && next[0] == "off" {
+				t.UnauthRate = -1
+				return nil
+			} else if len(next) != 1 {
+				return d.ArgErr()
+			}
+			n, err := strconv.ParseInt(d.Val(), 10, 32)
+			if err != nil || n < 1 {
+				return d.Errf("unauth_rate %q: give a number of answers a second, or off", d.Val())
+			}
+			t.UnauthRate = int(n)
+			return nil
+		},
+		"shared_secret": listOption(&t.SharedSecrets),
+		"realm":         stringOption(&t.Realm),
+		"log_addresses": flagOption(&t.LogAddresses),
+	}, "listen", "own_addresses", "allow_peers", "deny_peers")
 	if err != nil {
 		return err
 	}
@@ -226,6 +253,21 @@ func oneArg(d *caddyfile.Dispenser, to *string) error {
 
 func stringOption(to *string) option {
 	return func(d *caddyfile.Dispenser) error { return oneArg(d, to) }
+}
+
+// pairOption reads one argument or two.
+func pairOption(first, second *string) option {
+	return func(d *caddyfile.Dispenser) error {
+		args := d.RemainingArgs()
+		if len(args) < 1 || len(args) > 2 {
+			return d.ArgErr()
+		}
+		*first = args[0]
+		if len(args) == 2 {
+			*second = args[1]
+		}
+		return nil
+	}
 }
 
 func listOption(to *[]string) option {

@@ -26,6 +26,7 @@ const (
 	maxSorting = 1024
 
 	alpnTURN   = "stun.turn" // RFC 7443
+	alpnSTUN   = "stun.nat-discovery"
 	stunCookie = 0x2112a442
 )
 
@@ -37,6 +38,7 @@ const (
 // turn in the app mesh, and stands after tls. Connections without TLS pass
 // untouched.
 type ListenerWrapper struct {
+	app    *App
 	server *turnserver.Server
 }
 
@@ -55,8 +57,7 @@ func (l *ListenerWrapper) Provision(ctx caddy.Context) error {
 	if app.TURN == nil || app.relay == nil {
 		return errors.New("the listener wrapper mesh_turn needs a relay: configure turn in the global option mesh")
 	}
-	app.sharesTLS.Store(true)
-	l.server = app.relay.server
+	l.app, l.server = app, app.relay.server
 	return nil
 }
 
@@ -69,8 +70,12 @@ func (l *ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return parseBlock(d, "mesh_turn", nil)
 }
 
-// WrapListener sorts the connections of ln.
+// WrapListener sorts the connections of ln. Sessions that are opened through it
+// are told of TURN there.
 func (l *ListenerWrapper) WrapListener(ln net.Listener) net.Listener {
+	if port := portOf(ln.Addr()); port != 0 {
+		l.app.turnPorts.Store(port, true)
+	}
 	return &sortingListener{
 		Listener: ln, server: l.server,
 		ready: make(chan accepted), closed: make(chan struct{}), slots: make(chan struct{}, maxSorting),

@@ -53,6 +53,7 @@ type runtime struct {
 	egress     atomic.Int64 // bytes of segment bodies sent
 	verdicts   verdicts
 	entitled   entitlements
+	ledger     relayLedger
 
 	mu        sync.Mutex
 	policies  []*App // of the configs that run, the current one last

@@ -52,7 +52,7 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 	if refused != nil {
 		return refuseViewer(w, refused)
 	}
-	answer, err := h.admit(&req, p, knownAs{host, r.TLS != nil}, stands)
+	answer, err := h.admit(&req, p, knownBy(host, r), stands)
 	var no *tokens.Refusal
 	if errors.As(err, &no) {
 		return refuseViewer(w, no)
@@ -110,7 +110,7 @@ func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs,
 	limits.ReceiveOnly = receiveOnly
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
-		ICEServers: app.iceServers(at, peer.String(), expires), RelayOnly: st.relayOnly,
+		ICEServers: app.iceServers(at, peer.String(), req.Swarm, expires), RelayOnly: st.relayOnly,
 		Signal: h.Path + "/signal", Segment: h.Path + "/segment", Limits: limits,
 		AnnounceMS: st.announce.Milliseconds(), ReportMS: st.report.Milliseconds(),
 	}, nil

@@ -64,7 +64,7 @@ func (h *Handler) serveSignal(w http.ResponseWriter, r *http.Request, host strin
 	if err != nil {
 		return nil // the library has answered
 	}
-	c := &conn{rt: h.rt, ws: ws, site: h.site, at: knownAs{host, r.TLS != nil}, source: sourceOf(source), prefix: prefixOf(source)}
+	c := &conn{rt: h.rt, ws: ws, site: h.site, at: knownBy(host, r), source: sourceOf(source), prefix: prefixOf(source)}
 	if err := h.rt.enter(c); err != nil {
 		_ = ws.NetConn().Close()
 		return nil
@@ -192,6 +192,6 @@ func (c *conn) renew() {
 	}
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
-		ICEServers: app.iceServers(c.at, c.peer.String(), expires),
+		ICEServers: app.iceServers(c.at, c.peer.String(), c.swarm.id, expires),
 	}))
 }

@@ -13,6 +13,7 @@ type stats struct {
 	traffic
 	// OriginEgressBytes is what this edge itself has sent of segments.
 	OriginEgressBytes int64 `json:"origin_egress_bytes"`
+	carried
 }
 
 type swarmStats struct {
@@ -20,6 +21,15 @@ type swarmStats struct {
 	Presentation string `json:"presentation"`
 	Peers        int    `json:"peers"`
 	traffic
+	carried
+}
+
+// carried is what this edge's relay has counted itself, in bytes of payload: up
+// from the viewers that use it, down to them. Where both ends of a connection use
+// it, both count.
+type carried struct {
+	RelayUpBytes   int64 `json:"relay_up_bytes"`
+	RelayDownBytes int64 `json:"relay_down_bytes"`
 }
 
 // traffic is what peers have reported, in bytes of segments. Relayed bytes are
@@ -48,7 +58,10 @@ func (rt *runtime) statsOf(host string) stats {
 		st := s.stats()
 		t := traffic{PeerBytes: st.Totals.PeerBytes, OriginBytes: st.Totals.OriginBytes, RelayedBytes: st.Totals.RelayedBytes}
 		t.setOffload()
-		out.Swarms = append(out.Swarms, swarmStats{s.id, s.presentation.dir, st.Peers, t})
+		c := carried{s.relayUp.Load(), s.relayDown.Load()}
+		out.Swarms = append(out.Swarms, swarmStats{s.id, s.presentation.dir, st.Peers, t, c})
+		out.RelayUpBytes += c.RelayUpBytes
+		out.RelayDownBytes += c.RelayDownBytes
 		out.Sessions += st.Peers
 		out.PeerBytes += t.PeerBytes
 		out.OriginBytes += t.OriginBytes

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -19,6 +20,8 @@ type swarm struct {
 
 	holds  int           // connections that use it; under rt.mu
 	usedAt time.Duration // when the last of them went; under rt.mu
+
+	relayUp, relayDown atomic.Int64 // payload bytes that the relay carried from and to members
 
 	mu     sync.Mutex
 	engine *tracker.Swarm

@@ -11,25 +11,26 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
-	"github.com/viewmesh/viewmesh/meshcore/signal"
-	"github.com/viewmesh/viewmesh/tokens"
 	"github.com/viewmesh/viewmesh/turnserver"
 )
 
 // defaultSTUN is where the STUN server listens unless something else is said.
 const defaultSTUN = "udp/:3478"
 
-// TURN configures the relay. Listen, RelayAddress, RelayBind, RelayPorts and
-// Realm make the sockets: a config that changes one of them gets another server,
-// and the old one's allocations end. As both are there for a moment, a tcp or tls
-// listener that stays the same beside such a change needs a restart; a reload says
-// so and changes nothing. The rest may change over a reload.
+// maxSockets bounds the sockets of a UDP port, of which there is one for each core.
+const maxSockets = 64
+
+// TURN configures the relay. Listen, the relay addresses, RelayPorts and Realm make
+// the sockets: a config that changes one of them gets another server, and the old
+// one's allocations end. As both are there for a moment, a tcp or tls listener that
+// stays the same beside such a change needs a restart; a reload says so and changes
+// nothing. The rest may change over a reload: new allocations obey it at once,
+// older ones when they are refreshed.
 type TURN struct {
 	// Listen are the addresses: "udp/HOST:PORT", "tcp/HOST:PORT" or
 	// "tls/HOST:PORT", the last with Caddy's certificates. Default: udp/:3478 and
@@ -40,31 +41,69 @@ type TURN struct {
 	// Required.
 	RelayAddress string `json:"relay_address"`
 
+	// RelayAddress6 is a second, IPv6, address of the relay, for clients that ask
+	// for one (RFC 8656, section 7.2). Default: none.
+	RelayAddress6 string `json:"relay_address6,omitempty"`
+
 	// RelayBind is the local IP address of the relay's sockets, where it is not the
 	// public one. Default: any.
 	RelayBind string `json:"relay_bind,omitempty"`
 
+	// RelayBind6 is RelayBind for RelayAddress6. Default: any.
+	RelayBind6 string `json:"relay_bind6,omitempty"`
+
 	// RelayPorts is the range of the relay's ports, "MIN-MAX". Default: 49152-65535.
 	RelayPorts string `json:"relay_ports,omitempty"`
+
+	// OwnAddresses are further public addresses of this server that its network
+	// interfaces do not show, because a router translates them. They are not
+	// relayed to, as those of the interfaces never are. Default: none.
+	OwnAddresses []string `json:"own_addresses,omitempty"`
 
 	// AllowPeers are prefixes that may be relayed to although they are private,
 	// loopback or special. Default: none.
 	AllowPeers []string `json:"allow_peers,omitempty"`
 
-	// UserBandwidth bounds what one viewer relays, in bytes a second. Default: no
-	// bound.
+	// DenyPeers are prefixes that are not relayed to, also where AllowPeers opens
+	// them. Default: none but what is private, loopback or special.
+	DenyPeers []string `json:"deny_peers,omitempty"`
+
+	// UserBandwidth bounds what one viewer relays, both directions together, in
+	// bytes a second. Default: no bound.
 	UserBandwidth int64 `json:"user_bandwidth,omitempty"`
+
+	// UserBytes bounds what one viewer relays in all, both directions together, in
+	// bytes. Default: no bound.
+	UserBytes int64 `json:"user_bytes,omitempty"`
 
 	// UserAllocations bounds the allocations of one viewer. Default: 64.
 	UserAllocations int `json:"user_allocations,omitempty"`
 
-	// SharedSecret lets other applications make credentials for the relay
-	// (draft-uberti-behave-turn-rest-00). Viewers of the mesh do not need it. It may
-	// be a placeholder, such as {env.TURN_SECRET}. Default: none.
-	SharedSecret string `json:"shared_secret,omitempty"`
+	// TotalBandwidth bounds what all viewers relay, in bytes a second. Default: no
+	// bound.
+	TotalBandwidth int64 `json:"total_bandwidth,omitempty"`
+
+	// TotalBytes is the relay's budget, in bytes since the server started. Once it
+	// is spent, nothing is relayed any more and sessions are told of STUN only.
+	// Default: no bound.
+	TotalBytes int64 `json:"total_bytes,omitempty"`
+
+	// UnauthRate bounds the answers a second to one source that has not shown
+	// credentials; -1 is no bound. Default: 100.
+	UnauthRate int `json:"unauth_rate,omitempty"`
+
+	// SharedSecrets let other applications make credentials for the relay
+	// (draft-uberti-behave-turn-rest-00); any of them is good, so that they can be
+	// rotated. Viewers of the mesh do not need them. They may be placeholders, such
+	// as {env.TURN_SECRET}. Default: none.
+	SharedSecrets []string `json:"shared_secrets,omitempty"`
 
 	// Realm is the realm of the credentials. Default: viewmesh.
 	Realm string `json:"realm,omitempty"`
+
+	// LogAddresses lets the relay's log lines name addresses of viewers. Default:
+	// false.
+	LogAddresses bool `json:"log_addresses,omitempty"`
 }
 
 // relays holds the STUN and TURN servers while any config uses them, by what
@@ -87,8 +126,10 @@ func (r *relay) Destruct() error { return r.server.Close() }
 
 // relaySockets is what makes the sockets of a relay; its JSON is its key.
 type relaySockets struct {
-	Listen                                     []string
-	RelayAddress, RelayBind, RelayPorts, Realm string
+	Listen                      []string
+	RelayAddress, RelayAddress6 string
+	RelayBind, RelayBind6       string
+	RelayPorts, Realm           string
 }
 
 // sockets gives what a asks for; optional says that it may fail, because nobody
@@ -98,7 +139,9 @@ func (a *App) sockets() (s relaySockets, optional bool) {
 		s.Listen = append(s.Listen, a.STUN)
 	}
 	if t := a.TURN; t != nil {
-		s.RelayAddress, s.RelayBind, s.RelayPorts, s.Realm = t.RelayAddress, t.RelayBind, t.RelayPorts, t.Realm
+		s.RelayAddress, s.RelayAddress6 = t.RelayAddress, t.RelayAddress6
+		s.RelayBind, s.RelayBind6 = t.RelayBind, t.RelayBind6
+		s.RelayPorts, s.Realm = t.RelayPorts, t.Realm
 		if len(t.Listen) == 0 {
 			s.Listen = append(s.Listen, "udp/:3478", "tcp/:3478")
 		}
@@ -164,7 +207,7 @@ func (a *App) provisionTLS(ctx caddy.Context, listen []string) error {
 	if !needed {
 		return nil
 	}
-	policies := caddytls.ConnectionPolicies{new(caddytls.ConnectionPolicy)}
+	policies := caddytls.ConnectionPolicies{{ALPN: []string{alpnTURN, alpnSTUN}}}
 	if err := policies.Provision(ctx); err != nil {
 		return fmt.Errorf("prepare TLS for turn: %w", err)
 	}
@@ -174,16 +217,20 @@ func (a *App) provisionTLS(ctx caddy.Context, listen []string) error {
 
 // openRelay makes the server and its sockets.
 func (a *App) openRelay(s relaySockets, p turnserver.Policy) (*relay, error) {
-	cfg := turnserver.Config{Realm: s.Realm, Policy: p, Logger: a.rt.logger.Named("turn")}
+	cfg := turnserver.Config{Realm: s.Realm, Policy: p, Logger: a.rt.logger.Named("turn"), OnUsage: a.rt.relayUsed}
 	var err error
-	if s.RelayAddress != "" {
-		if cfg.RelayAddress, err = netip.ParseAddr(s.RelayAddress); err != nil {
-			return nil, fmt.Errorf("turn relay_address must be an IP address: %w", err)
+	for _, of := range []struct {
+		option, value string
+		to            *netip.Addr
+	}{
+		{"relay_address", s.RelayAddress, &cfg.RelayAddress}, {"relay_address6", s.RelayAddress6, &cfg.RelayAddress6},
+		{"relay_bind", s.RelayBind, &cfg.RelayBind}, {"relay_bind6", s.RelayBind6, &cfg.RelayBind6},
+	} {
+		if of.value == "" {
+			continue
 		}
-	}
-	if s.RelayBind != "" {
-		if cfg.RelayBind, err = netip.ParseAddr(s.RelayBind); err != nil {
-			return nil, fmt.Errorf("turn relay_bind must be an IP address: %w", err)
+		if *of.to, err = netip.ParseAddr(of.value); err != nil {
+			return nil, fmt.Errorf("turn %s must be an IP address: %w", of.option, err)
 		}
 	}
 	if cfg.RelayPorts, err = parsePorts(s.RelayPorts); err != nil {
@@ -218,7 +265,7 @@ func (r *relay) listen(l string, tlsConfig func() *tls.Config) error {
 	var addr net.Addr
 	switch network {
 	case "udp":
-		addr, err = r.server.ListenUDP(hostport, min(goruntime.GOMAXPROCS(0), 4))
+		addr, err = r.server.ListenUDP(hostport, min(goruntime.GOMAXPROCS(0), maxSockets))
 	case "tcp":
 		addr, err = r.server.ListenTCP(hostport)
 	case "tls":
@@ -269,133 +316,6 @@ func parsePorts(s string) (r turnserver.PortRange, err error) {
 		return r, fmt.Errorf("turn relay_ports %q: write MIN-MAX, from 1 to 65535", s)
 	}
 	return turnserver.PortRange{Min: uint16(a), Max: uint16(b)}, nil
-}
-
-// parsePrefix reads a prefix or a single address.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("turn allow_peers %q: write an IP address or ADDRESS/BITS", s)
-	}
-	return p, nil
-}
-
-// turnPolicy is what may change over a reload.
-func (a *App) turnPolicy() (turnserver.Policy, error) {
-	p := turnserver.Policy{Secrets: [][]byte{a.secret}}
-	t := a.TURN
-	if t == nil {
-		return p, nil
-	}
-	p.RelayEnabled = true
-	p.UserBandwidth, p.UserAllocations = t.UserBandwidth, t.UserAllocations
-	if t.SharedSecret != "" {
-		p.Secrets = append(p.Secrets, []byte(t.SharedSecret))
-	}
-	for _, s := range t.AllowPeers {
-		prefix, err := parsePrefix(s)
-		if err != nil {
-			return p, err
-		}
-		p.AllowPeers = append(p.AllowPeers, prefix)
-	}
-	return p, nil
-}
-
-// validate says what is wrong with t.
-func (t *TURN) validate() error {
-	for _, l := range t.Listen {
-		if _, _, err := parseListen(l); err != nil {
-			return err
-		}
-	}
-	addr, err := netip.ParseAddr(t.RelayAddress)
-	if err != nil || addr.IsUnspecified() {
-		return fmt.Errorf("turn relay_address %q: give the public IP address of this server", t.RelayAddress)
-	}
-	if t.RelayBind != "" {
-		if _, err := netip.ParseAddr(t.RelayBind); err != nil {
-			return fmt.Errorf("turn relay_bind %q: give a local IP address", t.RelayBind)
-		}
-	}
-	if _, err := parsePorts(t.RelayPorts); err != nil {
-		return err
-	}
-	for _, s := range t.AllowPeers {
-		if _, err := parsePrefix(s); err != nil {
-			return err
-		}
-	}
-	if t.UserBandwidth < 0 || t.UserAllocations < 0 {
-		return errors.New("turn user_bandwidth and user_allocations cannot be negative")
-	}
-	return nil
-}
-
-// applyTURN gives the server this config's policy.
-func (a *App) applyTURN() {
-	if a.relay == nil {
-		return
-	}
-	p, err := a.turnPolicy()
-	if err == nil {
-		err = a.relay.server.SetPolicy(p)
-	}
-	if err != nil {
-		a.logger.Error("TURN keeps the policy it had", zap.Error(err))
-	}
-}
-
-// knownAs is what a viewer knows the edge by.
-type knownAs struct {
-	host string // of the request, in lower case, with the port if it is not the default
-	tls  bool   // the viewer's own TLS ends here
-}
-
-// iceServers gives the STUN and TURN servers of a session (RFC 7064, RFC 7065);
-// credentials, where there is a relay, are for one peer and expire with its pass.
-// at is what the viewer knows the edge by.
-func (a *App) iceServers(at knownAs, peer string, expires time.Time) []signal.ICEServer {
-	if a.relay == nil {
-		return nil
-	}
-	name, port := at.host, "443"
-	if h, p, err := net.SplitHostPort(at.host); err == nil {
-		name, port = h, p
-	}
-	name = strings.Trim(name, "[]")
-	var stun, turn []string
-	for _, b := range a.relay.bound {
-		h := name
-		if !b.addr.Addr().IsUnspecified() && b.network != "tls" {
-			h = b.addr.Addr().Unmap().String()
-		}
-		hp := net.JoinHostPort(h, strconv.Itoa(int(b.addr.Port())))
-		switch b.network {
-		case "udp":
-			stun = append(stun, "stun:"+hp)
-			turn = append(turn, "turn:"+hp+"?transport=udp")
-		case "tcp":
-			turn = append(turn, "turn:"+hp+"?transport=tcp")
-		case "tls":
-			turn = append(turn, "turns:"+hp+"?transport=tcp")
-		}
-	}
-	if at.tls && a.sharesTLS.Load() {
-		turn = append(turn, "turns:"+net.JoinHostPort(name, port)+"?transport=tcp")
-	}
-	var out []signal.ICEServer
-	if len(stun) > 0 {
-		out = append(out, signal.ICEServer{URLs: stun})
-	}
-	if a.TURN != nil && len(turn) > 0 {
-		user, password := tokens.TURNCredentials(a.secret, peer, expires)
-		out = append(out, signal.ICEServer{URLs: turn, Username: user, Credential: password})
-	}
-	return out
 }
 
 var _ caddy.Destructor = (*relay)(nil)

@@ -12,6 +12,7 @@ import (
 type turnMeters struct{ relay *relay }
 
 var (
+	descAvailable   = prometheus.NewDesc("mesh_turn_available", "1 while sessions are offered the relay, 0 while they get STUN only.", nil, nil)
 	descAllocations = prometheus.NewDesc("mesh_turn_allocations", "Allocations of the relay now.", []string{"transport"}, nil)
 	descAllocated   = prometheus.NewDesc("mesh_turn_allocations_total", "Allocations that the relay has made.", []string{"transport"}, nil)
 	descTURNConns   = prometheus.NewDesc("mesh_turn_connections", "TCP and TLS connections to the relay now.", []string{"transport"}, nil)
@@ -28,7 +29,7 @@ var (
 
 // Describe sends the descriptors.
 func (m turnMeters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAllocations, descAllocated, descTURNConns, descRelayed, descPackets,
+	for _, d := range []*prometheus.Desc{descAvailable, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets,
 		descBindings, descAuth, descChallenge, descRefused, descDrops} {
 		ch <- d
 	}
@@ -45,6 +46,11 @@ func (m turnMeters) Collect(ch chan<- prometheus.Metric) {
 			send(d, kind, v, label)
 		}
 	}
+	available := int64(0)
+	if m.relay.server.RelayAvailable() {
+		available = 1
+	}
+	send(descAvailable, prometheus.GaugeValue, available)
 	each(descAllocations, prometheus.GaugeValue, st.Allocations)
 	each(descAllocated, prometheus.CounterValue, st.AllocationsTotal)
 	each(descTURNConns, prometheus.GaugeValue, st.Conns)

@@ -62,7 +62,7 @@ func TestTURNOverTLS(t *testing.T) {
 	}
 	bindingOver(t, c)
 	bindingOver(t, at.dialTLS())
-	ice := app.iceServers(knownAs{host: "localhost:" + port}, "peer", runtimeNow())
+	ice := app.iceServers(knownAs{host: "localhost:" + port}, "peer", "swarm", runtimeNow())
 	want := fmt.Sprintf("turns:localhost:%d?transport=tcp", bound.addr.Port())
 	if len(ice) != 2 || ice[1].URLs[0] != want {
 		t.Errorf("ICE servers %+v, want %s", ice, want)
