@@ -17,6 +17,7 @@
 //	segment.go      responses that are segments: Mesh-Segment
 //	shareable.go    which responses may be shared
 //	statement.go    digests and tokens of segments, kept and checked
+//	late.go         digests of bodies whose header does not say how long they are
 //	sendfile.go     a file's bytes on their way past us
 //	session.go      POST /mesh/session
 //	signal.go       GET /mesh/signal, the WebSocket
@@ -28,6 +29,7 @@
 //	origins.go      which pages may use the endpoints
 //	problem.go      answers that refuse
 //	stats.go        GET /mesh/stats
+//	browser.go      the files of the browser peer
 //	metrics.go      Prometheus collectors
 //	viewertoken.go  which viewers are entitled; _session, _writer, _metrics
 //	tokens_*.go     the formats of viewer tokens: urisigning, jwt

@@ -51,6 +51,7 @@ type runtime struct {
 	bans       banList
 	sites      sites
 	egress     atomic.Int64 // bytes of segment bodies sent
+	late       atomic.Int64 // bytes that lateDigesters keep
 	verdicts   verdicts
 	entitled   entitlements
 	ledger     relayLedger

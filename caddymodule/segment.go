@@ -49,7 +49,7 @@ type segmentWriter struct {
 	whole    bool  // the body is just the target
 	version  string
 
-	digester *integrity.Digester
+	digester digester
 	claimed  bool
 }
 
@@ -72,6 +72,8 @@ func (s *segmentWriter) WriteHeader(status int) {
 			s.held = status
 			return
 		}
+	} else {
+		s.digestLate(status)
 	}
 	s.writeHeader(status)
 }
@@ -238,6 +240,9 @@ func (s *segmentWriter) finish() {
 	if s.digester == nil {
 		return
 	}
+	if late, ok := s.digester.(*lateDigester); ok {
+		s.size = int64(len(late.body))
+	}
 	if hashes, root, err := s.digester.Sum(); err == nil {
 		s.learn(hashes, root)
 	}
@@ -252,12 +257,15 @@ func (s *segmentWriter) learn(hashes []byte, root [integrity.HashSize]byte) {
 }
 
 func (s *segmentWriter) dropDigester() {
-	s.digester = nil
 	s.abandon()
+	s.digester = nil
 }
 
-// abandon gives the claim on the digest back; also when next panicked.
+// abandon gives back what the digester holds; also when next panicked.
 func (s *segmentWriter) abandon() {
+	if late, ok := s.digester.(*lateDigester); ok {
+		late.free()
+	}
 	if s.claimed {
 		s.claimed = false
 		s.handler.rt.statements.release(s.target)

@@ -103,6 +103,53 @@ func TestSegmentFromUpstream(t *testing.T) {
 	}
 }
 
+// TestSegmentWithoutLength: a body whose length is known only at its end has a
+// statement, and no memory is kept once it has passed, or has proved too large.
+func TestSegmentWithoutLength(t *testing.T) {
+	body := pattern("chunked", 100_000)
+	var parts atomic.Int64
+	parts.Store(4)
+	o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, r *http.Request) {
+		for range parts.Load() {
+			_, _ = w.Write(body)
+			_ = http.NewResponseController(w).Flush()
+		}
+		if r.URL.Query().Has("cut") {
+			panic(http.ErrAbortHandler)
+		}
+	}}
+	e := newEdge(t)
+	e.load("", "mesh\n reverse_proxy "+o.start(t))
+	e.get("/s/index.m3u8")
+	rt := currentRuntime(t)
+	resp, got := e.get("/s/seg.ts")
+	if resp.ContentLength != -1 || len(got) != 400_000 || resp.Header.Get(headerSegment) != "" {
+		t.Errorf("length %d, %d bytes, token %q", resp.ContentLength, len(got), resp.Header.Get(headerSegment))
+	}
+	var s signal.SegmentStatement
+	waitFor(t, func() bool { // the last byte goes out before it is digested
+		var status int
+		s, status = e.statement("/s/seg.ts", "")
+		return status == http.StatusOK
+	})
+	checkToken(t, e.verifier(), "/s/seg.ts", got, s.Token, s.Hashes)
+	waitFor(t, func() bool { return rt.late.Load() == 0 })
+
+	parts.Store(maxLate/int64(len(body)) + 2)
+	if _, got := e.get("/s/seg.ts"); int64(len(got)) != parts.Load()*int64(len(body)) {
+		t.Errorf("a large body came with %d bytes", len(got))
+	}
+	waitFor(t, func() bool { return rt.late.Load() == 0 })
+	if again, _ := e.statement("/s/seg.ts", ""); again.Token != s.Token {
+		t.Error("the large body changed the statement")
+	}
+	parts.Store(1)
+	if _, _, err := e.try("GET", "/s/seg.ts?cut", ""); err == nil {
+		t.Error("a body that was cut came as whole")
+	}
+	waitFor(t, func() bool { return rt.late.Load() == 0 })
+}
+
 // TestSegmentFromFile: files are digested before the first answer, a changed
 // file anew, and a range of one is vouched for as part of the whole.
 func TestSegmentFromFile(t *testing.T) {

@@ -120,8 +120,8 @@ func (st *statement) sign(keys *tokens.Keyring, now time.Time) error {
 	return nil
 }
 
-// claim reports whether a response is to be digested while it passes; each claim
-// that was granted needs one release.
+// claim reports whether a response is to be digested while it passes; size is 0 if
+// it is not known. Each claim that was granted needs one release.
 func (s *statements) claim(k segmentKey, size int64, validator string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *statements) claim(k segmentKey, size int64, validator string) bool {
 	}
 	if e := s.byKey[k]; e != nil {
 		st := e.Value.(*statement)
-		if st.size == size && slices.Contains(st.validators, validator) && st.checks >= sureChecks {
+		if (st.size == size || size == 0) && slices.Contains(st.validators, validator) && st.checks >= sureChecks {
 			if st.seen++; st.seen%checkEvery != 0 {
 				return false
 			}
