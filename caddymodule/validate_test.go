@@ -1,0 +1,37 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestConfigErrors: what the Caddyfile parser cannot know, or JSON says wrong, is
+// an error that names the option and says what to give.
+func TestConfigErrors(t *testing.T) {
+	e := newEdge(t)
+	for _, c := range []struct{ name, global, mesh, want string }{
+		{"relative path", "", "path mesh", "give an absolute path"},
+		{"path with slash", "", "path /mesh/", "give an absolute path"},
+		{"root path", "", "path /", "give an absolute path"},
+		{"short pass", "", "session_ttl 5s", "session_ttl 5s: give 30s to 24h"},
+		{"long pass", "", "session_ttl 48h", "give 30s to 24h"},
+		{"rare announces", "", "announce_interval 10m", "announce_interval 10m0s: give 1s to 2m"},
+		{"rare reports", "", "report_interval 10m", "report_interval 10m0s: give 1s to 2m"},
+		{"relay_only alone", "", "relay_only", "configure turn"},
+		{"no keys", "mesh {\n stun off\n keys_file /nowhere.json\n }", "", "read keys_file"},
+		{"stun on a port that is taken", "mesh {\n stun udp/192.0.2.1:3478\n }", "", "192.0.2.1:3478"},
+		{"mesh_turn alone", "mesh {\n stun off\n }\n servers {\n listener_wrappers {\n mesh_turn\n }\n }", "", "needs a relay"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.global == "" {
+				c.global = "mesh {\n stun off\n }"
+			}
+			err := e.tryLoad(e.caddyfile(c.global, "mesh {\n"+c.mesh+"\n }"))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+	runtimes.Range(func(_, _ any) bool { t.Error("a config that failed left the runtime behind"); return false })
+	relays.Range(func(k, _ any) bool { t.Errorf("a config that failed left relay %v behind", k); return true })
+}
