@@ -72,7 +72,7 @@ type Conn struct {
 	channel   datachannel.ReadWriteCloser
 	dc        *webrtc.DataChannel
 	written   uint64 // bytes
-	records   uint64 // about, in both directions
+	records   uint64 // sent, about
 	unsent    []unsent
 }
 

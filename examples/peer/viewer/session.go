@@ -105,6 +105,7 @@ func (v *Viewer) hold(s *edge.Session) time.Duration {
 	pass, expires := s.Pass, s.Expires
 	pause := firstPause
 	margin := min(passMargin, time.Until(expires)/10)
+	troubled := false
 	for v.ctx.Err() == nil {
 		if time.Until(expires) < margin {
 			return 0
@@ -119,12 +120,15 @@ func (v *Viewer) hold(s *edge.Session) time.Duration {
 			case end.again:
 				return end.wait
 			case end.welcomed:
-				pause = firstPause
+				pause, troubled = firstPause, false
 			}
 			err = end.err
 		}
 		if v.ctx.Err() == nil {
-			v.log.Warn("lost the edge: playing on, and trying again", "err", err)
+			if !troubled {
+				v.log.Warn("lost the edge: playing on, and trying again", "err", err)
+				troubled = true
+			}
 			v.sleep(spread(pause))
 			pause = min(2*pause, lastPause)
 		}
