@@ -69,9 +69,15 @@ func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return next.ServeHTTP(w, r)
 }
 
+// withPlayers is a site's directive that serves a folder of npm packages below
+// /npm/.
+func withPlayers(folder string) string {
+	return fmt.Sprintf("handle_path /npm/* {\n root %s\n file_server\n }", folder)
+}
+
 // startEdge starts Caddy; mesh are options of the directive, live those of
-// demo_live.
-func startEdge(t *testing.T, mesh, live string) *edge {
+// demo_live, npm is a further directive of the site.
+func startEdge(t *testing.T, mesh, live, npm string) *edge {
 	t.Helper()
 	silent.Store(false)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -117,11 +123,12 @@ func startEdge(t *testing.T, mesh, live string) *edge {
 			root %s
 			file_server
 		}
+		%s
 		handle {
 			root %s
 			file_server
 		}
-	}`, t.TempDir(), addr, mesh, live, sample, pages)
+	}`, t.TempDir(), addr, mesh, live, sample, npm, pages)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		t.Fatal(err)

@@ -27,9 +27,7 @@ func seconds(t *testing.T, def int) int {
 }
 
 // played is a JavaScript expression: the page has played so many seconds.
-func played(s int) string {
-	return fmt.Sprintf("video.played.length > 0 && (video.ended || video.currentTime - video.played.start(0) > %d)", s)
-}
+func played(s int) string { return fmt.Sprintf("globalThis.look && look().played > %d", s) }
 
 // watch opens n pages of one stream, some after another, and waits until each
 // has played.
@@ -76,7 +74,7 @@ func smooth(t *testing.T, pages []*page) {
 // TestNativeLive: pages with nothing but the browser's own HLS carry each other.
 func TestNativeLive(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "")
+	e := startEdge(t, "", "", "")
 	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 30))
 	if share := offload(t, e, pages); share < 0.60 {
 		t.Errorf("offload is %.3f", share)
@@ -91,7 +89,7 @@ func TestNativeLive(t *testing.T) {
 // TestNativeVOD: the same on demand; all begin within a few seconds.
 func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "")
+	e := startEdge(t, "", "", "")
 	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 25))
 	if share := offload(t, e, pages); share < 0.60 {
 		t.Errorf("offload is %.3f", share)

@@ -126,3 +126,31 @@ func need(t *testing.T, name, why string) string {
 	t.Skipf("%s is not installed; %s", name, why)
 	return ""
 }
+
+// TestTypes has the JSDoc types of the modules checked by TypeScript, which npm
+// brings into the user's cache.
+func TestTypes(t *testing.T) {
+	npm := need(t, "npm", "it brings the TypeScript compiler that checks the types of the browser's modules (Debian: apt-get install npm)")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "viewmesh", "typescript-5.9.3")
+	tsc := filepath.Join(dir, "node_modules", "typescript", "bin", "tsc")
+	if _, err := os.Stat(tsc); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), npm, "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", "typescript@5.9.3")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			if os.Getenv("VIEWMESH_CI") == "1" {
+				t.Fatalf("npm install typescript: %v\n%s", err, out)
+			}
+			t.Skipf("npm could not bring typescript, which checks the types of the browser's modules: %v", err)
+		}
+	}
+	node := need(t, "node", "it runs the TypeScript compiler (Debian: apt-get install nodejs)")
+	if out, err := exec.CommandContext(t.Context(), node, tsc, "-p", ".").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

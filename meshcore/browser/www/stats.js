@@ -8,6 +8,9 @@ const style = `
   .bar { flex: 1 0 100%; display: flex; height: .4em; border-radius: 1em; overflow: hidden; background: color-mix(in srgb, currentColor 15%, transparent); }
   .bar i { width: 0; background: var(--mesh-peers, #2f9e6e); transition: width .6s; }`;
 
+const sheet = new CSSStyleSheet(); // a page's Content-Security-Policy may forbid <style>
+sheet.replaceSync(style);
+
 /** @param {number} n */
 function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -19,7 +22,8 @@ function bytes(n) {
 class MeshStats extends HTMLElement {
   connectedCallback() {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    root.innerHTML = `<style>${style}</style><span class="bar"><i></i></span>
+    root.adoptedStyleSheets = [sheet];
+    root.innerHTML = `<span class="bar"><i></i></span>
       <span><b id="share">–</b> from viewers</span><span><b id="peers">0</b> connected</span>
       <span><b id="origin">–</b> from the origin</span><span><b id="given">–</b> given</span>`;
     this.listener = () => this.#draw();
