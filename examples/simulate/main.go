@@ -177,8 +177,7 @@ func parsePolicies(list string) ([]sim.Policy, error) {
 	return ps, nil
 }
 
-// load finds the scenarios that a name stands for, and those that they are held
-// against, changed as the flags say.
+// load finds the scenarios that a name stands for, changed as the flags say.
 func load(name string, change func(*sim.Scenario) error) ([]sim.Scenario, error) {
 	names := []string{name}
 	if name == "all" {
