@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/peer"
@@ -95,5 +94,3 @@ func (c *originOnly) NextDeadline() time.Duration {
 func (c *originOnly) Report() *signal.Report { return &c.report }
 
 const never = time.Duration(1<<63 - 1)
-
-func ones(m uint64) int { return bits.OnesCount64(m) }

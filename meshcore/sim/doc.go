@@ -3,6 +3,8 @@
 // simulated links, and measures what comes of it beside the most that arithmetic
 // allows. It has no clock, no goroutine and no I/O; the same scenario, policy and
 // seed give the same run, event by event ([Result.Trace] is a hash of them all).
+// Products that are added to something are rounded first (float64(a*b) + c), so
+// that no processor fuses the two and runs differently.
 //
 // # What is simulated
 //

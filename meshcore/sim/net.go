@@ -31,7 +31,7 @@ func (w *world) latency(a, b int32) time.Duration {
 	h *= 0xbf58476d1ce4e5b9
 	h ^= h >> 32
 	f := float64(h>>11) / (1 << 53)
-	d := millis(w.sc.LatencyMinMS + f*(w.sc.LatencyMaxMS-w.sc.LatencyMinMS))
+	d := millis(w.sc.LatencyMinMS + float64(f*(w.sc.LatencyMaxMS-w.sc.LatencyMinMS)))
 	if w.nodes[a].region != w.nodes[b].region {
 		d += millis(w.sc.RegionMS)
 	}

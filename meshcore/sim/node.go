@@ -75,7 +75,7 @@ func newNode(sc *Scenario, id int32) *node {
 	if sc.UpMinMbps > 0 {
 		mu := (math.Log(sc.UpMinMbps) + math.Log(sc.UpMaxMbps)) / 2
 		sigma := (math.Log(sc.UpMaxMbps) - math.Log(sc.UpMinMbps)) / 2 / 1.96
-		up := math.Exp(mu + sigma*r.NormFloat64())
+		up := math.Exp(mu + float64(sigma*r.NormFloat64()))
 		n.up = bytesPerSecond(min(max(up, sc.UpMinMbps), sc.UpMaxMbps))
 	}
 	n.chunkRate = n.up

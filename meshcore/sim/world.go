@@ -164,7 +164,7 @@ func (w *world) arrivals() {
 	at, n := 0.0, w.sc.Viewers
 	for i := range n {
 		if w.sc.Poisson {
-			at += r.ExpFloat64() * w.sc.ArriveS / float64(n)
+			at += float64(r.ExpFloat64() * w.sc.ArriveS / float64(n))
 		} else {
 			at = w.sc.ArriveS * float64(i) / float64(n)
 		}
