@@ -20,6 +20,12 @@ import (
 
 const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"origin_egress_bytes":0}`
 
+// standIn is a page's mesh that is ready and has two neighbors, in the place of the edge's module.
+const standIn = `
+const neighbors = [{ peer: "a", received: 1e6, given: 5e5, relayed: false }, { peer: "b", received: 0, given: 2e6, relayed: true }];
+globalThis.mesh = Object.assign(new EventTarget(), { ready: Promise.resolve(), neighbors, stats: { peerBytes: 1e6, originBytes: 2e6, uploadedBytes: 25e5 } });
+setInterval(() => mesh.dispatchEvent(new Event("stats")), 300);`
+
 // growingStats is an edge whose viewers take three of four bytes from each other.
 func growingStats() http.HandlerFunc {
 	var polls atomic.Int64
@@ -43,7 +49,9 @@ func TestPage(t *testing.T) {
 			 text("peer-bytes").endsWith("MB") && text("sessions") === "4" &&
 			 document.getElementById("split-peers").style.width === "75%" &&
 			 document.querySelector("#swarms td").textContent === "/live/" &&
-			 document.querySelectorAll("#chart polygon").length === 2`, true},
+			 document.querySelectorAll("#chart polygon").length === 2 &&
+			 !document.getElementById("mesh-panel").hidden && document.querySelectorAll("#web circle").length === 3 &&
+			 text("own").startsWith("This page took 1.0")`, true},
 		{"nobody there", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, noStats) },
 			`text("state") === "No viewer in the mesh yet" && text("offload") === "–" &&
 			 text("chart").includes("start some") && document.getElementById("swarms").hidden`, true},
@@ -63,6 +71,10 @@ func TestPage(t *testing.T) {
 			mux.Handle("/live/", http.StripPrefix("/live", origin))
 			mux.Handle("/vod/", http.StripPrefix("/vod/", http.FileServerFS(media.Sample())))
 			mux.HandleFunc("/mesh/stats", tt.stats)
+			mux.HandleFunc("/mesh/mesh.js", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/javascript")
+				fmt.Fprint(w, standIn)
+			})
 			page := http.FileServerFS(media.Page())
 			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 				// Whatever the page would ask of another host, or write into itself, is an error on the console.

@@ -86,14 +86,6 @@ func startEdge(t *testing.T, mesh, live, npm string) *edge {
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	sample, err := filepath.Abs("../../examples/media/sample")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := filepath.Abs("testdata")
-	if err != nil {
-		t.Fatal(err)
-	}
 	caddyfile := fmt.Sprintf(`{
 		admin off
 		persist_config off
@@ -123,12 +115,17 @@ func startEdge(t *testing.T, mesh, live, npm string) *edge {
 			root %s
 			file_server
 		}
+		handle_path /demo/* {
+			root %s
+			file_server
+		}
 		%s
 		handle {
 			root %s
 			file_server
 		}
-	}`, t.TempDir(), addr, mesh, live, sample, npm, pages)
+	}`, t.TempDir(), addr, mesh, live, absolute(t, "../../examples/media/sample"), absolute(t, "../../examples/media/www"), npm,
+		absolute(t, "testdata"))
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +139,15 @@ func startEdge(t *testing.T, mesh, live, npm string) *edge {
 		}
 	})
 	return &edge{t: t, addr: addr}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
 }
 
 func (e *edge) url(path string) string { return "http://" + e.addr + path }

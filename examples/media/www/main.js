@@ -3,9 +3,11 @@
 import { bytes, count, percent, rate } from "./format.js";
 import { draw } from "./chart.js";
 import { poll, Rates } from "./stats.js";
+import { drawWeb } from "./web.js";
 
 const SPAN = 180_000; // ms in the chart at most
 const FIRST_SPAN = 60_000; // ms in the chart at first
+const PATIENCE = 1500; // ms that the player waits for the mesh to be ready
 const $ = (id) => document.getElementById(id);
 
 // --- player ------------------------------------------------------------------------------------------------
@@ -39,7 +41,19 @@ video.addEventListener("timeupdate", () => {
 });
 for (const input of document.querySelectorAll("input[name=stream]")) input.addEventListener("change", play);
 $("here").textContent = native ? "This browser is one of them." : "This browser is not one of them.";
-play();
+
+// A page need not wait for its mesh: what it asks for before comes from the origin. This one shows it off.
+const mesh = globalThis.mesh; // of /mesh/mesh.js, absent where that is not there
+Promise.race([mesh?.ready, new Promise((resolve) => setTimeout(resolve, mesh ? PATIENCE : 0))]).then(play);
+
+mesh?.addEventListener("stats", () => {
+  const { neighbors, stats } = mesh;
+  $("mesh-panel").hidden = neighbors.length === 0;
+  if (neighbors.length === 0) return;
+  drawWeb($("web"), neighbors);
+  $("own").textContent = `This page took ${bytes(stats.peerBytes)} from ${count(neighbors.length, "viewer")}, ` +
+    `${bytes(stats.originBytes)} from the origin, and gave ${bytes(stats.uploadedBytes)}.`;
+});
 
 // --- numbers -----------------------------------------------------------------------------------------------
 

@@ -146,6 +146,12 @@ export class Mesh extends EventTarget {
     };
   }
 
+  /** neighbors are the peers that this page is connected with, and the bytes that went each way. */
+  get neighbors() {
+    return [...this.viewers.values()].flatMap((v) => (v.engine?.slots ?? []).filter((n) => n?.up)
+      .map((n) => ({ peer: n.id, received: n.gaveUs, given: n.tookFromUs, relayed: n.relayed })));
+  }
+
   #tick() {
     for (const [swarm, v] of this.viewers) {
       if (performance.now() - v.lastUse > IDLE && !v.player.playing()) {
