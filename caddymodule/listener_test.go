@@ -244,11 +244,16 @@ func TestCoturnOverHTTPSPort(t *testing.T) {
 // its own.
 func clientCertificate(t *testing.T) (cert, key string) {
 	t.Helper()
+	return certificateFiles(t, &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)})
+}
+
+// certificateFiles signs a certificate with a key of its own and writes both.
+func certificateFiles(t *testing.T, template *x509.Certificate) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)

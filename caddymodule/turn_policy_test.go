@@ -1,0 +1,161 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// TestTURNOptionsReachTheRelay: every option of the policy is the relay's after a
+// load, and the relay's own address is not denied to those who meet there.
+func TestTURNOptionsReachTheRelay(t *testing.T) {
+	e := newEdge(t)
+	t.Setenv("VIEWMESH_TEST_SECRET", "east")
+	e.load(`mesh {
+		turn {
+			listen udp/127.0.0.1:0
+			relay_address 127.0.0.1
+			own_addresses 127.0.0.1 203.0.113.8
+			allow_peers 127.0.0.0/8
+			deny_peers 198.51.100.0/24 127.0.0.3
+			user_bandwidth 1MiB
+			user_bytes 2MiB
+			user_allocations 7
+			total_bandwidth 3MiB
+			total_bytes 4MiB
+			unauth_rate 50
+			shared_secret north {env.VIEWMESH_TEST_SECRET}
+			log_addresses
+		}
+	}`, "mesh\n root "+vod(t, 1, 100)+"\n file_server")
+	p := currentRuntime(t).current.Load().relay.server.Policy()
+	if !p.RelayEnabled || p.UserBandwidth != 1<<20 || p.UserBytes != 2<<20 || p.UserAllocations != 7 ||
+		p.TotalBandwidth != 3<<20 || p.TotalBytes != 4<<20 || p.UnauthRate != 50 || !p.LogAddresses {
+		t.Errorf("policy %+v", p)
+	}
+	if got := fmt.Sprint(p.AllowPeers, p.DenyPeers); got != "[127.0.0.0/8] [198.51.100.0/24 127.0.0.3/32 203.0.113.8/32]" {
+		t.Errorf("peers %s", got)
+	}
+	if got := fmt.Sprintf("%s", p.Secrets[1:]); got != "[north east]" {
+		t.Errorf("secrets %s", got)
+	}
+}
+
+// TestSecretsRotate: a new secret is good beside the old one, and the old one no
+// longer when it is gone from the config.
+func TestSecretsRotate(t *testing.T) {
+	e := newEdge(t)
+	site := "root " + vod(t, 1, 100) + "\n file_server\n tls internal"
+	peer := echoPeer(t)
+	for _, c := range []struct {
+		secrets   string
+		good, bad []string
+	}{
+		{"old", []string{"old"}, []string{"new"}},
+		{"new old", []string{"new", "old"}, nil},
+		{"new", []string{"new"}, []string{"old"}},
+	} {
+		e.loadTURN("shared_secret "+c.secrets, "", site)
+		for _, secret := range c.good {
+			viewerOver(t, dialUDP(t, turnAddr(t, "udp")), secret, secret, peer)
+		}
+		for _, secret := range c.bad {
+			user, password := tokens.TURNCredentials([]byte(secret), secret, time.Now().Add(time.Minute))
+			if _, err := allocate(dialUDP(t, turnAddr(t, "udp")), user, password); !errors.Is(err, refusal(401)) {
+				t.Errorf("secret %q under %q: %v", secret, c.secrets, err)
+			}
+		}
+	}
+	if err := e.tryLoad(e.turnConfig("shared_secret {env.VIEWMESH_NOWHERE}", "", site, "")); err == nil || !strings.Contains(err.Error(), "shared_secret is empty") {
+		t.Errorf("a secret from a variable that is not set: %v", err)
+	}
+}
+
+// TestRelayCountsForItsSwarm: what a session's credentials relay stands in the
+// stats of its swarm, and a spent budget leaves sessions with STUN until a config
+// grants more.
+func TestRelayCountsForItsSwarm(t *testing.T) {
+	e := newEdge(t)
+	dir := vod(t, 1, 100)
+	load := func(budget string) {
+		e.load("mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/127.0.0.1:0\n relay_address 127.0.0.1\n allow_peers 127.0.0.0/8\n total_bytes "+budget+"\n }\n }",
+			"mesh {\n stats\n }\n metrics /metrics\n root "+dir+"\n file_server")
+	}
+	schemes := func(a signal.SessionAnswer) string {
+		var s []string
+		for _, ice := range a.ICEServers {
+			for _, url := range ice.URLs {
+				scheme, _, _ := strings.Cut(url, ":")
+				_, transport, _ := strings.Cut(url, "?transport=")
+				s = append(s, scheme+transport)
+			}
+		}
+		return strings.Join(s, " ")
+	}
+	load("2KiB")
+	a := e.openSession("/vod/index.m3u8")
+	if got := schemes(a); got != "stun turnudp turntcp" {
+		t.Fatalf("ICE servers %s", got)
+	}
+	e.connect(a).announce(0)
+	conn := dialUDP(t, netip.MustParseAddrPort(strings.TrimPrefix(a.ICEServers[0].URLs[0], "stun:")))
+	c, err := allocate(conn, a.ICEServers[1].Username, a.ICEServers[1].Credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.bind(echoPeer(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ask(strings.Repeat("x", 1000), turnWait); err != nil {
+		t.Fatal(err)
+	}
+	if got := schemes(e.openSession("/vod/index.m3u8")); got != "stun turnudp turntcp" {
+		t.Errorf("ICE servers within the budget: %s", got)
+	}
+	if err := c.ask(strings.Repeat("y", 1000), 300*time.Millisecond); err == nil {
+		t.Error("relayed beyond the budget")
+	}
+	if got := schemes(e.openSession("/vod/index.m3u8")); got != "stun" {
+		t.Errorf("ICE servers when the budget is spent: %s", got)
+	}
+	if _, b := e.get("/metrics"); !strings.Contains(string(b), "\nmesh_turn_available 0\n") {
+		t.Errorf("metrics: %s", grep(string(b), "mesh_turn_available"))
+	}
+	load("1GiB")
+	if got := schemes(e.openSession("/vod/index.m3u8")); got != "stun turnudp turntcp" {
+		t.Errorf("ICE servers of a larger budget: %s", got)
+	}
+	waitFor(t, func() bool { return decodeStats(t, e).RelayUpBytes >= 1000 })
+	st := decodeStats(t, e)
+	if len(st.Swarms) != 1 || st.Swarms[0].carried != st.carried || st.RelayDownBytes != 1000 {
+		t.Errorf("stats %+v", st)
+	}
+	if up, down := currentRuntime(t).ledger.of(a.Peer.String()); up != st.RelayUpBytes || down != 1000 {
+		t.Errorf("the peer relayed %d up and %d down, the swarm %d up", up, down, st.RelayUpBytes)
+	}
+}
+
+// TestLedgerForgets: users whose credentials are long over make room.
+func TestLedgerForgets(t *testing.T) {
+	var l relayLedger
+	now := time.Now()
+	for i := range 10 * leastLedger {
+		now = now.Add(time.Second)
+		l.expect(fmt.Sprint(i), "swarm", now, now.Add(time.Minute))
+	}
+	if n := len(l.users); n > 2*int((usageGrace+time.Minute)/time.Second) {
+		t.Errorf("%d users are remembered", n)
+	}
+	if _, ok := l.add(fmt.Sprint(10*leastLedger-1), 1, 1); !ok {
+		t.Error("the last one is forgotten")
+	}
+	if _, ok := l.add("0", 1, 1); ok {
+		t.Error("the first one is not forgotten")
+	}
+}
