@@ -1,0 +1,118 @@
+package caddymodule
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// TestVariants: where viewers get different bytes at one URL, the presentation
+// is no longer shared, and its sessions end.
+func TestVariants(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		etag func(variant string) string
+	}{
+		{"one validator", func(string) string { return `"same"` }},
+		{"a validator each", func(v string) string { return `"` + v + `"` }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, r *http.Request) {
+				variant := r.Header.Get("X-Viewer")
+				w.Header().Set("Etag", c.etag(variant))
+				w.Header().Set("Content-Length", "4000")
+				_, _ = w.Write(pattern(variant, 4000))
+			}}
+			e := newEdge(t)
+			e.load("", "mesh\n reverse_proxy "+o.start(t))
+			a := e.openSession("/s/index.m3u8")
+			s := e.connect(a)
+			for _, viewer := range []string{"A", "B", "A", "B"} {
+				e.get("/s/seg.ts", "X-Viewer", viewer)
+			}
+			if m := s.until(signal.ErrorMsg); m.Code != "not_shared" {
+				t.Errorf("the session ended with %+v", m)
+			}
+			s.closed()
+			for _, viewer := range []string{"A", "B"} {
+				if resp, _ := e.get("/s/seg.ts", "X-Viewer", viewer); resp.Header.Get(headerSegment) != "" {
+					t.Error("a variant has a token")
+				}
+			}
+			if resp, _ := e.get("/s/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
+				t.Error("the manifest still has a bootstrap")
+			}
+			if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+				t.Errorf("the statement is answered with %d", status)
+			}
+		})
+	}
+}
+
+// TestVersions: one more server with the same bytes and another ETag is no
+// variant, and a new version of a segment is no variant either.
+func TestVersions(t *testing.T) {
+	st := newStatements()
+	k := segmentKey{location: location{"h", "/s"}}
+	digest := func(b byte) [32]byte { return [32]byte{b} }
+	learn := func(v string, b byte) string { return st.learn(k, 10, v, make([]byte, 32), digest(b)) }
+	for i, step := range []struct {
+		validator string
+		bytes     byte
+		conflict  bool
+	}{
+		{`"1"`, 1, false}, {`"1-other-server"`, 1, false}, {`"1"`, 1, false},
+		{`"2"`, 2, false}, {`"3"`, 3, false}, {`"3"`, 3, false},
+		{`"3"`, 4, true}, {`"1"`, 1, true},
+	} {
+		if got := learn(step.validator, step.bytes); (got != "") != step.conflict {
+			t.Errorf("step %d: conflict %q, want %v", i, got, step.conflict)
+		}
+	}
+}
+
+// TestHeaderAddedOutside: what a handler around mesh adds when the header goes
+// out counts too, from the first answer that shows it.
+func TestHeaderAddedOutside(t *testing.T) {
+	o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "5000")
+		_, _ = w.Write(pattern("x", 5000))
+	}}
+	e := newEdge(t)
+	e.load("", "header /s/seg.ts >Cache-Control private\n mesh\n reverse_proxy "+o.start(t))
+	for range 3 {
+		e.get("/s/index.m3u8")
+		if resp, _ := e.get("/s/seg.ts"); resp.Header.Get("Cache-Control") != "private" || resp.Header.Get(headerSegment) != "" {
+			t.Errorf("header: %v", resp.Header)
+		}
+	}
+	if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+		t.Errorf("statement: %d", status)
+	}
+}
+
+// TestForeignQuery: a viewer who asks with a query of its own, to which the
+// upstream answers otherwise, neither makes the statement nor ends the sharing.
+func TestForeignQuery(t *testing.T) {
+	o := origin{segments: []string{"seg.ts?v=1"}, serve: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "5000")
+		_, _ = w.Write(pattern(r.URL.RawQuery, 5000))
+	}}
+	e := newEdge(t)
+	e.load("", "mesh\n reverse_proxy "+o.start(t))
+	e.get("/s/index.m3u8")
+	e.get("/s/seg.ts?v=evil")
+	if _, status := e.statement("/s/seg.ts", ""); status != http.StatusNotFound {
+		t.Errorf("the statement is made of a query that no playlist gave: %d", status)
+	}
+	_, body := e.get("/s/seg.ts?v=1")
+	for range 5 {
+		e.get("/s/seg.ts?v=evil")
+	}
+	s, status := e.statement("/s/seg.ts", "")
+	if status != http.StatusOK {
+		t.Fatalf("the statement: %d", status)
+	}
+	checkToken(t, e.verifier(), "/s/seg.ts", body, s.Token, s.Hashes)
+}
