@@ -151,6 +151,7 @@ func (t *TURN) unmarshal(d *caddyfile.Dispenser) error {
 //		path              PATH
 //		share             all|encrypted_only|none
 //		exclude           MATCHER...
+//		ads               origin_only|share
 //		token             FORMAT {
 //			require|observe|off
 //			...
@@ -200,6 +201,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.ExcludeRaw = append(h.ExcludeRaw, set)
 			return nil
 		},
+		"ads":          oneOfOption(&h.Ads, AdsOriginOnly, AdsShare),
 		"token":        h.parseToken,
 		"upload_limit": sizeOption(&h.UploadLimit),
 		"upload_ratio": func(d *caddyfile.Dispenser) error {

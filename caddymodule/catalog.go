@@ -36,9 +36,11 @@ type catalog struct {
 	used          *list.List               // most recently used first
 	playlists     map[location]*presentation
 	segments      map[location]*listed
-	listed        int                      // weight of segments
-	swarms        map[string]*presentation // by swarm id that was given out
-	secret        []byte                   // of the swarm ids
+	listed        int                           // weight of segments
+	swarms        map[string]*presentation      // by swarm id that was given out
+	secret        []byte                        // of the swarm ids
+	templates     map[location][]listedTemplate // by directory
+	matched       map[location]*listed          // by templates
 }
 
 // location is a host and an escaped path.
@@ -51,6 +53,8 @@ type presentation struct {
 
 	egress  atomic.Int64 // bytes of segment bodies sent
 	stopped atomic.Pointer[string]
+	// adsDiffer says that viewers got different ads in one playlist.
+	adsDiffer atomic.Bool
 
 	lastBootstrap atomic.Pointer[bootstrapValue]
 
@@ -59,8 +63,10 @@ type presentation struct {
 	playlists map[string]*servedPlaylist // by path
 	forbidden map[string]bool            // paths that are never shared
 	listed    int                        // weight of its segments
-	swarms    []string                   // swarm ids that were given out, newest last
-	epoch     int64                      // of the newest
+	// templateDirs are the directories in catalog.templates with templates of it.
+	templateDirs []string
+	swarms       []string // swarm ids that were given out, newest last
+	epoch        int64    // of the newest
 }
 
 // servedPlaylist is what one playlist listed.
@@ -68,6 +74,7 @@ type servedPlaylist struct {
 	sum   [32]byte  // of the body last read
 	queue []*listed // in the order of their last listing, for live
 	ended bool
+	ads   map[int64]string // URIs of ads by sequence number
 }
 
 // listed is a path that a playlist listed as a segment, a part or an init
@@ -80,6 +87,7 @@ type listed struct {
 	ambiguous    bool        // listed with two queries by one playlist: never shared
 	withheld     atomic.Bool // an answer was seen that may not be shared
 	by           string      // the playlist that listed it last
+	ad           bool        // part of an advertisement
 
 	// ranges are the byte ranges that are listed, the zero value for the whole
 	// resource; true where a key covers it.
@@ -196,9 +204,19 @@ func (c *catalog) touch(p *presentation) {
 // segment gives what is listed at a location. What it points to is not changed
 // afterwards; a new listing makes a new one.
 func (c *catalog) segment(host, path string) *listed {
+	at := location{host, path}
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.segments[location{host, path}]
+	l := c.segments[at]
+	matched := false
+	if l == nil && len(c.templates) > 0 {
+		l = c.matchTemplate(at)
+		matched = l != nil
+	}
+	c.mu.RUnlock()
+	if matched {
+		return c.remembered(at, l)
+	}
+	return l
 }
 
 // known reports whether the playlist at path was read with just this body, and
@@ -281,6 +299,7 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		if l.query != query {
 			l.ambiguous = true
 		}
+		l.ad = l.ad || r.ad
 		l.add(byteRange{r.offset, r.length}, r.encrypted)
 	}
 	c.mu.Lock()
@@ -291,6 +310,7 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		return // p was let go meanwhile
 	}
 	s.ended = pl.ended
+	noteAds(p, s, pl)
 	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh[l.path] != nil })
 	for _, l := range order {
 		at := location{p.host, l.path}
@@ -359,6 +379,7 @@ func (c *catalog) trim(keep *presentation) {
 			}
 			c.shorten(s, func(*listed) bool { return true })
 		}
+		c.dropTemplates(p, "")
 	}
 }
 
@@ -375,6 +396,7 @@ func (l *listed) merge(old *listed) {
 		l.add(r, encrypted)
 	}
 	l.ambiguous = l.ambiguous || old.ambiguous
+	l.ad = l.ad || old.ad
 }
 
 // weight is what l counts against the bounds.

@@ -15,6 +15,8 @@
 //	playlist.go     the line reader beside the m3u8 library
 //	catalog.go      what the served playlists listed: presentations, segments
 //	segment.go      responses that are segments: Mesh-Segment
+//	dash.go         which URIs an MPD lists; dash_catalog.go keeps its templates
+//	share_ads.go    which segments are advertisements
 //	shareable.go    which responses may be shared
 //	statement.go    digests and tokens of segments, kept and checked
 //	late.go         digests of bodies whose header does not say how long they are

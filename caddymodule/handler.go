@@ -35,8 +35,8 @@ type Handler struct {
 	Path string `json:"path,omitempty"`
 
 	// Share says which of the listed segments may travel between viewers: "all",
-	// "encrypted_only" (those that an EXT-X-KEY other than NONE covers), or "none".
-	// Keys and manifests never do, nor what is private, no-store, sets a cookie or
+	// "encrypted_only" (those that an EXT-X-KEY other than NONE covers, or
+	// ContentProtection in an MPD), or "none". Keys, licences and manifests never do, nor what is private, no-store, sets a cookie or
 	// varies by cookie or authorization. Default: all.
 	Share string `json:"share,omitempty"`
 
@@ -47,6 +47,12 @@ type Handler struct {
 	// Token says which viewers are entitled to manifests, segments and sessions, by
 	// the operator's own tokens. Default: none, all are.
 	Token *ViewerTokens `json:"token,omitempty"`
+
+	// Ads says whether segments of advertisements may travel: those between
+	// CUE-OUT and CUE-IN, in a DATERANGE of SCTE 35 or of an interstitial, or in a
+	// discontinuity with segments of another host. "share" or "origin_only".
+	// Default: they may until two viewers have got different ones.
+	Ads string `json:"ads,omitempty"`
 
 	// UploadLimit bounds what one viewer gives to others, in bytes a second.
 	// Default: 0, the viewer's own measure.
@@ -164,6 +170,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("path %q: give an absolute path without slash at the end, such as /mesh", h.Path)
 	case h.Share != ShareAll && h.Share != ShareEncryptedOnly && h.Share != ShareNone:
 		return fmt.Errorf("share %q: give all, encrypted_only or none", h.Share)
+	case h.Ads != "" && h.Ads != AdsOriginOnly && h.Ads != AdsShare:
+		return fmt.Errorf("ads %q: give origin_only or share", h.Ads)
 	case h.UploadLimit < 0 || h.UploadRatio < 0 || h.Neighbors < 0 || h.MaxSessions < 0:
 		return errors.New("upload_limit, upload_ratio, neighbors and max_sessions cannot be negative")
 	case h.site.ttl < 30*time.Second || h.site.ttl > 24*time.Hour:
@@ -202,7 +210,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.enforced() {
 		var handled bool
 		var err error
-		if u, next, handled, err = h.gate(w, r, next, host, u); handled {
+		if w, u, handled, err = h.gate(w, r, host, u); handled {
 			return err
 		}
 	}

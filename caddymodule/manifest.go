@@ -108,7 +108,7 @@ func (m *manifestWriter) decide(status int) {
 	default:
 		return
 	}
-	byType := isHLS(contentType(h))
+	byType := isHLS(contentType(h)) || isDASH(contentType(h))
 	if !byType && !isPlaylistPath(m.url.Path) {
 		return
 	}
@@ -212,19 +212,39 @@ func (m *manifestWriter) learn() {
 		// The viewer has its playlist while it is being read here.
 		_ = http.NewResponseController(m.ResponseWriter).Flush()
 	}
-	pl, err := parseHLS(body)
+	base := &url.URL{Path: m.url.Path, RawPath: m.url.RawPath}
+	var pl playlist
+	var err error
+	if isXML(body) {
+		var listed mpd
+		if listed, err = parseMPD(body, base, m.host); err == nil {
+			rt.catalog.learnMPD(m.presentation, base, &listed, rt.now())
+			return
+		}
+	} else {
+		pl, err = parseHLS(body)
+	}
 	if err != nil {
 		if c := m.handler.logger.Check(zap.DebugLevel, "playlist is passed on but nothing in it is shared"); c != nil {
 			c.Write(zap.String("path", path), zap.Error(err))
 		}
 		return
 	}
-	base := &url.URL{Path: m.url.Path, RawPath: m.url.RawPath}
 	if pl.multivariant {
 		rt.catalog.learnMultivariant(m.presentation, base, &pl)
 		return
 	}
+	differed := m.presentation.adsDiffer.Load()
 	rt.catalog.learnMedia(m.presentation, base, &pl, rt.now())
+	if !differed && m.presentation.adsDiffer.Load() {
+		m.handler.logger.Info("viewers get different ads in this presentation: they are not shared, unless ads share is set",
+			zap.String("presentation", m.presentation.key()))
+	}
+}
+
+// isXML says whether a manifest is an MPD rather than a playlist.
+func isXML(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), " \t\r\n"), []byte("<"))
 }
 
 // decoded undoes a Content-Encoding that it knows, up to maxManifest bytes.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // playlist is what the line reader finds in an HLS playlist (RFC 8216 and its
@@ -13,6 +14,7 @@ import (
 type playlist struct {
 	multivariant bool
 	ended        bool       // EXT-X-ENDLIST: nothing will be added
+	sequence     int64      // EXT-X-MEDIA-SEQUENCE
 	renditions   []string   // URIs of playlists that this one names
 	resources    []resource // what may be shared, in order
 	forbidden    []string   // URIs of keys and session data: never shared
@@ -25,6 +27,10 @@ type resource struct {
 	length    int64 // of the byte range, 0 for the whole resource
 	encrypted bool  // EXT-X-KEY other than NONE is in force
 	segment   bool  // a media segment with EXTINF, which the library must confirm
+
+	ad            bool      // part of an advertisement
+	at            time.Time // its date, zero if not known
+	discontinuity int       // how many EXT-X-DISCONTINUITY came before it
 }
 
 // readPlaylist reads the lines of a playlist. ok is false if it is none. It
@@ -39,6 +45,7 @@ func readPlaylist(body []byte) (p playlist, ok bool) {
 	for line := range bytes.Lines(body) {
 		r.line(strings.TrimSpace(string(line)))
 	}
+	r.ads.finish(p.resources)
 	return p, true
 }
 
@@ -50,6 +57,8 @@ type lineReader struct {
 	rangeLen  int64           // of EXT-X-BYTERANGE, 0 if none
 	rangeOff  int64           // -1: after the range before it
 	badRange  bool
+	length    time.Duration // of EXTINF
+	ads       adReader
 	next      map[string]int64 // end of the last range, by URI
 }
 
@@ -64,7 +73,10 @@ func (r *lineReader) line(line string) {
 	tag, value, _ := strings.Cut(line, ":")
 	switch tag {
 	case "#EXTINF":
-		r.inf = true
+		length, _, _ := strings.Cut(value, ",")
+		r.inf, r.length = true, parseSeconds(length)
+	case "#EXT-X-MEDIA-SEQUENCE":
+		r.p.sequence, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 	case "#EXT-X-BYTERANGE":
 		r.rangeLen, r.rangeOff, r.badRange = parseByteRange(value)
 	case "#EXT-X-KEY":
@@ -96,6 +108,8 @@ func (r *lineReader) line(line string) {
 				r.p.forbidden = append(r.p.forbidden, a[name])
 			}
 		}
+	default:
+		r.ads.tag(tag, value)
 	}
 }
 
@@ -112,7 +126,9 @@ func (r *lineReader) uri(uri string) {
 			}
 			r.next[uri] = res.offset + res.length
 		}
+		r.ads.mark(&res)
 		r.p.resources = append(r.p.resources, res)
+		r.ads.pass(r.length)
 	case r.inf:
 		// Keeps the order of the segments; an impossible range is never shared.
 		r.p.resources = append(r.p.resources, resource{uri: uri, length: -1, segment: true})
@@ -157,6 +173,7 @@ func (r *lineReader) ranged(uri, byteRange string) {
 		}
 		r.next[uri] = res.offset + res.length
 	}
+	r.ads.mark(&res)
 	r.p.resources = append(r.p.resources, res)
 }
 

@@ -294,7 +294,7 @@ func (h *Handler) policyShares(r *http.Request, l *listed, which byteRange) bool
 	switch {
 	case !ok, l.ambiguous, l.withheld.Load(), h.Share == ShareNone, l.presentation.stopped.Load() != nil:
 		return false
-	case h.Share == ShareEncryptedOnly && !encrypted:
+	case h.Share == ShareEncryptedOnly && !encrypted, l.ad && !h.sharesAds(l.presentation):
 		return false
 	case len(h.exclude) == 0:
 		return true

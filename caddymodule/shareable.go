@@ -72,9 +72,13 @@ func isHLS(mediaType string) bool {
 	return false
 }
 
+// isDASH says whether a media type is that of an MPD (ISO/IEC 23009-1, annex C).
+func isDASH(mediaType string) bool { return mediaType == "application/dash+xml" }
+
+// isPlaylistPath says whether a path is a manifest's by its name.
 func isPlaylistPath(p string) bool {
 	switch strings.ToLower(path.Ext(p)) {
-	case ".m3u8", ".m3u":
+	case ".m3u8", ".m3u", ".mpd":
 		return true
 	}
 	return false
@@ -85,7 +89,7 @@ func isPlaylistPath(p string) bool {
 var neverManifest = map[string]bool{}
 
 func init() {
-	for _, e := range strings.Fields(`.ts .m4s .mp4 .m4a .m4v .m4f .cmfv .cmfa .cmft .aac .ac3 .ec3 .mp3 .webm .vtt .key .mpd
+	for _, e := range strings.Fields(`.ts .m4s .mp4 .m4a .m4v .m4f .cmfv .cmfa .cmft .aac .ac3 .ec3 .mp3 .webm .vtt .key
 		.html .htm .css .js .mjs .map .json .xml .txt .ico .png .jpg .jpeg .gif .svg .webp .avif .woff .woff2 .ttf .wasm .zip .gz .pdf`) {
 		neverManifest[e] = true
 	}

@@ -124,40 +124,40 @@ func absoluteURI(r *http.Request, u *url.URL) string {
 
 // gate checks the viewer token of a request that is none for an endpoint. It
 // takes the token out of the request and gives the URL without it, by which the
-// request is known from there on, and the handler to call next. handled says
-// that the request was refused.
-func (h *Handler) gate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, host string, u *url.URL) (_ *url.URL, _ caddyhttp.Handler, handled bool, err error) {
+// request is known from there on, and the writer to answer to. handled says that
+// the request was refused.
+func (h *Handler) gate(w http.ResponseWriter, r *http.Request, host string, u *url.URL) (_ http.ResponseWriter, _ *url.URL, handled bool, err error) {
 	if r.Method == http.MethodOptions || h.isPageAsset(host, u) {
-		return u, next, false, nil
+		return w, u, false, nil
 	}
 	a, err := h.verify(r, absoluteURI(r, u), "")
 	if err != nil {
-		return u, next, true, err
+		return w, u, true, err
 	}
 	if a.refused == nil {
 		if u, err = cleanRequest(r, u, a.entitlement.URI); err != nil {
-			return u, next, true, err
+			return w, u, true, err
 		}
 	}
 	where := h.kindOf(host, u)
 	if where == "" {
 		if a.refused != nil {
 			// What it is turns out with the response.
-			return u, &mediaGate{next, h, a}, false, nil
+			return &gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, handler: h, admission: a}, u, false, nil
 		}
 		where = "media"
 	}
 	h.note(a, where)
 	if a.refused != nil {
 		if h.Token.Enforce == EnforceRequire {
-			return u, next, true, refuseViewer(w, a.refused)
+			return w, u, true, refuseViewer(w, a.refused)
 		}
-		return u, next, false, nil
+		return w, u, false, nil
 	}
 	if renewal := a.entitlement.Renewal; renewal != nil && (where != "segment" || due(renewal, a.entitlement, h.rt.now())) {
-		next = renewing(next, renewal, absoluteURI(r, u))
+		w = &renewalWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, renewal: renewal, uri: absoluteURI(r, u)}
 	}
-	return u, next, false, nil
+	return w, u, false, nil
 }
 
 // kindOf says what a request is for by its URL: "manifest", "segment", "media",

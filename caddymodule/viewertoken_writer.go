@@ -20,23 +20,14 @@ func due(renewal *tokens.Renewal, e tokens.Entitlement, now time.Time) bool {
 	return e.Expires.IsZero() || e.Expires.Sub(now) <= renewal.Expires.Sub(now)/2
 }
 
-// renewing has next's good answers hand a new token to the viewer: in a cookie
-// on 2xx and 3xx, or in the Location of 3xx (RFC 9246, section 3.3). uri is the
-// request's, without token.
-func renewing(next caddyhttp.Handler, renewal *tokens.Renewal, uri string) caddyhttp.Handler {
-	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return next.ServeHTTP(&renewalWriter{
-			ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, renewal: renewal, uri: uri,
-		}, r)
-	})
-}
-
-// renewalWriter adds a renewal to a header. It stands between the upstream and
-// the writers that look at the header, so that these see the cookie.
+// renewalWriter hands a new token to the viewer with a good answer: in a cookie
+// on 2xx and 3xx, or in the Location of 3xx (RFC 9246, section 3.3). It stands
+// outside of the writers that look at the header, which judge what the upstream
+// said; but the answer says nothing of the mesh, but where sessions are.
 type renewalWriter struct {
 	*caddyhttp.ResponseWriterWrapper
 	renewal *tokens.Renewal
-	uri     string
+	uri     string // of the request, without token
 	decided bool
 }
 
@@ -68,6 +59,8 @@ func (w *renewalWriter) ReadFrom(src io.Reader) (int64, error) {
 func renew(h http.Header, renewal *tokens.Renewal, uri string, status int) {
 	if cookie := renewal.SetCookie(); cookie != "" {
 		h.Add("Set-Cookie", cookie)
+		h.Del(headerSegment)
+		h.Del(headerDigests)
 		keepPrivate(h)
 		return
 	}
@@ -103,24 +96,15 @@ func keepPrivate(h http.Header) {
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
 }
 
-// mediaGate serves what cannot be told by its name to somebody without
+// gateWriter serves what cannot be told by its name to somebody without
 // entitlement: the page around the player, redirects and errors pass; all else
 // is treated as media.
-type mediaGate struct {
-	next    caddyhttp.Handler
-	handler *Handler
-	refused admission
-}
-
-func (g *mediaGate) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	return g.next.ServeHTTP(&gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, gate: g}, r)
-}
-
 type gateWriter struct {
 	*caddyhttp.ResponseWriterWrapper
-	gate    *mediaGate
-	decided bool
-	closed  bool // the refusal went out; what comes is dropped
+	handler   *Handler
+	admission admission
+	decided   bool
+	closed    bool // the refusal went out; what comes is dropped
 }
 
 func (w *gateWriter) WriteHeader(status int) {
@@ -130,12 +114,12 @@ func (w *gateWriter) WriteHeader(status int) {
 	if !w.decided && status >= 200 {
 		w.decided = true
 		if status < 300 && !isPageType(contentType(w.Header())) {
-			h := w.gate.handler
-			h.note(w.gate.refused, "media")
+			h := w.handler
+			h.note(w.admission, "media")
 			if h.Token.Enforce == EnforceRequire {
 				w.closed = true
 				clear(w.Header())
-				_ = refuseViewer(w.ResponseWriter, w.gate.refused.refused)
+				_ = refuseViewer(w.ResponseWriter, w.admission.refused)
 				return
 			}
 		}

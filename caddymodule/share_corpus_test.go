@@ -1,0 +1,264 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestShareCorpus reads each manifest of testdata/share and compares what may
+// travel with the golden file beside it. Whatever the golden files say, nothing
+// whose name says that it is a key, a licence, a certificate or a manifest is
+// among it.
+func TestShareCorpus(t *testing.T) {
+	files, err := filepath.Glob("testdata/share/*.m*")
+	if err != nil || len(files) < 9 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, ".want") {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := listing(t, string(body))
+			for line := range strings.Lines(got) {
+				name, _, _ := strings.Cut(line, " ")
+				for _, never := range []string{"key", "licen", "cert", "m3u8", "mpd", "data:", "json", "other."} {
+					if strings.Contains(name, never) && !strings.HasPrefix(line, "never") {
+						t.Errorf("may travel: %s", line)
+					}
+				}
+			}
+			if *update {
+				if err := os.WriteFile(file+".want", []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(file + ".want")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// listing has a catalog learn a manifest at /s/x and writes down what it lists.
+func listing(t *testing.T, body string) string {
+	t.Helper()
+	c := newCatalog(nil)
+	base := &url.URL{Path: "/s/x"}
+	p := c.presentation("h", base.Path)
+	now := time.Unix(1_700_000_000, 0)
+	c.known(p, base.Path, []byte(body), now)
+	if isXML([]byte(body)) {
+		m, err := parseMPD([]byte(body), base, "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.learnMPD(p, base, &m, now)
+	} else {
+		pl, err := parseHLS([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pl.multivariant {
+			c.learnMultivariant(p, base, &pl)
+		} else {
+			c.learnMedia(p, base, &pl, now)
+		}
+	}
+	var lines []string
+	add := func(path, query string, r byteRange, encrypted, ad bool) {
+		line := path
+		if query != "" {
+			line += "?" + query
+		}
+		if r.length > 0 {
+			line += fmt.Sprintf(" bytes %d+%d", r.offset, r.length)
+		}
+		if encrypted {
+			line += " encrypted"
+		}
+		if ad {
+			line += " ad"
+		}
+		lines = append(lines, line)
+	}
+	for at, l := range c.segments {
+		for r, encrypted := range l.ranges {
+			add(at.path, l.query, r, encrypted, l.ad)
+		}
+	}
+	for _, ts := range c.templates {
+		for _, t := range ts {
+			add(t.prefix+strings.Repeat("#", t.width)+t.suffix, t.query, byteRange{}, t.encrypted, false)
+		}
+	}
+	for path := range p.forbidden {
+		lines = append(lines, "never "+path)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// TestShareDASH: segments that a template of an MPD matches are vouched for, and
+// with encrypted_only just those under ContentProtection.
+func TestShareDASH(t *testing.T) {
+	body, err := os.ReadFile("testdata/share/protected.mpd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "s/index.mpd", string(body))
+	for _, name := range []string{"s/video/v0/seg-00001.m4s", "s/video/v0/init.mp4", "media/audio-2.mp4", "s/video/v0/seg-x.m4s", "s/video/v0/seg-1.m4s",
+		"s/video/key-cert-7.m4s", "licence/1.m4s", "licence/widevine", "s/subtitles.vtt"} {
+		write(t, dir, name, string(pattern(name, 3000)))
+	}
+	for share, want := range map[string]string{
+		"all":            "/s/video/v0/seg-00001.m4s /s/video/v0/init.mp4 /media/audio-2.mp4 /s/subtitles.vtt",
+		"encrypted_only": "/s/video/v0/seg-00001.m4s /s/video/v0/init.mp4",
+		"none":           "",
+	} {
+		t.Run(share, func(t *testing.T) {
+			e := newEdge(t)
+			e.load("", "mesh {\n share "+share+"\n }\n root "+dir+"\n file_server")
+			resp, b := e.get("/s/index.mpd")
+			if string(b) != string(body) || (resp.Header.Get(headerBootstrap) == "") != (share == "none") {
+				t.Errorf("share %s: the MPD came with %q", share, resp.Header.Get(headerBootstrap))
+			}
+			var got []string
+			for _, path := range []string{"/s/video/v0/seg-00001.m4s", "/s/video/v0/init.mp4", "/media/audio-2.mp4", "/s/subtitles.vtt",
+				"/s/video/v0/seg-x.m4s", "/s/video/v0/seg-1.m4s", "/s/video/key-cert-7.m4s", "/licence/1.m4s", "/licence/widevine", "/s/index.mpd"} {
+				if resp, _ := e.get(path); resp.Header.Get(headerSegment) != "" {
+					got = append(got, path)
+				}
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("share %s: vouched for\n%v\nwant\n%s", share, got, want)
+			}
+			if share == "all" {
+				scope := e.openSession("/s/index.mpd").Pass
+				pass, err := e.verifier().VerifyPass(scope, time.Now())
+				if err != nil || !pass.Covers("/media/audio-2.mp4") || pass.Covers("/licence/1.m4s") {
+					t.Errorf("the pass covers %v, %v", pass.Scope, err)
+				}
+			}
+		})
+	}
+}
+
+// TestMPDIsForgotten: templates go with the MPD that listed them, and with their
+// presentation.
+func TestMPDIsForgotten(t *testing.T) {
+	c := newCatalog(nil)
+	base := &url.URL{Path: "/s/x.mpd"}
+	learn := func(media string) {
+		t.Helper()
+		body := `<MPD type="dynamic"><Period><AdaptationSet><SegmentTemplate media="` + media + `"/><Representation id="v"/></AdaptationSet></Period></MPD>`
+		p := c.presentation("h", base.Path)
+		c.known(p, base.Path, []byte(body), time.Time{})
+		m, err := parseMPD([]byte(body), base, "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.learnMPD(p, base, &m, time.Time{})
+	}
+	learn("old/$Number$.m4s")
+	first := c.segment("h", "/s/old/1.m4s")
+	if first == nil || c.segment("h", "/s/old/1.m4s") != first {
+		t.Fatal("a segment of the template is not listed, or anew each time")
+	}
+	if c.segment("other", "/s/old/1.m4s") != nil || c.segment("h", "/s/old/01.m4s") != nil || c.segment("h", "/s/old/.m4s") != nil {
+		t.Error("more is listed than the template says")
+	}
+	first.withheld.Store(true)
+	learn("old/$Time$.m4s")
+	if l := c.segment("h", "/s/old/1.m4s"); l == nil || !l.withheld.Load() {
+		t.Error("what was seen of an answer is forgotten with the next MPD")
+	}
+	learn("new/$Number$.m4s")
+	if c.segment("h", "/s/old/1.m4s") != nil || c.segment("h", "/s/new/1.m4s") == nil {
+		t.Error("the template of the MPD before is still listed")
+	}
+	for i := range maxPresentations {
+		c.presentation("h", fmt.Sprintf("/%d/x", i))
+	}
+	if len(c.templates) != 0 {
+		t.Errorf("templates of %d directories are left of a presentation that was let go", len(c.templates))
+	}
+}
+
+// TestAds: ads are shared while all viewers get the same, and not once two got
+// different ones; or as the operator says.
+func TestAds(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"show.ts", "ad-1.ts", "ad-2.ts"} {
+		write(t, dir, "s/"+name, string(pattern(name, 3000)))
+	}
+	playlist := func(ad string) {
+		write(t, dir, "s/index.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nshow.ts\n#EXT-X-CUE-OUT:10\n#EXTINF:10,\n"+ad+"\n#EXT-X-CUE-IN\n")
+	}
+	for option, want := range map[string][3]bool{"": {true, false, true}, "ads share": {true, true, true}, "ads origin_only": {false, false, true}} {
+		t.Run(option, func(t *testing.T) {
+			e := newEdge(t)
+			e.load("", "mesh {\n "+option+"\n }\n root "+dir+"\n file_server")
+			shared := func(path string) bool {
+				resp, _ := e.get(path)
+				return resp.Header.Get(headerSegment) != ""
+			}
+			playlist("ad-1.ts")
+			e.get("/s/index.m3u8")
+			same := shared("/s/ad-1.ts")
+			playlist("ad-2.ts")
+			e.get("/s/index.m3u8")
+			if got := [3]bool{same, shared("/s/ad-2.ts"), shared("/s/show.ts")}; got != want {
+				t.Errorf("%q: the ad, the ad once another viewer got another, the show: %v, want %v", option, got, want)
+			}
+		})
+	}
+}
+
+func FuzzMPD(f *testing.F) {
+	files, _ := filepath.Glob("testdata/share/*.mpd")
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	base := &url.URL{Path: "/s/x.mpd"}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := parseMPD(body, base, "h")
+		if err != nil {
+			return
+		}
+		c := newCatalog(nil)
+		p := c.presentation("h", base.Path)
+		c.known(p, base.Path, body, time.Time{})
+		c.learnMPD(p, base, &m, time.Time{})
+		for at, l := range c.segments {
+			if p.forbidden[at.path] || !p.covers(at.path) || l.presentation != p {
+				t.Fatalf("%s is listed", at.path)
+			}
+		}
+		for _, tm := range m.templates {
+			if strings.Contains(tm.suffix, "/") || strings.Contains(tm.prefix, "?") {
+				t.Fatalf("template %+v", tm)
+			}
+		}
+	})
+}
