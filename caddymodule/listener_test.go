@@ -186,6 +186,34 @@ func TestOnePort(t *testing.T) {
 	s.announce(0)
 }
 
+// TestOnlySharedPortsAreNamed: a session names TURN on the port that it was opened
+// on only where the listener of that port serves it.
+func TestOnlySharedPortsAreNamed(t *testing.T) {
+	e := newEdge(t)
+	other := &edge{t: t, addr: freeAddr(t)}
+	dir := vod(t, 1, 100)
+	_, port, _ := net.SplitHostPort(e.addr)
+	_, otherPort, _ := net.SplitHostPort(other.addr)
+	site := "\nhttps://localhost:%s {\n bind 127.0.0.1\n tls internal\n mesh\n root " + dir + "\n file_server\n}"
+	config := e.turnConfig("", "", "tls internal", "")
+	config = strings.Replace(config, "servers {", "servers 127.0.0.1:"+port+" {", 1)
+	config = config[:strings.Index(config, "\n\thttps://")] + fmt.Sprintf(site, port) + fmt.Sprintf(site, otherPort)
+	if err := e.tryLoad(config); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[*edge]bool{e: true, other: false} {
+		waitFor(t, at.tlsReady)
+		_, p, _ := net.SplitHostPort(at.addr)
+		at.base = "https://localhost:" + p
+		at.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
+		servers := fmt.Sprint(at.openSession("/vod/index.m3u8").ICEServers)
+		if got := strings.Contains(servers, "turns:localhost:"+p+"?"); got != want {
+			t.Errorf("port shared: %v; the session names %s", want, servers)
+		}
+		at.client.CloseIdleConnections()
+	}
+}
+
 // TestTURNOverTLSLivesThroughReloads: connections over TLS, and sockets over UDP,
 // answer before, during and after 20 reloads, good and failed.
 func TestTURNOverTLSLivesThroughReloads(t *testing.T) {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -158,4 +159,65 @@ func TestLedgerForgets(t *testing.T) {
 	if _, ok := l.add("0", 1, 1); ok {
 		t.Error("the first one is not forgotten")
 	}
+}
+
+// TestSecondRelayAddress: a client that asks for IPv6 gets the second address, and
+// 440 where there is none (RFC 8656, section 7.2).
+func TestSecondRelayAddress(t *testing.T) {
+	e := newEdge(t)
+	site := "mesh\n root " + vod(t, 1, 100) + "\n file_server"
+	for _, c := range []struct{ relay, want string }{
+		{"127.0.0.1", "the TURN server answered 440"},
+		{"127.0.0.1 ::1\n relay_bind 127.0.0.1 ::1", "family 2"},
+	} {
+		e.load("mesh {\n turn {\n listen udp/127.0.0.1:0\n shared_secret north\n relay_address "+c.relay+"\n }\n }", site)
+		user, password := tokens.TURNCredentials([]byte("north"), "viewer", time.Now().Add(time.Minute))
+		client := &turnClient{conn: dialUDP(t, turnAddr(t, "udp")), user: user, password: password}
+		transport, family := stunAttr{attrTransport, []byte{17, 0, 0, 0}}, stunAttr{0x0017, []byte{2, 0, 0, 0}}
+		if _, err := client.request(turnAllocate, transport, family); !errors.Is(err, refusal(401)) {
+			t.Fatal(err)
+		}
+		answer, err := client.request(turnAllocate, transport, family)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = fmt.Sprintf("family %d", answer[attrRelayed][1])
+		}
+		if got != c.want {
+			t.Errorf("relay_address %s: %s, want %s", c.relay, got, c.want)
+		}
+	}
+}
+
+// TestOtherSocketsNeedFreePorts: a config that changes the relay's ports but keeps
+// its TCP port cannot have that while the old one runs; it is refused with what to
+// do, and the old relay goes on.
+func TestOtherSocketsNeedFreePorts(t *testing.T) {
+	e := newEdge(t)
+	addr := freeAddr(t)
+	site := "mesh\n root " + vod(t, 1, 100) + "\n file_server"
+	global := func(ports string) string {
+		return "mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/" + addr + "\n relay_address 127.0.0.1\n allow_peers 127.0.0.1\n shared_secret north\n relay_ports " + ports + "\n }\n }"
+	}
+	e.load(global("50000-50100"), site)
+	peer := echoPeer(t)
+	over := func() *turnClient {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return viewerOver(t, conn, "north", "viewer", peer)
+	}
+	c := over()
+	if p := c.relay.Port(); p < 50000 || p > 50100 {
+		t.Errorf("relay port %d", p)
+	}
+	err := e.tryLoad(e.caddyfile(global("50000-50200"), site))
+	if err == nil || !strings.Contains(err.Error(), "restart Caddy") {
+		t.Errorf("other ports: %v", err)
+	}
+	if err := c.ask("still there", turnWait); err != nil {
+		t.Error(err)
+	}
+	over()
 }
