@@ -63,6 +63,9 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		return min(urgentAt, s.due-e.cfg.OriginGoal)
 	case s.copies > 0:
 		return urgentAt
+	case !e.live && now-e.startedAt <= joinPatience:
+		// Those who have it may still be on their way to us.
+		return min(urgentAt, e.startedAt+joinPatience+1)
 	case !e.live:
 		// Nobody near has it. Those who wait together go at different times, and
 		// the first spares the others the way.

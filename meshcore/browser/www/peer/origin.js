@@ -47,6 +47,8 @@ function fetchTime(e, now, s) {
   const alone = connected(e) === 0 && (e.swarmSize === 1 || now - e.startedAt > joinPatience);
   if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
   if (s.copies > 0) return urgentAt;
+  // Those who have it may still be on their way to us.
+  if (!e.live && now - e.startedAt <= joinPatience) return Math.min(urgentAt, e.startedAt + joinPatience + 1);
   if (!e.live) {
     // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
     const spread = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
