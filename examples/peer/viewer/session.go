@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
@@ -222,6 +223,13 @@ func (v *Viewer) adopt(s *edge.Session) {
 	if v.manifest == nil {
 		return
 	}
+	m := *v.manifest // the engine before has the other one
+	m.Segments = slices.Clone(m.Segments)
+	for i := range m.Segments {
+		s := &m.Segments[i]
+		s.Private = v.foreign(v.resources[s.ID])
+	}
+	v.manifest = &m
 	v.input(peer.Input{Kind: peer.ManifestIn, Manifest: v.manifest})
 	for f := range v.fetches {
 		f.orphan = true

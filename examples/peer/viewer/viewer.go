@@ -203,8 +203,7 @@ func (v *Viewer) SetManifest(m Manifest) {
 		for i, s := range m.Segments {
 			id := ID(s.Resource)
 			resources[id] = s.Resource
-			out.Segments[i] = peer.Segment{ID: id, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration, Size: s.Length,
-				Private: v.host != "" && s.URL.Host != v.host}
+			out.Segments[i] = peer.Segment{ID: id, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration, Size: s.Length, Private: v.foreign(s.Resource)}
 		}
 		for id, r := range v.resources {
 			if _, listed := resources[id]; !listed && v.store.Lookup(id) != nil {
@@ -215,6 +214,10 @@ func (v *Viewer) SetManifest(m Manifest) {
 		v.input(peer.Input{Kind: peer.ManifestIn, Manifest: out})
 	})
 }
+
+// foreign says whether a resource is of another host than the session, whose edge
+// cannot vouch for it.
+func (v *Viewer) foreign(r hls.Resource) bool { return v.host != "" && r.URL.Host != v.host }
 
 // number is the rendition on the wire.
 func number(rendition string) uint64 {
