@@ -115,9 +115,15 @@ func TestExampleRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		answer, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: session: %d", dir, resp.StatusCode)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: session: %d, %v", dir, resp.StatusCode, err)
+		}
+		for _, want := range []string{`"stun:127.0.0.1:`, `"turn:127.0.0.1:`, `?transport=udp"`, `?transport=tcp"`} {
+			if !strings.Contains(string(answer), want) {
+				t.Errorf("%s: the session's ICE servers have no %s: %s", dir, want, answer)
+			}
 		}
 		rendition := lastURI(playlist)
 		_, media := get(dir + rendition)
