@@ -26,8 +26,9 @@ type swarmStats struct {
 
 // carried is what this edge's relay has counted itself, in bytes of payload: up
 // from the viewers that use it, down to them. Where both ends of a connection use
-// it, both count.
+// it, both count. RelayPeers are the sessions that it carried anything for so far.
 type carried struct {
+	RelayPeers     int64 `json:"relay_peers"`
 	RelayUpBytes   int64 `json:"relay_up_bytes"`
 	RelayDownBytes int64 `json:"relay_down_bytes"`
 }
@@ -58,8 +59,9 @@ func (rt *runtime) statsOf(host string) stats {
 		st := s.stats()
 		t := traffic{PeerBytes: st.Totals.PeerBytes, OriginBytes: st.Totals.OriginBytes, RelayedBytes: st.Totals.RelayedBytes}
 		t.setOffload()
-		c := carried{s.relayUp.Load(), s.relayDown.Load()}
+		c := carried{s.relayPeers.Load(), s.relayUp.Load(), s.relayDown.Load()}
 		out.Swarms = append(out.Swarms, swarmStats{s.id, s.presentation.dir, st.Peers, t, c})
+		out.RelayPeers += c.RelayPeers
 		out.RelayUpBytes += c.RelayUpBytes
 		out.RelayDownBytes += c.RelayDownBytes
 		out.Sessions += st.Peers

@@ -22,6 +22,7 @@ type swarm struct {
 	usedAt time.Duration // when the last of them went; under rt.mu
 
 	relayUp, relayDown atomic.Int64 // payload bytes that the relay carried from and to members
+	relayPeers         atomic.Int64 // members for which it carried any
 
 	mu     sync.Mutex
 	engine *tracker.Swarm

@@ -25,9 +25,9 @@ type relayLedger struct {
 
 // relayUser is a peer that may use the relay.
 type relayUser struct {
-	swarm    string
-	until    time.Time // end of its credentials
-	up, down int64     // payload bytes relayed from and to it
+	swarm   string
+	until   time.Time // end of its credentials
+	carried bool      // the relay has carried something for it, and its swarm knows
 }
 
 // expect is told that user may relay for swarm until its credentials end.
@@ -52,41 +52,45 @@ func (l *relayLedger) expect(user, swarm string, now, until time.Time) {
 	l.users[user] = &relayUser{swarm: swarm, until: until}
 }
 
-// add counts bytes for user and gives its swarm; ok is false for a user that no
-// session made, such as one of a shared secret.
-func (l *relayLedger) add(user string, up, down int64) (swarm string, ok bool) {
+// swarmOf gives the swarm of a user, or none for one that no session made, such
+// as one of a shared secret.
+func (l *relayLedger) swarmOf(user string) (id string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.users[user]
 	if u == nil {
 		return "", false
 	}
-	u.up += up
-	u.down += down
 	return u.swarm, true
 }
 
-// of gives what user has relayed.
-func (l *relayLedger) of(user string) (up, down int64) {
+// first says whether the relay has carried nothing for user before.
+func (l *relayLedger) first(user string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if u := l.users[user]; u != nil {
-		return u.up, u.down
+	u := l.users[user]
+	if u == nil || u.carried {
+		return false
 	}
-	return 0, 0
+	u.carried = true
+	return true
 }
 
 // relayUsed is turnserver's OnUsage: payload bytes of a user since the last call.
 func (rt *runtime) relayUsed(user string, up, down int64) {
-	id, ok := rt.ledger.add(user, up, down)
+	id, ok := rt.ledger.swarmOf(user)
 	if !ok {
 		return
 	}
 	rt.mu.Lock()
 	s := rt.swarms[id]
 	rt.mu.Unlock()
-	if s != nil { // not where the viewer never came to signal
-		s.relayUp.Add(up)
-		s.relayDown.Add(down)
+	if s == nil { // the viewer never came to signal
+		return
+	}
+	s.relayUp.Add(up)
+	s.relayDown.Add(down)
+	if rt.ledger.first(user) {
+		s.relayPeers.Add(1)
 	}
 }
