@@ -44,6 +44,10 @@ type stats struct {
 // silent makes every endpoint of the mesh answer 503, and breaks no connection.
 var silent atomic.Bool
 
+// segmentRate bounds the bytes/s of each response that carries a segment; 0 is no
+// bound.
+var segmentRate atomic.Int64
+
 func init() {
 	caddy.RegisterModule(&gate{})
 	httpcaddyfile.RegisterHandlerDirective("test_gate", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -66,7 +70,30 @@ func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return nil
 	}
+	if rate := segmentRate.Load(); rate > 0 && strings.HasSuffix(r.URL.Path, ".m4s") {
+		w = &slow{w, rate}
+	}
 	return next.ServeHTTP(w, r)
+}
+
+// slow writes at a rate.
+type slow struct {
+	http.ResponseWriter
+	rate int64
+}
+
+func (s *slow) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s *slow) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		k := min(len(p), 2048)
+		time.Sleep(time.Duration(int64(k) * int64(time.Second) / s.rate))
+		var m int
+		m, err = s.ResponseWriter.Write(p[:k])
+		n += m
+		p = p[m:]
+	}
+	return n, err
 }
 
 // withPlayers is a site's directive that serves a folder of npm packages below
@@ -80,6 +107,7 @@ func withPlayers(folder string) string {
 func startEdge(t *testing.T, mesh, live, npm string) *edge {
 	t.Helper()
 	silent.Store(false)
+	segmentRate.Store(0)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

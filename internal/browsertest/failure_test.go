@@ -15,7 +15,7 @@ import (
 func TestWorkerKilled(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, "", "", "")
-	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 6)
+	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 5)
 	for _, p := range pages {
 		if _, err := chromedp.Call(p.ctx, serviceworker.Enable, cdp.Empty{}); err != nil {
 			t.Fatal(err)
@@ -26,7 +26,7 @@ func TestWorkerKilled(t *testing.T) {
 	}
 	before := eval[int64](pages[1], "mesh.stats.peerBytes")
 	for _, p := range pages {
-		p.until("playing on", played(18), 30*time.Second)
+		p.until("playing on", played(14), 30*time.Second)
 	}
 	pages[1].until("bytes from the other page", fmt.Sprintf("mesh.stats.peerBytes > %d", before), 20*time.Second)
 	smooth(t, pages)
@@ -37,14 +37,14 @@ func TestWorkerKilled(t *testing.T) {
 func TestEdgeSilent(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, "", "", "")
-	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 6)
+	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 5)
 	silent.Store(true)
 	late := open(t, browser, "late page", e.url("/native.html?src=/live/index.m3u8&late"))
 	for _, p := range pages {
-		p.until("playing on", played(18), 30*time.Second)
+		p.until("playing on", played(14), 30*time.Second)
 		if n := eval[int](p, "waits"); n > 1 { // one may be that of a busy machine
 			t.Errorf("%s: stalled %d times: %s", p.name, n, eval[string](p, "JSON.stringify(look())"))
 		}
 	}
-	late.until("playing without a mesh", played(6), 30*time.Second)
+	late.until("playing without a mesh", played(4), 30*time.Second)
 }

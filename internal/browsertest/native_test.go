@@ -75,8 +75,8 @@ func smooth(t *testing.T, pages []*page) {
 func TestNativeLive(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, "", "", "")
-	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 30))
-	if share := offload(t, e, pages); share < 0.60 {
+	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 24))
+	if share := offload(t, e, pages); share < 0.55 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
@@ -90,9 +90,22 @@ func TestNativeLive(t *testing.T) {
 func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, "", "", "")
-	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 25))
-	if share := offload(t, e, pages); share < 0.60 {
+	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 15))
+	if share := offload(t, e, pages); share < 0.55 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
+}
+
+// TestShortWindow: a live playlist of five segments.
+func TestShortWindow(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, "", "window 5", "")
+	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 14))
+	if share := offload(t, e, pages); share < 0.45 {
+		t.Errorf("offload is %.3f", share)
+	}
+	for _, p := range pages {
+		p.quiet()
+	}
 }

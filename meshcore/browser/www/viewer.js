@@ -16,7 +16,8 @@ import { covers } from "./tokens.js";
 import * as wire from "./wire.js";
 
 const PATIENCE = 3 * Second; // a player's request waits so long for peers at most
-const MIN_RATE = 250e3; // bytes/s, below what nothing is paced
+const LEAD = 0.5 * Second; // before the playhead reaches a segment the player must have it: to hand it over, to decode
+const MIN_RATE = 250e3; // bytes/s of what has no duration
 
 /**
  * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean}} Record one that is listed
@@ -275,7 +276,7 @@ export class Viewer {
 
   #play() {
     if (!this.engine || !this.active.size) return;
-    const position = this.player.position(), playing = this.player.playing();
+    const position = this.player.position() + LEAD, playing = this.player.playing();
     const e = this.engine;
     if (playing !== e.playing || Math.abs(e.playhead(now()) - position) > 0.3 * Second) this.step({ kind: k.Play, playing, position });
   }
@@ -304,7 +305,7 @@ export class Viewer {
     this.#asked(r);
     if (!this.engine || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.engine.lookup(r.id)) return { tee: all ? this.#tee(r) : this.#count() };
     const entry = this.store.get(r.id);
-    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position()));
+    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - LEAD));
     this.step({ kind: k.Need, segment: r.id, within });
     const base = r.length ? r.offset : 0; // of the store's bytes in the resource
     const head = entry.known(signal).then((size) => {
@@ -340,8 +341,8 @@ export class Viewer {
 
   /** #pace is how fast a player gets what lies here: as fast as the origin would send it, at least twice as fast as it plays. @param {Record} r @param {import("./store.js").Entry} entry */
   #pace(r, entry) {
-    const bitrate = r.duration ? (entry.size / r.duration) * Second : 0;
-    return Math.max(MIN_RATE, this.engine?.originRate ?? 0, 2 * bitrate);
+    const needed = r.duration ? 2 * (entry.size / r.duration) * Second : MIN_RATE;
+    return Math.max(this.engine?.originRate ?? MIN_RATE, needed);
   }
 
   /** #asked learns from a request what the player plays and where it is. @param {Record} r */
