@@ -1,0 +1,328 @@
+package attacks
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/viewmesh/viewmesh"
+	"github.com/viewmesh/viewmesh/examples/peer/edge"
+	"github.com/viewmesh/viewmesh/examples/peer/hls"
+	"github.com/viewmesh/viewmesh/examples/peer/player"
+	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// site is an edge with two encrypted streams, /film and /other, of which each
+// request needs a viewer token.
+type site struct {
+	t      *testing.T
+	base   string
+	dir    string
+	signer *tokens.Signer
+	key    []byte // of the segments; it must not travel between viewers
+}
+
+const segments, segmentSize = 24, 150_000
+
+// newSite starts the edge; more are further options of mesh.
+func newSite(t *testing.T, more string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), key: random(t, 16)}
+	for _, stream := range []string{"film", "other"} {
+		playlist := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-KEY:METHOD=AES-128,URI=\"content.key\"\n"
+		for i := range segments {
+			playlist += fmt.Sprintf("#EXTINF:1.0,\n%d.ts\n", i)
+			s.write(fmt.Sprintf("%s/%d.ts", stream, i), random(t, segmentSize))
+		}
+		s.write(stream+"/index.m3u8", []byte(playlist+"#EXT-X-ENDLIST\n"))
+		s.write(stream+"/content.key", s.key)
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding
+	jwks := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"login","x":%q,"d":%q}]}`, b64.EncodeToString(public), b64.EncodeToString(private.Seed()))
+	s.write("../login.json", []byte(jwks))
+	set, err := tokens.ParseKeySet([]byte(jwks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.signer, err = tokens.NewSigner(set, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.base = run(t, fmt.Sprintf(`mesh {
+		report_interval 1s
+		announce_interval 1s
+		share encrypted_only
+		token jwt {
+			alg EdDSA
+			jwks_file %s
+			paths_claim paths
+		}
+		%s
+	}
+	root %s
+	file_server`, filepath.Join(s.dir, "../login.json"), more, s.dir))
+	return s
+}
+
+// run starts Caddy with one site on a free port and gives its URL.
+func run(t *testing.T, directives string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ln.Addr().String()
+	ln.Close()
+	text := fmt.Sprintf("{\n admin off\n persist_config off\n auto_https off\n grace_period 1s\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n%s\n}", t.TempDir(), address, directives)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stop Caddy: %v", err)
+		}
+	})
+	return "http://" + address
+}
+
+func random(t *testing.T, n int) []byte {
+	t.Helper()
+	b := make([]byte, n)
+	if _, err := rand.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (s *site) write(name string, b []byte) {
+	s.t.Helper()
+	p := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, b, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// token is the viewer token of a customer for a stream.
+func (s *site) token(path string, life time.Duration) string {
+	s.t.Helper()
+	token, err := s.signer.Sign(map[string]any{"exp": time.Now().Add(life).Unix(), "sub": "customer-4711", "paths": path})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return token
+}
+
+// bearer sends a viewer token with each request, from a source address.
+type bearer struct {
+	*http.Transport
+	token string
+}
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.Transport.RoundTrip(r)
+}
+
+// client is an HTTP client with a viewer token, "" for none.
+func (s *site) client(token string) *http.Client { return clientFrom(s.t, token, "127.0.0.1") }
+
+func clientFrom(t *testing.T, token, source string) *http.Client {
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	transport := &http.Transport{DisableCompression: true, DialContext: d.DialContext, MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: &bearer{transport, token}, Timeout: 20 * time.Second}
+}
+
+// bootstrap loads the manifest of a stream and gives where to open a session.
+func (s *site) bootstrap(client *http.Client, stream string) edge.Bootstrap {
+	s.t.Helper()
+	b, err := bootstrapOf(client, s.base+"/"+stream+"/index.m3u8")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+func bootstrapOf(client *http.Client, manifest string) (edge.Bootstrap, error) {
+	resp, err := client.Get(manifest)
+	if err != nil {
+		return edge.Bootstrap{}, err
+	}
+	resp.Body.Close()
+	b, ok := edge.ParseBootstrap(resp.Header, resp.Request.URL)
+	if !ok {
+		return b, fmt.Errorf("%s: no bootstrap, status %d", manifest, resp.StatusCode)
+	}
+	return b, nil
+}
+
+// open opens a session.
+func (s *site) open(client *http.Client, b edge.Bootstrap) *edge.Session {
+	s.t.Helper()
+	session, err := edge.Open(s.t.Context(), client, b, signal.SessionRequest{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return session
+}
+
+// audience are viewers that play at the same time, and what they gave and played.
+type audience struct {
+	s       *site
+	players []*player.Player
+	ctx     context.Context
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+
+	mu     sync.Mutex
+	log    bytes.Buffer
+	chunks [][]byte // that the honest ones gave to neighbors
+	played int
+	wrong  int // segments played that are not the origin's
+}
+
+func (s *site) audience() *audience {
+	a := &audience{s: s}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	s.t.Cleanup(a.end)
+	return a
+}
+
+// join starts a viewer of /film; tamper changes what it gives, nil for nothing.
+func (a *audience) join(token string, tamper func([]byte) []byte) *player.Player {
+	a.s.t.Helper()
+	u, err := url.Parse(a.s.base + "/film/index.m3u8")
+	if err != nil {
+		a.s.t.Fatal(err)
+	}
+	n := len(a.players)
+	p := player.New(player.Config{URL: u, Played: a.check, Viewer: viewer.Config{
+		HTTP: a.s.client(token), Log: slog.New(slog.NewTextHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug})).With("viewer", n),
+		Tamper: func(data []byte) []byte {
+			if tamper != nil {
+				return tamper(data)
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.chunks = append(a.chunks, data)
+			return data
+		},
+	}})
+	a.players = append(a.players, p)
+	a.work.Go(func() {
+		if err := p.Run(a.ctx); err != nil {
+			a.s.t.Errorf("viewer %d: %v", n, err)
+		}
+	})
+	return p
+}
+
+// Write takes the log of the viewers.
+func (a *audience) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.log.Write(p)
+}
+
+// check holds what was played against the origin.
+func (a *audience) check(r hls.Resource, data []byte) {
+	want, err := os.ReadFile(filepath.Join(a.s.dir, r.URL.Path))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.played++
+	if err != nil || !bytes.Equal(want, data) {
+		a.wrong++
+	}
+}
+
+// until waits for something, which it looks at ten times a second.
+func (a *audience) until(what string, limit time.Duration, done func() bool) {
+	a.s.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			a.mu.Lock()
+			log := a.log.String()
+			a.mu.Unlock()
+			a.s.t.Fatalf("waited %v for %s\n%s", limit, what, log[max(0, len(log)-8000):])
+		}
+	}
+}
+
+// all says whether something holds for all viewers.
+func (a *audience) all(holds func(viewer.Stats) bool) func() bool {
+	return func() bool {
+		for _, p := range a.players {
+			if !holds(p.Stats()) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func (a *audience) end() {
+	a.stop()
+	a.work.Wait()
+	var closing sync.WaitGroup
+	for _, p := range a.players {
+		closing.Go(p.Close)
+	}
+	closing.Wait()
+}
+
+// bodyOf gives status and body of an answer.
+func bodyOf(t *testing.T, client *http.Client, method, url, body string, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	_, _ = b.ReadFrom(resp.Body)
+	return resp, b.String()
+}
