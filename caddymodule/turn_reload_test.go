@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -231,4 +232,24 @@ func TestTURNTakesTheCertificateOfTheDay(t *testing.T) {
 		t.Errorf("certificates %d and, after the reload, %d", before, now)
 	}
 	bindingOver(t, c)
+}
+
+// TestTURNTakesRenewedCertificates: what Caddy renews by itself is used by the tls
+// listener, without a reload.
+func TestTURNTakesRenewedCertificates(t *testing.T) {
+	e := newEdge(t)
+	site := "root " + vod(t, 1, 100) + "\n file_server\n tls {\n issuer internal {\n lifetime 4s\n }\n }"
+	config := e.turnConfig("", "", site, "")
+	if err := e.tryLoad(strings.Replace(config, "{", "{\n renew_interval 500ms\n", 1)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, e.tlsReady)
+	at := &edge{t: t, addr: turnAddr(t, "tls").String()}
+	serial := func() string { return at.dialTLS().ConnectionState().PeerCertificates[0].SerialNumber.String() }
+	first := serial()
+	for deadline := time.Now().Add(20 * time.Second); serial() == first; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still the first certificate, which has expired")
+		}
+	}
 }
