@@ -6,6 +6,11 @@
 //	peer --count 20 --for 60s --json http://localhost:8080/live/index.m3u8
 //	peer --listen 127.0.0.1:7070 http://localhost:8080/live/index.m3u8
 //
+// Where things are: hls reads playlists, origin fetches segments over HTTP, store
+// keeps their bytes, edge holds the session and its WebSocket, rtc the data
+// channels; viewer drives the engine of meshcore/peer with all of these; player is
+// a playback clock on top of a viewer, gateway an HTTP server on top of one.
+//
 // The exit code is 0 only if nothing stalled; 2 means that it was called wrongly.
 package main
 

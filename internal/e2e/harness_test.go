@@ -225,13 +225,19 @@ func newCrowd(t *testing.T) *crowd {
 // join starts a viewer of a live stream.
 func (c *crowd) join(client *http.Client, base string, o *original, change func(*viewer.Config)) *player.Player {
 	c.t.Helper()
-	cfg := player.Config{URL: parseURL(c.t, base+"/live/index.m3u8"), Viewer: viewer.Config{HTTP: client, Log: c.log.logger(len(c.players))}}
+	cfg := player.Config{URL: parseURL(c.t, base+"/live/index.m3u8")}
 	if o != nil {
 		cfg.Played = o.check
 	}
 	if change != nil {
 		change(&cfg.Viewer)
 	}
+	return c.play(cfg, client)
+}
+
+// play starts a viewer.
+func (c *crowd) play(cfg player.Config, client *http.Client) *player.Player {
+	cfg.Viewer.HTTP, cfg.Viewer.Log = client, c.log.logger(len(c.players))
 	p := player.New(cfg)
 	c.players = append(c.players, p)
 	c.work.Go(func() {
