@@ -206,6 +206,7 @@ func TestDefaultSTUN(t *testing.T) {
 		{&App{STUN: "udp/127.0.0.1:0"}, "udp/127.0.0.1:0", false},
 		{&App{TURN: &TURN{}}, "udp/:3478 tcp/:3478", false},
 		{&App{TURN: &TURN{Listen: []string{"tls/:5349"}}}, "tls/:5349", false},
+		{&App{STUN: "udp/:3478", TURN: &TURN{}}, "udp/:3478 tcp/:3478", false},
 		{&App{STUN: "udp/:3479", TURN: &TURN{Listen: []string{"tls/:5349"}}}, "udp/:3479 tls/:5349", false},
 	} {
 		s, optional := c.app.sockets()

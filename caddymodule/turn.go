@@ -142,10 +142,15 @@ func (a *App) sockets() (s relaySockets, optional bool) {
 		s.RelayAddress, s.RelayAddress6 = t.RelayAddress, t.RelayAddress6
 		s.RelayBind, s.RelayBind6 = t.RelayBind, t.RelayBind6
 		s.RelayPorts, s.Realm = t.RelayPorts, t.Realm
-		if len(t.Listen) == 0 {
-			s.Listen = append(s.Listen, "udp/:3478", "tcp/:3478")
+		listen := t.Listen
+		if len(listen) == 0 {
+			listen = []string{defaultSTUN, "tcp/:3478"}
 		}
-		s.Listen = append(s.Listen, t.Listen...)
+		for _, l := range listen {
+			if l != a.STUN || strings.HasSuffix(l, ":0") { // the relay answers STUN there anyway
+				s.Listen = append(s.Listen, l)
+			}
+		}
 	} else if a.STUN == "" {
 		return relaySockets{Listen: []string{defaultSTUN}}, true
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -77,10 +78,20 @@ func parsePrefixes(option string, list []string) (out []netip.Prefix, err error)
 
 // validate says what is wrong with t.
 func (t *TURN) validate() error {
+	seen := map[string]bool{}
 	for _, l := range t.Listen {
-		if _, _, err := parseListen(l); err != nil {
+		network, hostport, err := parseListen(l)
+		if err != nil {
 			return err
 		}
+		if network == "tls" {
+			network = "tcp"
+		}
+		if key := network + "/" + hostport; !seen[key] || strings.HasSuffix(key, ":0") {
+			seen[key] = true
+			continue
+		}
+		return fmt.Errorf("turn listens on %s twice; leave one out", hostport)
 	}
 	if err := t.validateAddresses(); err != nil {
 		return err
