@@ -38,8 +38,8 @@
 //
 // # Which response gets which header
 //
-// A response is a manifest if its path ends in .m3u8 or .m3u, or its
-// Content-Type says HLS. It gets Mesh-Bootstrap (RFC 9651 dictionary), the same
+// A response is a manifest if its path ends in .m3u8, .m3u or .mpd, or its
+// Content-Type says HLS or DASH. It gets Mesh-Bootstrap (RFC 9651 dictionary), the same
 // for every viewer; its body is not touched. A copy of the body is read on the
 // side to learn which URIs are segments.
 //

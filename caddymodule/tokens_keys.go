@@ -21,9 +21,9 @@ type TokenKeys struct {
 	// each load of the config.
 	JWKSFile []string `json:"jwks_file,omitempty"`
 
-	// JWKSURL are https URLs of JWKS. They are fetched when first needed, every
-	// JWKSRefresh from then on, and, at most every 30 s, for an unknown key id. Keys
-	// that cannot be refreshed are used for a day.
+	// JWKSURL are https URLs of JWKS. They are fetched with each load of the config,
+	// every JWKSRefresh from then on, and, at most every 30 s, for an unknown key id.
+	// Keys that cannot be refreshed are used for a day.
 	JWKSURL []string `json:"jwks_url,omitempty"`
 
 	// JWKSAllowHTTP permits http in JWKSURL. Whoever sits on that way can then make
@@ -88,6 +88,9 @@ func (k *TokenKeys) trust() ([]tokens.Trust, error) {
 		}
 		k.remote = append(k.remote, source)
 		add(source)
+		// The first viewer after a reload should not have to wait for the keys.
+		// Close ends the fetch; what it comes to is seen by who asks next.
+		go func() { _, _ = source.Keys(context.Background(), "") }()
 	}
 	if len(out) == 0 {
 		return nil, errors.New("no keys: give jwks_file, jwks_url or secret")

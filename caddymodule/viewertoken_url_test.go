@@ -1,0 +1,137 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// TestKeysFromURL: keys come from a JWKS URL, and viewers are told to come again
+// while they cannot be had.
+func TestKeysFromURL(t *testing.T) {
+	csp, dir := newProvider(t), vod(t, 1, 1000)
+	private, err := os.ReadFile(csp.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var down atomic.Bool
+	var fetches atomic.Int64
+	jwks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		if down.Load() {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write(private)
+	}))
+	defer jwks.Close()
+	e := newEdge(t)
+	site := "mesh {\n token urisigning {\n jwks_url " + jwks.URL + "\n jwks_allow_http\n }\n }\n root " + dir + "\n file_server"
+	e.load("", site)
+	for range 5 {
+		if resp, b := e.get("/vod/index.m3u8?URISigningPackage=" + csp.token(e, `/vod/.*`, time.Minute, nil)); resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, b)
+		}
+	}
+	if n := fetches.Load(); n != 1 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+	down.Store(true)
+	e.load("", site+"\n header X-Reload 1")
+	resp, b := e.get("/vod/index.m3u8?URISigningPackage=" + csp.token(e, `/vod/.*`, time.Minute, nil))
+	if resp.StatusCode != 503 || code(b) != "token_keys_unavailable" || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("without keys: %d %s", resp.StatusCode, b)
+	}
+	if err := e.tryLoad(e.caddyfile("mesh {\n stun off\n }", "mesh {\n token urisigning {\n jwks_url "+jwks.URL+"\n }\n }\n file_server")); err == nil {
+		t.Error("an http URL is taken without jwks_allow_http")
+	}
+}
+
+// TestBadVerifiers: a configuration that cannot verify is refused when it is
+// loaded, not when viewers come.
+func TestBadVerifiers(t *testing.T) {
+	e, csp := newEdge(t), newProvider(t)
+	for name, token := range map[string]string{
+		"no such file":    "urisigning {\n jwks_file /nowhere/keys.json\n }",
+		"short secret":    "jwt {\n alg HS256\n secret short\n }",
+		"unset secret":    "jwt {\n alg HS256\n secret {env.VIEWMESH_TEST_UNSET}\n }",
+		"bad attribute":   "urisigning {\n jwks_file " + csp.file + "\n attribute a=b\n }",
+		"long leeway":     "jwt {\n alg EdDSA\n jwks_file " + csp.file + "\n leeway 1h\n }",
+		"no signing key":  "urisigning {\n jwks_file " + csp.file + "\n renew_file /nowhere/keys.json\n }",
+		"no decrypt keys": "urisigning {\n jwks_file " + csp.file + "\n decrypt_file /nowhere/keys.json\n }",
+	} {
+		if err := e.tryLoad(e.caddyfile("mesh {\n stun off\n }", "mesh {\n token "+token+"\n }\n file_server")); err == nil {
+			t.Errorf("%s: it was loaded", name)
+		}
+	}
+}
+
+func TestCleanRequest(t *testing.T) {
+	for _, c := range []struct{ asked, clean, inner, want string }{
+		{"/a/b.ts?T=x.y.z", "/a/b.ts", "/a/b.ts?T=x.y.z", "/a/b.ts"},
+		{"/a/b.ts?v=1&T=x.y.z&w=2", "/a/b.ts?v=1&w=2", "/b.ts?v=1&T=x.y.z&w=2", "/b.ts?v=1&w=2"},
+		{"/a/b.ts;T=x.y.z?v=1", "/a/b.ts?v=1", "/b.ts;T=x.y.z?v=1", "/b.ts?v=1"},
+		{"/a/b%20c.ts;T=x.y.z", "/a/b%20c.ts", "/b%20c.ts;T=x.y.z", "/b%20c.ts"},
+		{"/a/b.ts?T=x.y.z", "/a/b.ts", "/index.php?path=b&T=x.y.z", "/index.php?path=b&"},
+		{"/a/b.ts", "/a/b.ts", "/other", "/other"},
+	} {
+		u, err := url.Parse("http://h" + c.asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars := context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{})
+		r := httptest.NewRequest("GET", "http://h"+c.inner, nil).WithContext(vars)
+		out, err := cleanRequest(r, u, "http://h"+c.clean)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.RequestURI() != c.clean || r.URL.RequestURI() != c.want {
+			t.Errorf("%s as %s: viewer's %s, upstream's %s, want %s and %s", c.asked, c.inner, out.RequestURI(), r.URL.RequestURI(), c.clean, c.want)
+		}
+		if c.asked != c.clean && (r.RequestURI != c.want || originalURL(r).RequestURI() != c.clean) {
+			t.Errorf("%s: RequestURI %s, originalURL %s", c.asked, r.RequestURI, originalURL(r).RequestURI())
+		}
+	}
+}
+
+// TestRenewalInRedirect: a token that asks for it is renewed in the Location of a
+// redirect, and nowhere else.
+func TestRenewalInRedirect(t *testing.T) {
+	renewal := &tokens.Renewal{Token: "new", Transport: tokens.TransportQuery, Name: "URISigningPackage"}
+	for _, c := range []struct {
+		status         int
+		location, want string
+	}{
+		{302, "/b/index.m3u8", "http://h/b/index.m3u8?URISigningPackage=new"},
+		{307, "https://other.example/x?v=1", "https://other.example/x?v=1&URISigningPackage=new"},
+		{200, "", ""},
+		{304, "/b", "/b"},
+	} {
+		h := http.Header{}
+		if c.location != "" {
+			h.Set("Location", c.location)
+		}
+		renew(h, renewal, "http://h/a/index.m3u8", c.status)
+		if got := h.Get("Location"); got != c.want {
+			t.Errorf("%d %s: %q, want %q", c.status, c.location, got, c.want)
+		}
+		if h.Get("Set-Cookie") != "" {
+			t.Errorf("%d: a cookie", c.status)
+		}
+	}
+	h := http.Header{"Cache-Control": {"public, max-age=60", "s-maxage=10, no-transform"}}
+	keepPrivate(h)
+	if b, _ := json.Marshal(h["Cache-Control"]); string(b) != `["private, max-age=60, no-transform"]` {
+		t.Errorf("Cache-Control is %s", b)
+	}
+}
