@@ -224,19 +224,7 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 func (e *Engine) disown(now time.Duration, s *segment) {
 	e.stored += s.Size - s.bytes(s.have)
 	s.whole, s.shut, s.have = true, true, 0
-	e.unqueue(func(it *item) bool {
-		if it.seg == s {
-			e.send(it.n, wire.Message{Type: wire.Reject, Segment: s.ID, Mask: 1 << it.index, Reason: wire.RejectMissing})
-		}
-		return it.seg == s
-	})
-	if s.told != 0 {
-		for _, n := range e.slots {
-			if n != nil && n.up && !n.noUpload {
-				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
-			}
-		}
-	}
+	e.takeBack(s)
 	e.complete(now, s)
 }
 

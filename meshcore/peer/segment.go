@@ -152,12 +152,21 @@ func (e *Engine) forget(i int) {
 func (e *Engine) evict(i int) {
 	s := e.list[i]
 	e.stored -= s.storedBytes()
-	if s.have != 0 && s.told != 0 {
+	e.takeBack(s)
+	e.emit(Effect{Kind: Evict, Segment: s.ID})
+	e.forget(i)
+}
+
+// takeBack tells the neighbors that nothing of s is to be had any more, and
+// rejects what of it waits for the uplink.
+func (e *Engine) takeBack(s *segment) {
+	if s.told != 0 {
 		for _, n := range e.slots {
-			if n != nil && n.up && !n.noUpload {
+			if n != nil && n.up {
 				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
 			}
 		}
+		s.told = 0
 	}
 	e.unqueue(func(it *item) bool {
 		if it.seg == s {
@@ -165,8 +174,6 @@ func (e *Engine) evict(i int) {
 		}
 		return it.seg == s
 	})
-	e.emit(Effect{Kind: Evict, Segment: s.ID})
-	e.forget(i)
 }
 
 func (s *segment) storedBytes() int64 {

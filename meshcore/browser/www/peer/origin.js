@@ -6,7 +6,7 @@ import { joinPatience, maxFetches, Millisecond, never, Second } from "./config.j
 import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { connected } from "./neighbor.js";
-import { fraction } from "./segment.js";
+import { fraction, takeBack } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
@@ -159,10 +159,25 @@ export function onOrigin(e, now, input) {
           s.size = input.bytes;
           e.stored += s.size;
           complete(e, s);
-        }
+        } else if (!s.whole && input.bytes > 0) disown(e, s);
       }
   }
   e.dirty(now);
+}
+
+/**
+ * disown takes a segment whose bytes at the origin do not bear its proof out: it is whole, for this player alone, and
+ * neighbors are told that it is not to be had.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ */
+function disown(e, s) {
+  e.stored += s.size - s.bytes(s.have);
+  s.whole = true;
+  s.shut = true;
+  s.have = 0n;
+  takeBack(e, s);
+  complete(e, s);
 }
 
 /**

@@ -134,17 +134,27 @@ function forget(e, i) {
 function evict(e, i) {
   const s = e.list[i];
   e.stored -= s.storedBytes();
-  if (s.have !== 0n && s.told !== 0n) {
+  takeBack(e, s);
+  e.emit({ kind: Evict, segment: s.id });
+  forget(e, i);
+}
+
+/**
+ * takeBack tells the neighbors that nothing of s is to be had any more, and rejects what of it waits for the uplink.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ */
+export function takeBack(e, s) {
+  if (s.told !== 0n) {
     for (const n of e.slots) {
-      if (n?.up && !n.noUpload) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
+      if (n?.up) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
     }
+    s.told = 0n;
   }
   unqueue(e, (it) => {
     if (it.seg === s) e.send(it.n, { type: wire.Reject, segment: s.id, mask: bit[it.index], reason: wire.RejectDenied });
     return it.seg === s;
   });
-  e.emit({ kind: Evict, segment: s.id });
-  forget(e, i);
 }
 
 /**
