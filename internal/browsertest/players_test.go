@@ -2,8 +2,8 @@ package browsertest
 
 import "testing"
 
-// TestPlayers: hls.js and Shaka Player as npm has them, with the worker and with
-// a loader, carry each other as the browser's own player does.
+// TestPlayers: hls.js, Shaka Player and dash.js as npm has them, with the worker
+// and with a loader, carry each other as the browser's own player does.
 func TestPlayers(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
@@ -12,6 +12,8 @@ func TestPlayers(t *testing.T) {
 		"hls.js with loader":  "/hls.html?loader&src=/live/index.m3u8",
 		"Shaka":               "/shaka.html?src=/live/index.m3u8",
 		"Shaka with a plugin": "/shaka.html?loader&src=/live/index.m3u8",
+		"Shaka with DASH":     "/shaka.html?src=/live/manifest.mpd",
+		"dash.js":             "/dash.html?src=/live/manifest.mpd",
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, "", "", withPlayers(players))

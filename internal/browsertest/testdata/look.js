@@ -5,12 +5,17 @@ export const video = document.getElementById("video");
 export const src = query.get("src");
 export const worker = !query.has("loader");
 
+let played = 0, last = 0; // s; a jump is not playing
+video.addEventListener("timeupdate", () => {
+  const d = video.currentTime - last;
+  if (d > 0 && d < 2) played += d;
+  last = video.currentTime;
+});
 globalThis.waits = 0;
 globalThis.when = [];
-video.addEventListener("waiting", () => video.played.length && video.currentTime - video.played.start(0) > 0.5 && !video.ended && globalThis.waits++ < 9 && when.push(video.currentTime));
-const played = () => [...Array(video.played.length).keys()].reduce((s, i) => s + video.played.end(i) - video.played.start(i), 0);
+video.addEventListener("waiting", () => played > 0.5 && !video.ended && globalThis.waits++ < 9 && when.push(video.currentTime));
 globalThis.look = () => ({
-  played: video.ended ? 1e9 : played(),
+  played: video.ended ? 1e9 : played,
   time: video.currentTime, height: video.videoHeight, error: video.error?.message, waits, when, stats: globalThis.mesh?.stats, state: globalThis.mesh?.state,
   levels: globalThis.levels, buffered: video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0,
 });

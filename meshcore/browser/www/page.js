@@ -208,7 +208,7 @@ export class Mesh extends EventTarget {
   async #catchUp() {
     const loaded = new Set(performance.getEntriesByType("resource").map((e) => e.name.split("#")[0]));
     const sources = [...document.querySelectorAll("video, audio, source")].map((m) => /** @type {any} */ (m).currentSrc || /** @type {any} */ (m).src);
-    const isPlaylist = (/** @type {string} */ u) => /^https?:[^?#]*\.m3u8?($|\?)/i.test(u);
+    const isPlaylist = (/** @type {string} */ u) => /^https?:[^?#]*\.(m3u8?|mpd)($|\?)/i.test(u);
     const first = [...new Set([...loaded, ...sources])].filter(isPlaylist).slice(0, 8);
     for (const url of first) {
       const { children } = await this.#read(url);

@@ -7,6 +7,7 @@ import { paced, paceOut } from "./delivery.js";
 import { id as segmentId, Layout } from "./integrity.js";
 import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
 import { Player } from "./player.js";
+import { parseMPD } from "./mpd.js";
 import { parse, Second, Timeline } from "./playlist.js";
 import { Connections } from "./rtc.js";
 import { open, Refused } from "./session.js";
@@ -41,6 +42,8 @@ class Media {
     this.records = [];
     /** @type {Record[]} of the reload before: a player may still ask for them */
     this.previous = [];
+    /** @type {(() => Promise<void>)|null} lists what has come since, where the manifest does not */
+    this.list = null;
     this.from = 0; // where the player needs it from, ns
     /** @type {Record} the last that was asked for */
     this.last = null;
@@ -81,7 +84,7 @@ export class Viewer {
     /** @type {any[]} */
     this.inputs = [];
     this.stepping = false;
-    this.ticker = setInterval(() => this.#play(), 1000);
+    this.ticker = setInterval(() => this.#tick(), 1000);
     this.#open();
   }
 
@@ -199,12 +202,40 @@ export class Viewer {
    * @returns {Promise<{children: string[]}>}
    */
   async playlist(asked, url, text) {
+    if (/^\uFEFF?\s*</.test(text)) {
+      const all = parseMPD(text, url);
+      for (const r of all) {
+        const key = `${asked}#${r.id}`;
+        this.kinds.set(key, r.kind);
+        await this.#media(key, url, r.list(this.#edgeTime()), r.list);
+      }
+      return { children: [] };
+    }
     const p = parse(text, url);
     for (const c of p.children) this.kinds.set(c.url, c.kind);
-    if (!p.segments.length) return { children: p.children.map((c) => c.url) };
+    if (p.segments.length) await this.#media(asked, url, p, null);
+    return { children: p.children.map((c) => c.url) };
+  }
+
+  /** #edgeTime is the edge's time, ms since 1970. */
+  #edgeTime() {
+    return this.session ? this.session.now() * 1000 : Date.now();
+  }
+
+  /**
+   * #media takes a media playlist, or a representation of a manifest; list makes it anew as time goes on.
+   * @param {string} asked
+   * @param {string} url
+   * @param {import("./playlist.js").Playlist} p
+   * @param {((now: number) => import("./playlist.js").Playlist)|null} list
+   */
+  async #media(asked, url, p, list) {
+    if (!p.segments.length) return;
     const kind = this.kinds.get(asked) ?? this.kinds.get(url) ?? "main";
     let m = this.playlists.get(asked);
     if (!m) this.playlists.set(asked, (m = new Media(url, kind)));
+    if (list) m.rendition = new URL(asked).pathname + new URL(asked).hash;
+    m.list = list && !p.ended ? () => this.#media(asked, url, list(this.#edgeTime()), list) : null;
     m.number ||= await segmentId(m.rendition);
     const ids = await Promise.all(p.segments.map((s) => this.#idOf(s)));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
@@ -227,7 +258,6 @@ export class Viewer {
     this.#reindex();
     this.mesh.list(asked, [...new Set([...m.previous, ...records].map((r) => r.url))]);
     if (this.active.get(m.kind) === m) this.#manifest();
-    return { children: [] };
   }
 
   /** @param {import("./playlist.js").Segment} s */
@@ -272,6 +302,11 @@ export class Viewer {
       rendition: main.rendition, number: main.number || "0".repeat(16), live: main.live, segments,
       from: Math.min(...all.map((m) => m.from)),
     } });
+  }
+
+  #tick() {
+    this.#play();
+    for (const m of this.playlists.values()) m.list?.().catch(() => {});
   }
 
   #play() {
