@@ -17,6 +17,9 @@ func squeeze(text string) (string, error) {
 			return "", err
 		}
 	}
+	if len(s.depth) > 0 {
+		return "", errSqueeze
+	}
 	return s.out.String(), nil
 }
 

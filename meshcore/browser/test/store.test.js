@@ -1,0 +1,64 @@
+// The store's readers, and paced delivery.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { paced } from "../www/delivery.js";
+import { Layout } from "../www/integrity.js";
+import { Store } from "../www/store.js";
+
+const bytes = (n, from = 0) => Uint8Array.from({ length: n }, (_, i) => from + i);
+const collect = async (pieces) => {
+  const all = [];
+  for await (const p of pieces) all.push(...p);
+  return all;
+};
+const proof = { token: "t", hashes: new Uint8Array(96), path: "/x", layout: new Layout(25, 10) };
+
+test("a reader gets chunks in order, as they come", async () => {
+  const e = new Store().get("a");
+  const reading = collect(e.read(0, 25, AbortSignal.timeout(5000)));
+  e.prove(proof);
+  e.put(1, bytes(10, 10));
+  e.put(2, bytes(5, 20));
+  e.put(0, bytes(10));
+  assert.deepEqual(await reading, [...bytes(25)]);
+  assert.deepEqual(await collect(e.read(7, 22, AbortSignal.timeout(5000))), [...bytes(15, 7)]);
+});
+
+test("raw bytes are read, and become chunks", async () => {
+  const e = new Store().get("a");
+  e.startRaw(0);
+  const size = e.known(AbortSignal.timeout(5000));
+  e.addRaw(bytes(12));
+  e.addRaw(bytes(13, 12));
+  e.finishRaw();
+  assert.equal(await size, 25);
+  e.prove(proof);
+  e.adopt();
+  assert.deepEqual(e.chunks.map((c) => [...c]), [[...bytes(10)], [...bytes(10, 10)], [...bytes(5, 20)]]);
+});
+
+test("a reader ends when the origin fails, when the segment goes, and when it is told to", async () => {
+  const store = new Store();
+  for (const end of [(e) => e.fail(), () => store.evict("a")]) {
+    const e = store.get("a");
+    const reading = collect(e.read(0, 10, AbortSignal.timeout(5000)));
+    end(e);
+    await assert.rejects(reading, /not to be had/);
+  }
+  const stop = new AbortController();
+  const reading = collect(store.get("b").read(0, 10, stop.signal));
+  stop.abort();
+  await assert.rejects(reading, { name: "AbortError" });
+});
+
+test("delivery keeps to a rate", async () => {
+  const size = 1 << 20, rate = 4 << 20;
+  async function* whole() { yield new Uint8Array(size); }
+  const begun = performance.now();
+  assert.equal((await collect(paced(whole(), () => rate))).length, size);
+  const took = performance.now() - begun;
+  // A quarter of a second, less what may come at once.
+  assert.ok(took > 200, `${took} ms`);
+});
