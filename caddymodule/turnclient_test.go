@@ -18,7 +18,6 @@ import (
 
 // What a TURN client asks for (RFC 8656, section 18), as requests.
 const (
-	stunBinding     = 0x0001
 	turnAllocate    = 0x0003
 	turnRefresh     = 0x0004
 	turnPermission  = 0x0008
