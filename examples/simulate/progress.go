@@ -3,35 +3,34 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/schollz/progressbar/v3"
 )
 
 // progress is a bar over all runs; nil shows nothing.
 type progress struct {
-	mu    sync.Mutex
-	w     io.Writer
-	total float64
-	done  float64
-	began time.Time
-	drawn time.Time
+	mu  sync.Mutex
+	bar *progressbar.ProgressBar
 }
 
 func newProgress(w io.Writer, terminal bool, o *options) *progress {
 	if !terminal {
 		return nil
 	}
-	p, seen := &progress{w: w, began: time.Now()}, map[string]bool{}
+	sum, seen := 0.0, map[string]bool{}
 	for i := range o.scenarios {
 		for _, j := range o.jobs(&o.scenarios[i]) {
 			if !seen[j.key()] {
 				seen[j.key()] = true
-				p.total += j.cost()
+				sum += j.cost()
 			}
 		}
 	}
-	return p
+	return &progress{bar: progressbar.NewOptions64(int64(sum), progressbar.OptionSetWriter(w), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30),
+		progressbar.OptionSetElapsedTime(true))}
 }
 
 // job gives the function that a run calls with its share done.
@@ -43,33 +42,15 @@ func (p *progress) job(j job) func(float64) {
 	return func(share float64) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.done += (share - last) * j.cost()
+		p.bar.Describe(fmt.Sprintf("%-12s %-13s", j.sc.Name, j.policy))
+		_ = p.bar.Add64(int64((share - last) * j.cost())) // a bar that cannot be drawn harms nothing
 		last = share
-		if now := time.Now(); now.Sub(p.drawn) > 200*time.Millisecond {
-			p.drawn = now
-			p.draw(j, now.Sub(p.began))
-		}
 	}
-}
-
-// draw draws the bar over itself; one that cannot be drawn harms nothing.
-func (p *progress) draw(j job, took time.Duration) {
-	const width = 30
-	share := min(1, p.done/p.total)
-	left := ""
-	if share > 0.01 {
-		left = fmt.Sprintf(", about %v left", time.Duration(float64(took)*(1-share)/share).Round(time.Second))
-	}
-	full := int(share * width)
-	fmt.Fprintf(p.w, "\r\x1b[K%3.0f %% [%s%s] %s, %s, %v%s", 100*share, strings.Repeat("=", full), strings.Repeat(" ", width-full),
-		j.sc.Name, j.policy, took.Round(time.Second), left)
 }
 
 // clear makes room for other output.
 func (p *progress) clear() {
 	if p != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		fmt.Fprint(p.w, "\r\x1b[K")
+		_ = p.bar.Clear() // likewise
 	}
 }

@@ -48,7 +48,7 @@ var table = []rule{
 		outside: []string{"github.com/caddyserver/", "go.uber.org/zap"}},
 	{pkg: "examples/live/...", inside: []string{"examples/media"}},
 	{pkg: "examples/media/..."},
-	{pkg: "examples/simulate/...", inside: []string{"meshcore/..."}, outside: []string{"golang.org/x/"}},
+	{pkg: "examples/simulate/...", inside: []string{"meshcore/..."}, outside: []string{"golang.org/x/", "github.com/schollz/progressbar/"}},
 	{pkg: "examples/embed/...", inside: []string{"meshcore/...", "tokens/..."},
 		outside: []string{"github.com/gorilla/websocket", "golang.org/x/"}},
 }
