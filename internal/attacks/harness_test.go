@@ -223,13 +223,19 @@ func (s *site) audience() *audience {
 // join starts a viewer of /film; tamper changes what it gives, nil for nothing.
 func (a *audience) join(token string, tamper func([]byte) []byte) *player.Player {
 	a.s.t.Helper()
-	u, err := url.Parse(a.s.base + "/film/index.m3u8")
+	return a.joinWith(a.s.client(token), "", tamper)
+}
+
+// joinWith is join with an HTTP client and a query for the manifest.
+func (a *audience) joinWith(client *http.Client, query string, tamper func([]byte) []byte) *player.Player {
+	a.s.t.Helper()
+	u, err := url.Parse(a.s.base + "/film/index.m3u8" + query)
 	if err != nil {
 		a.s.t.Fatal(err)
 	}
 	n := len(a.players)
 	p := player.New(player.Config{URL: u, Played: a.check, Viewer: viewer.Config{
-		HTTP: a.s.client(token), Log: slog.New(slog.NewTextHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug})).With("viewer", n),
+		HTTP: client, Log: slog.New(slog.NewTextHandler(a, &slog.HandlerOptions{Level: slog.LevelDebug})).With("viewer", n),
 		Tamper: func(data []byte) []byte {
 			if tamper != nil {
 				return tamper(data)
