@@ -12,7 +12,7 @@ import (
 // is connected with. VIEWMESH_SHOT names a file for a picture of it.
 func TestStartPage(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	pages := []*page{open(t, browser, "page 0", e.url("/demo/")), open(t, browser, "page 1", e.url("/demo/"))}
 	for _, p := range pages {
 		p.until("the picture of the mesh", `!document.getElementById("mesh-panel").hidden && document.querySelectorAll("#web circle").length === 2`, 30*time.Second)

@@ -102,10 +102,20 @@ func withPlayers(folder string) string {
 	return fmt.Sprintf("handle_path /npm/* {\n root %s\n file_server\n }", folder)
 }
 
-// startEdge starts Caddy; mesh are options of the directive, live those of
-// demo_live, npm is a further directive of the site.
-func startEdge(t *testing.T, mesh, live, npm string) *edge {
+// options are lines of the Caddyfile.
+type options struct {
+	global string // of the global option mesh; no STUN unless given
+	mesh   string // of the directive mesh
+	live   string // of demo_live
+	site   string // further directives
+}
+
+// startEdge starts Caddy.
+func startEdge(t *testing.T, o options) *edge {
 	t.Helper()
+	if o.global == "" {
+		o.global = "stun off"
+	}
 	silent.Store(false)
 	segmentRate.Store(0)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -124,7 +134,7 @@ func startEdge(t *testing.T, mesh, live, npm string) *edge {
 			output discard
 		}
 		mesh {
-			stun off
+			%s
 		}
 	}
 	http://%s {
@@ -152,8 +162,8 @@ func startEdge(t *testing.T, mesh, live, npm string) *edge {
 			root %s
 			file_server
 		}
-	}`, t.TempDir(), addr, mesh, live, absolute(t, "../../examples/media/sample"), absolute(t, "../../examples/media/www"), npm,
-		absolute(t, "testdata"))
+	}`, t.TempDir(), o.global, addr, o.mesh, o.live, absolute(t, "../../examples/media/sample"),
+		absolute(t, "../../examples/media/www"), o.site, absolute(t, "testdata"))
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // and the next worker takes the page up again.
 func TestWorkerKilled(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 5)
 	for _, p := range pages {
 		if _, err := chromedp.Call(p.ctx, serviceworker.Enable, cdp.Empty{}); err != nil {
@@ -36,7 +36,7 @@ func TestWorkerKilled(t *testing.T) {
 // come later find no mesh at all. All play.
 func TestEdgeSilent(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 2, "/native.html?src=/live/index.m3u8", 5)
 	silent.Store(true)
 	late := open(t, browser, "late page", e.url("/native.html?src=/live/index.m3u8&late"))

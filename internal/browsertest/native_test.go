@@ -13,15 +13,18 @@ import (
 
 // seconds is how long the pages of a test play. The measure of the issue is 60;
 // VIEWMESH_PLAY sets another.
-func seconds(t *testing.T, def int) int {
+func seconds(t *testing.T, def int) int { return number(t, "VIEWMESH_PLAY", def) }
+
+// number reads an environment variable.
+func number(t *testing.T, name string, def int) int {
 	t.Helper()
-	s := os.Getenv("VIEWMESH_PLAY")
+	s := os.Getenv(name)
 	if s == "" {
 		return def
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
-		t.Fatalf("VIEWMESH_PLAY is %q, want seconds", s)
+		t.Fatalf("%s is %q, want a number", name, s)
 	}
 	return n
 }
@@ -74,7 +77,7 @@ func smooth(t *testing.T, pages []*page) {
 // TestNativeLive: pages with nothing but the browser's own HLS carry each other.
 func TestNativeLive(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 24))
 	if share := offload(t, e, pages); share < 0.55 {
 		t.Errorf("offload is %.3f", share)
@@ -89,7 +92,7 @@ func TestNativeLive(t *testing.T) {
 // TestNativeVOD: the same on demand; all begin within a few seconds.
 func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 15))
 	if share := offload(t, e, pages); share < 0.55 {
 		t.Errorf("offload is %.3f", share)
@@ -100,9 +103,24 @@ func TestNativeVOD(t *testing.T) {
 // TestShortWindow: a live playlist of five segments.
 func TestShortWindow(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "window 5", "")
+	e := startEdge(t, options{live: "window 5"})
 	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 14))
 	if share := offload(t, e, pages); share < 0.45 {
+		t.Errorf("offload is %.3f", share)
+	}
+	for _, p := range pages {
+		p.quiet()
+	}
+}
+
+// TestMany: six pages of the lowest rendition; the measure of the issue is
+// twelve, which VIEWMESH_PAGES sets.
+func TestMany(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, options{})
+	n := number(t, "VIEWMESH_PAGES", 6)
+	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 12))
+	if share := offload(t, e, pages); share < 0.60 {
 		t.Errorf("offload is %.3f", share)
 	}
 	for _, p := range pages {

@@ -12,7 +12,7 @@ import (
 // other.
 func TestWithGoPeers(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", "")
+	e := startEdge(t, options{})
 	program := filepath.Join(t.TempDir(), "peer")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../examples/peer").CombinedOutput(); err != nil {
 		t.Fatalf("build the reference peer: %v\n%s", err, out)

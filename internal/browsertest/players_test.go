@@ -16,7 +16,7 @@ func TestPlayers(t *testing.T) {
 		"dash.js":             "/dash.html?src=/live/manifest.mpd",
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := startEdge(t, "", "", withPlayers(players))
+			e := startEdge(t, options{site: withPlayers(players)})
 			pages := watch(t, browser, e, 3, path, seconds(t, 10))
 			if share := offload(t, e, pages); share < 0.3 { // the ceiling is 0.67
 				t.Errorf("offload is %.3f", share)
@@ -35,7 +35,7 @@ func TestPlayers(t *testing.T) {
 func TestPaced(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
-	e := startEdge(t, "", "", withPlayers(players))
+	e := startEdge(t, options{site: withPlayers(players)})
 	segmentRate.Store(45_000)
 	first := watch(t, browser, e, 1, "/hls.html?level=1&src=/vod/index.m3u8", 7)
 	second := watch(t, browser, e, 1, "/hls.html?src=/vod/index.m3u8", 15)[0]
