@@ -127,8 +127,13 @@ func absoluteURI(r *http.Request, u *url.URL) string {
 // request is known from there on, and the writer to answer to. handled says that
 // the request was refused.
 func (h *Handler) gate(w http.ResponseWriter, r *http.Request, host string, u *url.URL) (_ http.ResponseWriter, _ *url.URL, handled bool, err error) {
-	if r.Method == http.MethodOptions || h.isPageAsset(host, u) {
+	if r.Method == http.MethodOptions {
 		return w, u, false, nil
+	}
+	if h.isPageAsset(host, u) {
+		return &gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, handler: h, verify: func() (admission, error) {
+			return h.verify(r, absoluteURI(r, u), "")
+		}}, u, false, nil
 	}
 	a, err := h.verify(r, absoluteURI(r, u), "")
 	if err != nil {
@@ -143,7 +148,7 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, host string, u *u
 	if where == "" {
 		if a.refused != nil {
 			// What it is turns out with the response.
-			return &gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, handler: h, admission: a}, u, false, nil
+			return &gateWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, handler: h, admission: a, unnamed: true}, u, false, nil
 		}
 		where = "media"
 	}

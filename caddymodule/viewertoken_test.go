@@ -85,6 +85,9 @@ func (s *asked) start(t *testing.T) string {
 			w.Header().Set("Content-Type", hlsType)
 			w.Header().Set("Cache-Control", "public, max-age=2, s-maxage=1")
 			_, _ = io.WriteString(w, mediaPlaylist("", "a.ts", "b.ts"))
+		case strings.HasSuffix(r.URL.Path, "/player.js"):
+			w.Header().Set("Content-Type", "application/x-javascript")
+			_, _ = io.WriteString(w, "// no token needed")
 		case strings.HasSuffix(r.URL.Path, "/about"):
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, "<p>no token needed")
@@ -141,6 +144,8 @@ func TestRequireViewerToken(t *testing.T) {
 		{"/live/keys/1.key", "", 403, "token_missing"},
 		{"/about", "", 200, ""},
 		{"/player.js", "", 200, ""},
+		{"/live/a.ts%00.js", "", 403, "token_missing"}, // video/mp2t, whatever its name
+		{"/live/a.js", "URISigningPackage=" + good, 200, ""},
 	} {
 		header := []string{"Cookie", c.header}
 		resp, b := e.get(c.path, header...)
@@ -169,7 +174,7 @@ func TestRequireViewerToken(t *testing.T) {
 	if e.openSession("/live/index.m3u8").Pass == "" {
 		t.Error("observe: no session")
 	}
-	want := map[string]float64{"accepted ": 6, "refused missing": 12, "refused signature": 2, "refused expired": 2, "refused uri": 2,
+	want := map[string]float64{"accepted ": 8, "refused missing": 14, "refused signature": 2, "refused expired": 2, "refused uri": 2,
 		"refused issuer": 2, "observed missing": 3}
 	got := tokenCounts(t)
 	for name, n := range want {

@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -96,12 +98,15 @@ func keepPrivate(h http.Header) {
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
 }
 
-// gateWriter serves what cannot be told by its name to somebody without
-// entitlement: the page around the player, redirects and errors pass; all else
-// is treated as media.
+// gateWriter serves what is no media by its name. To somebody without entitlement
+// it lets redirects and errors pass, and of files without a telling name only
+// what is part of a web page by its type. Of files that are named like a part of
+// a web page it stops what is media by its type.
 type gateWriter struct {
 	*caddyhttp.ResponseWriterWrapper
 	handler   *Handler
+	unnamed   bool                      // the name tells nothing; admission is a refusal
+	verify    func() (admission, error) // gives admission otherwise
 	admission admission
 	decided   bool
 	closed    bool // the refusal went out; what comes is dropped
@@ -113,18 +118,35 @@ func (w *gateWriter) WriteHeader(status int) {
 	}
 	if !w.decided && status >= 200 {
 		w.decided = true
-		if status < 300 && !isPageType(contentType(w.Header())) {
-			h := w.handler
-			h.note(w.admission, "media")
-			if h.Token.Enforce == EnforceRequire {
-				w.closed = true
-				clear(w.Header())
-				_ = refuseViewer(w.ResponseWriter, w.admission.refused)
-				return
-			}
+		if status < 300 && w.refuses(contentType(w.Header())) {
+			w.closed = true
+			return
 		}
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// refuses says whether a response of a media type is not for this viewer, who
+// then has got the refusal.
+func (w *gateWriter) refuses(mediaType string) bool {
+	h := w.handler
+	if w.unnamed && isPageType(mediaType) || !w.unnamed && !isMediaType(mediaType) {
+		return false
+	}
+	if w.verify != nil {
+		var err error
+		if w.admission, err = w.verify(); err != nil {
+			h.logger.Error("viewer token could not be verified", zap.Error(err))
+			w.admission.refused = &tokens.Refusal{Reason: tokens.ReasonKeysUnavailable, Status: http.StatusServiceUnavailable}
+		}
+	}
+	h.note(w.admission, "media")
+	if w.admission.refused == nil || h.Token.Enforce != EnforceRequire {
+		return false
+	}
+	maps.DeleteFunc(w.Header(), func(name string, _ []string) bool { return !keptByRefusal(name) })
+	_ = refuseViewer(w.ResponseWriter, w.admission.refused)
+	return true
 }
 
 func (w *gateWriter) Write(p []byte) (int, error) {
@@ -145,6 +167,21 @@ func (w *gateWriter) ReadFrom(src io.Reader) (int64, error) {
 		return io.Copy(io.Discard, src)
 	}
 	return w.ResponseWriterWrapper.ReadFrom(src)
+}
+
+// keptByRefusal says whether a header field of a response is none of its body, so
+// that the refusal that takes its place keeps it.
+func keptByRefusal(name string) bool {
+	switch name {
+	case "Vary", "Server", "Via", "Date", "Alt-Svc", "Strict-Transport-Security":
+		return true
+	}
+	return strings.HasPrefix(name, "Access-Control-")
+}
+
+// isMediaType says whether a media type is that of media or of a manifest.
+func isMediaType(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "video/") || strings.HasPrefix(mediaType, "audio/") || isHLS(mediaType) || isDASH(mediaType)
 }
 
 // isPageType says whether a media type is one of the page around a player.
