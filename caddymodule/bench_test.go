@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // The benchmarks run a real Caddy and its client in this process, ask the same
@@ -27,7 +29,7 @@ func cpuTime() time.Duration {
 
 func benchmarkBeside(b *testing.B, path string, prepare ...string) {
 	dir := vod(b, 4, 1<<20)
-	plain, mesh := freeAddr(b), freeAddr(b)
+	plain, mesh := freeport.Addr(b), freeport.Addr(b)
 	site := func(addr, directive string) string {
 		return fmt.Sprintf("http://%s {\n %s\n root %s\n file_server\n}\n", addr, directive, dir)
 	}

@@ -85,16 +85,6 @@ func parseMPD(body []byte, base *url.URL, host string) (mpd, error) {
 	return r.out, nil
 }
 
-// isDynamic says whether an MPD is of a live presentation.
-func isDynamic(t xml.StartElement) bool {
-	for _, a := range t.Attr {
-		if a.Name.Local == "type" {
-			return a.Value == "dynamic"
-		}
-	}
-	return false
-}
-
 // mpdLevel is an open element with what it inherits.
 type mpdLevel struct {
 	base      *url.URL

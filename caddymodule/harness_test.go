@@ -21,6 +21,7 @@ import (
 	"github.com/dunglas/httpsfv"
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -37,7 +38,7 @@ type edge struct {
 // the test.
 func newEdge(t *testing.T) *edge {
 	t.Helper()
-	e := &edge{t: t, storage: t.TempDir(), addr: freeAddr(t)}
+	e := &edge{t: t, storage: t.TempDir(), addr: freeport.Addr(t)}
 	e.client = newClient()
 	t.Cleanup(func() {
 		e.client.CloseIdleConnections()
@@ -51,17 +52,6 @@ func newEdge(t *testing.T) *edge {
 // newClient is an HTTP client that takes bodies as they come.
 func newClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 20 * time.Second}
-}
-
-// freeAddr gives an address on which nothing listens now.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // adapt makes a Caddyfile with one site from the global options and the site's

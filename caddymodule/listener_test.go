@@ -22,6 +22,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -190,7 +191,7 @@ func TestOnePort(t *testing.T) {
 // on only where the listener of that port serves it.
 func TestOnlySharedPortsAreNamed(t *testing.T) {
 	e := newEdge(t)
-	other := &edge{t: t, addr: freeAddr(t)}
+	other := &edge{t: t, addr: freeport.Addr(t)}
 	dir := vod(t, 1, 100)
 	_, port, _ := net.SplitHostPort(e.addr)
 	_, otherPort, _ := net.SplitHostPort(other.addr)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // skipOrFail skips a test for want of a program, or fails it where CI has
@@ -45,7 +47,7 @@ func TestSendfile(t *testing.T) {
 		{"range", "", "mesh", "bytes=1000-2500000", 2_499_001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := &edge{t: t, storage: t.TempDir(), addr: freeAddr(t)}
+			e := &edge{t: t, storage: t.TempDir(), addr: freeport.Addr(t)}
 			e.client = newClient()
 			t.Cleanup(e.client.CloseIdleConnections)
 			trace := filepath.Join(t.TempDir(), "trace")

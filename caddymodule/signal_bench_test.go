@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -19,7 +20,7 @@ import (
 // Both ends are in it, so what is measured is an upper bound for the edge.
 func crowd(b *testing.B, n int) (conns []*websocket.Conn) {
 	b.Helper()
-	addr := freeAddr(b)
+	addr := freeport.Addr(b)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil,
 		"{\n admin off\n persist_config off\n auto_https off\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n}\n",
 		b.TempDir(), addr), nil)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -191,7 +192,7 @@ func TestSecondRelayAddress(t *testing.T) {
 // do, and the old relay goes on.
 func TestOtherSocketsNeedFreePorts(t *testing.T) {
 	e := newEdge(t)
-	addr := freeAddr(t)
+	addr := freeport.Addr(t)
 	site := "mesh\n root " + vod(t, 1, 100) + "\n file_server"
 	global := func(ports string) string {
 		return "mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/" + addr + "\n relay_address 127.0.0.1\n allow_peers 127.0.0.1\n shared_secret north\n relay_ports " + ports + "\n }\n }"

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 const marker = "# ---- every option ----\n"
@@ -66,12 +67,7 @@ func adapt(t *testing.T, name, config string) []byte {
 // storage of its own, and looks at all that it promises.
 func TestExampleRuns(t *testing.T) {
 	demo, _ := example(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
+	port := freeport.Port(t)
 	for old, other := range map[string]string{
 		":8080": ":" + port, ":3478": ":0", "admin off": "admin off\n\tlog {\n\t\toutput discard\n\t}\n\tgrace_period 1s\n\tstorage file_system " + t.TempDir(),
 	} {

@@ -27,6 +27,7 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -89,12 +90,7 @@ func newSite(t *testing.T, more string) *site {
 // run starts Caddy with one site on a free port and gives its URL.
 func run(t *testing.T, directives string) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := ln.Addr().String()
-	ln.Close()
+	address := freeport.Addr(t)
 	text := fmt.Sprintf("{\n admin off\n persist_config off\n auto_https off\n grace_period 1s\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n%s\n}", t.TempDir(), address, directives)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/examples/peer/gateway"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // serveGateway runs a gateway to an origin and gives its URL.
@@ -156,7 +157,7 @@ func TestBadOrigin(t *testing.T) {
 	bad := newBadOrigin()
 	packager := httptest.NewServer(bad)
 	t.Cleanup(packager.Close)
-	port := freePort(t)
+	port := freeport.Port(t)
 	start(t, fmt.Sprintf(`{
 		admin off
 		persist_config off

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,6 +27,7 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // TestMain goes to the root of the repository, where the demo is run from.
@@ -52,27 +52,6 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-// freePort gives a port on which nothing listens now, for UDP and TCP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		tcp.Close()
-		if err != nil {
-			continue
-		}
-		udp.Close()
-		_, port, _ := net.SplitHostPort(udp.LocalAddr().String())
-		return port
-	}
-	t.Fatal("no port is free for both UDP and TCP")
-	return ""
-}
-
 // quiet is what a Caddy in a test needs besides.
 func quiet(t *testing.T) string {
 	return fmt.Sprintf("grace_period 1s\n storage file_system %q\n log {\n output discard\n }\n", t.TempDir())
@@ -86,10 +65,10 @@ func demo(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, port := string(b), freePort(t)
+	text, port := string(b), freeport.Port(t)
 	for _, r := range [][2]string{
 		{"http://localhost:8080, http://127.0.0.1:8080", "http://127.0.0.1:" + port},
-		{"127.0.0.1:3478", "127.0.0.1:" + freePort(t)},
+		{"127.0.0.1:3478", "127.0.0.1:" + freeport.Port(t)},
 		{"\tadmin off\n", "\tadmin off\n" + quiet(t)},
 	} {
 		if !strings.Contains(text, r[0]) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // TestEdgeGoes: when the mesh is taken out of the server in the middle, viewers
@@ -18,7 +19,7 @@ func TestEdgeGoes(t *testing.T) {
 	origin := newOriginal(t)
 	streams := httptest.NewServer(http.StripPrefix("/live", origin.origin))
 	t.Cleanup(streams.Close)
-	port := freePort(t)
+	port := freeport.Port(t)
 	site := func(global, mesh string) string {
 		return fmt.Sprintf(`{
 			admin off
