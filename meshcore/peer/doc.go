@@ -4,7 +4,9 @@
 // [Engine.Step] with inputs, carries out the effects, and calls again when
 // [Engine.NextDeadline] says. input.go says what each input means and what the
 // driver owes for each effect. The driver holds bytes, sockets and keys; the
-// engine holds who has which chunk. The same seed and inputs give the same effects.
+// engine holds who has which chunk. The same seed and inputs give the same effects, on
+// every machine: products are rounded before they are added (float64(a*b)+c), because
+// some processors would fuse the two.
 //
 // # The algorithm
 //

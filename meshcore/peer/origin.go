@@ -54,7 +54,7 @@ func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
 // fetchTime is when this peer is to take s from the origin, as things stand.
 func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	urgentAt := s.due - e.urgent(s)
-	alone := e.connected() == 0 && (e.swarmSize == 1 || now-e.startedAt > joinPatience)
+	alone := (e.swarmSize == 1 || now-e.startedAt > joinPatience) && e.connected() == 0
 	switch {
 	case s.Private || alone:
 		if e.live {
@@ -82,7 +82,7 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		return min(urgentAt, s.known)
 	}
 	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
-	wait := time.Duration(float64(s.slack) * (0.35 + 0.1*math.Log2(turns)))
+	wait := time.Duration(float64(s.slack) * (0.35 + float64(0.1*math.Log2(turns))))
 	return min(urgentAt, s.known+wait)
 }
 
@@ -246,6 +246,6 @@ func (e *Engine) learnOrigin(took time.Duration, bytes int64) {
 	e.originDelay += (min(took/3, 2*time.Second) - e.originDelay) / 8
 	if bytes >= 4<<10 {
 		rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
-		e.originRate += 0.3 * (min(rate, 4*e.originRate) - e.originRate)
+		e.originRate += float64(0.3 * (min(rate, 4*e.originRate) - e.originRate))
 	}
 }

@@ -121,7 +121,7 @@ func (e *Engine) serve(now time.Duration) {
 // overRatio says whether the upload ratio forbids another chunk.
 func (e *Engine) overRatio() bool {
 	return e.cfg.UploadRatio > 0 &&
-		float64(e.report.UploadedBytes) > e.cfg.UploadRatio*float64(e.report.PeerBytes+e.report.OriginBytes)+4<<20
+		float64(e.report.UploadedBytes) > float64(e.cfg.UploadRatio*float64(e.report.PeerBytes+e.report.OriginBytes))+4<<20
 }
 
 // onSent learns the uplink's rate from a chunk that has left.
@@ -138,7 +138,7 @@ func (e *Engine) onSent(now time.Duration, in *Input) {
 	n.inFlight -= bytes
 	e.inFlight -= bytes
 	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
-		e.uplink += 0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink)
+		e.uplink += float64(0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink))
 	}
 	e.sentAt = now
 }
