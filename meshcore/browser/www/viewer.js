@@ -17,8 +17,7 @@ import { covers } from "./tokens.js";
 import * as wire from "./wire.js";
 
 const PATIENCE = 3 * Second; // a player's request waits so long for peers at most
-const LEAD = 0.5 * Second; // before the playhead reaches a segment the player must have it: to hand it over, to decode
-const MIN_RATE = 250e3; // bytes/s of what has no duration
+const LEAD = 0.25 * Second; // before the playhead reaches a segment the player must have it: to hand it over, to decode
 
 /**
  * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean}} Record one that is listed
@@ -360,24 +359,30 @@ export class Viewer {
     return {
       head,
       body: async function* () {
-        yield* paced(entry.read(...span, signal), () => viewer.#pace(r, entry));
+        yield* paced(entry.read(...span, signal), () => viewer.#pace(r, entry, false));
         if (r.media.last === r) r.media.lastDone = true;
       },
       // The whole segment at once, whatever the range: whoever fetches the blob asks for a part of it.
       blob: async () => {
         const begun = performance.now(), parts = [];
         for await (const piece of entry.read(0, entry.size, signal)) parts.push(piece);
-        await paceOut(entry.size, performance.now() - begun, viewer.#pace(r, entry));
+        await paceOut(entry.size, performance.now() - begun, viewer.#pace(r, entry, true));
         if (r.media.last === r) r.media.lastDone = true;
         return new Blob(/** @type {BlobPart[]} */ (parts), { type: entry.type || typeOf(url) });
       },
     };
   }
 
-  /** #pace is how fast a player gets what lies here: as fast as the origin would send it, at least twice as fast as it plays. @param {Record} r @param {import("./store.js").Entry} entry */
-  #pace(r, entry) {
-    const needed = r.duration ? 2 * (entry.size / r.duration) * Second : MIN_RATE;
-    return Math.max(this.engine?.originRate ?? MIN_RATE, needed);
+  /**
+   * #pace is how fast a player gets what lies here: as fast as the origin would send it, but at least twice as fast as it
+   * plays. A blob comes at once, and the player has no bytes meanwhile: it is held back less, and not if it is due.
+   * @param {Record} r
+   * @param {import("./store.js").Entry} entry
+   * @param {boolean} blob
+   */
+  #pace(r, entry, blob) {
+    if (!r.duration || (blob && r.start - this.player.position() < 2 * r.duration)) return Infinity;
+    return Math.max(this.engine?.originRate ?? 0, (blob ? 8 : 2) * (entry.size / r.duration) * Second);
   }
 
   /** #asked learns from a request what the player plays and where it is. @param {Record} r */
