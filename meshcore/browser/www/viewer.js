@@ -17,7 +17,10 @@ import { covers } from "./tokens.js";
 import * as wire from "./wire.js";
 
 const PATIENCE = 3 * Second; // a player's request waits so long for peers at most
-const LEAD = 0.25 * Second; // before the playhead reaches a segment the player must have it: to hand it over, to decode
+// So long before the playhead reaches a segment the player must have it: to hand it over, to decode. A blob is handed over
+// when all of it is here.
+const LEAD = 0.25 * Second;
+const BLOB_LEAD = 0.75 * Second;
 
 /**
  * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean}} Record one that is listed
@@ -72,6 +75,7 @@ export class Viewer {
     /** @type {Engine} */
     this.engine = null;
     this.closed = false;
+    this.lead = LEAD;
     this.lastUse = performance.now();
     this.outside = 0; // bytes from the origin that the engine does not know of
     /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player */
@@ -310,7 +314,7 @@ export class Viewer {
 
   #play() {
     if (!this.engine || !this.active.size) return;
-    const position = this.player.position() + LEAD, playing = this.player.playing();
+    const position = this.player.position() + this.lead, playing = this.player.playing();
     const e = this.engine;
     if (playing !== e.playing || Math.abs(e.playhead(now()) - position) > 0.3 * Second) this.step({ kind: k.Play, playing, position });
   }
@@ -328,6 +332,7 @@ export class Viewer {
   request(url, range, signal, whole = false) {
     const list = this.index.get(url);
     if (!list) return null;
+    this.lead = whole ? BLOB_LEAD : LEAD;
     this.lastUse = performance.now();
     const m = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
     if (range && !m) return { tee: null };
@@ -339,7 +344,7 @@ export class Viewer {
     this.#asked(r);
     if (!this.engine || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.engine.lookup(r.id)) return { tee: all ? this.#tee(r) : this.#count() };
     const entry = this.store.get(r.id);
-    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - LEAD));
+    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - this.lead));
     this.step({ kind: k.Need, segment: r.id, within });
     const base = r.length ? r.offset : 0; // of the store's bytes in the resource
     const head = entry.known(signal).then((size) => {
