@@ -246,10 +246,10 @@ func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink) (Result, e
 		res Result
 		err error
 	}
-	todo := runs(r.Chunks, r.Proof.Layout.Chunks())
+	parts := runs(r.Chunks, r.Proof.Layout.Chunks())
 	sink := &oneAtATime{Sink: to}
-	slots, done := make(chan struct{}, maxRuns), make(chan outcome, len(todo))
-	for _, run := range todo {
+	slots, done := make(chan struct{}, maxRuns), make(chan outcome, len(parts))
+	for _, run := range parts {
 		go func() {
 			slots <- struct{}{}
 			res, err := c.fetchRun(ctx, r, run[0], run[1], sink)
@@ -258,7 +258,7 @@ func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink) (Result, e
 		}()
 	}
 	var all outcome
-	for range todo {
+	for range parts {
 		o := <-done
 		all.res.Bytes += o.res.Bytes
 		all.res.Loose += o.res.Loose
