@@ -1,16 +1,11 @@
 package integrity
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the vectors anew from the tables of this test")
+	"github.com/viewmesh/viewmesh/internal/vectors"
+)
 
 // vectorFile is meshcore/testdata/integrity.json, which the browser peer's tests
 // run too.
@@ -90,30 +85,7 @@ func makeVectors() vectorFile {
 }
 
 func TestVectors(t *testing.T) {
-	path := filepath.Join("..", "testdata", "integrity.json")
-	var made bytes.Buffer
-	enc := json.NewEncoder(&made)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(makeVectors()); err != nil {
-		t.Fatal(err)
-	}
-	if *rewrite {
-		if err := os.WriteFile(path, made.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(kept, made.Bytes()) {
-		t.Error("integrity.json says otherwise: ids or digests have changed, which breaks every deployed peer; if only cases were added, run with -rewrite")
-	}
-	var v vectorFile
-	if err := json.Unmarshal(kept, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := vectors.Kept(t, "integrity.json", makeVectors(), "ids or digests have changed, which breaks every deployed peer")
 	for _, c := range v.Digests {
 		l, err := NewLayout(int64(c.Size), c.ChunkSize)
 		if err != nil {

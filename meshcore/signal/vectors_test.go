@@ -3,13 +3,10 @@ package signal
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the vectors anew from the tables of this test")
+	"github.com/viewmesh/viewmesh/internal/vectors"
+)
 
 // vectorFile is meshcore/testdata/signal.json, which the browser peer's tests run
 // too.
@@ -64,30 +61,7 @@ func makeVectors() vectorFile {
 }
 
 func TestVectors(t *testing.T) {
-	path := filepath.Join("..", "testdata", "signal.json")
-	var made bytes.Buffer
-	enc := json.NewEncoder(&made)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(makeVectors()); err != nil {
-		t.Fatal(err)
-	}
-	if *rewrite {
-		if err := os.WriteFile(path, made.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(kept, made.Bytes()) {
-		t.Error("the tables differ from signal.json; if the messages are still those of version 1, run with -rewrite")
-	}
-	var v vectorFile
-	if err := json.Unmarshal(kept, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := vectors.Kept(t, "signal.json", makeVectors(), "are the messages still those of version 1?")
 	for _, c := range v.Frames {
 		m, err := Decode([]byte(expand(c.Frame)))
 		code := ""

@@ -5,14 +5,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the vectors anew from the tables of this test")
+	"github.com/viewmesh/viewmesh/internal/vectors"
+)
 
 // vectorFile is meshcore/testdata/wire.json, which the browser peer's tests run
 // too. 64-bit numbers and bytes are hexadecimal there.
@@ -131,30 +128,7 @@ func makeVectors() vectorFile {
 }
 
 func TestVectors(t *testing.T) {
-	path := filepath.Join("..", "testdata", "wire.json")
-	var made bytes.Buffer
-	enc := json.NewEncoder(&made)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(makeVectors()); err != nil {
-		t.Fatal(err)
-	}
-	if *rewrite {
-		if err := os.WriteFile(path, made.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(kept, made.Bytes()) {
-		t.Error("the tables differ from wire.json: the encoding of a message has changed, which needs a new Version; if only cases were added, run with -rewrite")
-	}
-	var v vectorFile
-	if err := json.Unmarshal(kept, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := vectors.Kept(t, "wire.json", makeVectors(), "the encoding of a message has changed, which needs a new Version")
 	for _, c := range v.Messages {
 		m, err := Decode(unhex(t, c.Hex))
 		if err != nil {
