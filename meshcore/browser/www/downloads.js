@@ -1,0 +1,102 @@
+// What a viewer takes from the origin: what its engine asks for, and what passes to the player anyhow and is of use to
+// the engine and to others.
+
+import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
+import * as k from "./peer/input.js";
+
+const TEE = 60_000; // ms that an answer may take to pass to the player
+
+/**
+ * @typedef {import("./presentation.js").Record} Record
+ *
+ * @typedef {object} Host
+ * @property {(input: import("./peer/input.js").Input) => void} step
+ * @property {(segment: string) => Record|undefined} record
+ * @property {(r: Record) => void} delivered the player has all of it
+ * @property {() => import("./session.js").Session|null} session
+ * @property {() => import("./trust.js").Trust|null} trust
+ */
+
+export class Downloads {
+  /** @param {import("./store.js").Store} store @param {Host} host */
+  constructor(store, host) {
+    this.store = store;
+    this.host = host;
+    this.outside = 0; // bytes that the engine does not know of
+    /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player */
+    this.teeing = new Map();
+    /** @type {Map<string, Set<AbortController>>} */
+    this.fetching = new Map();
+  }
+
+  /** @param {Record} r @returns {import("./origin.js").Job} */
+  #job(r) {
+    const segment = r.id, entry = this.store.get(segment), { step } = this.host;
+    return {
+      url: r.url, offset: r.offset, length: r.length, entry, statements: this.host.session()?.segment ?? "",
+      verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
+      prove: (proof) => {
+        entry.prove(proof);
+        step({ kind: k.OriginProof, segment, layout: proof.layout });
+      },
+      chunk: (chunk, bytes) => step({ kind: k.OriginChunk, segment, chunk, bytes }),
+    };
+  }
+
+  /** fetch does what a FetchOrigin asks for. @param {string} segment @param {bigint} chunks */
+  async fetch(segment, chunks) {
+    const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => this.host.step({ kind: k.OriginDone, segment, ok, bytes });
+    const r = this.host.record(segment);
+    if (!r) return done(false, 0);
+    if (this.teeing.has(segment)) return void this.teeing.set(segment, this.teeing.get(segment) + 1);
+    const abort = new AbortController();
+    const under = this.fetching.get(segment) ?? new Set();
+    this.fetching.set(segment, under.add(abort));
+    const job = this.#job(r);
+    let res = { ok: false, bytes: 0 };
+    try {
+      res = await (chunks && job.entry.proof ? fetchChunks(job, chunks, abort.signal) : fetchWhole(job, abort.signal));
+    } catch {
+      // not ok
+    }
+    under.delete(abort);
+    if (!under.size) this.fetching.delete(segment);
+    if (!res.ok && !abort.signal.aborted) job.entry.fail();
+    done(res.ok, res.bytes);
+  }
+
+  /** abort ends all fetches. */
+  abort() {
+    for (const set of this.fetching.values()) for (const c of set) c.abort();
+    this.fetching.clear();
+  }
+
+  /** count counts bytes that pass from the origin and are of no use to others. */
+  count() {
+    return new Pipe(async ({ body }) => {
+      try {
+        for await (const piece of body) this.outside += piece.length;
+      } catch {
+        // it broke off
+      }
+    }, () => {});
+  }
+
+  /** tee takes a segment that passes from the origin to the player. @param {Record} r */
+  tee(r) {
+    if (this.teeing.has(r.id)) return this.count();
+    this.teeing.set(r.id, 0);
+    const job = this.#job(r);
+    const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => {
+      const waiting = this.teeing.get(r.id) ?? 0;
+      this.teeing.delete(r.id);
+      if (ok) this.host.delivered(r);
+      this.host.step({ kind: k.OriginDone, segment: r.id, ok, bytes });
+      for (let i = 1; i < waiting; i++) this.host.step({ kind: k.OriginDone, segment: r.id, ok, bytes: 0 });
+    };
+    return new Pipe(async (answer) => {
+      const res = await take(job, answer, AbortSignal.timeout(TEE)).catch(() => ({ ok: false, bytes: 0 }));
+      done(res.ok, res.bytes);
+    }, () => done(false, 0));
+  }
+}
