@@ -11,7 +11,7 @@ import (
 func TestBrowserFiles(t *testing.T) {
 	e := newEdge(t)
 	e.load("", "mesh {\n origins https://player.example.com\n }")
-	for _, name := range []string{"mesh.js", "sw.js", "hls.js", "shaka.js"} {
+	for _, name := range []string{"mesh.js", "sw.js", "hls.js", "shaka.js", "dash.js"} {
 		resp, plain := e.get("/mesh/" + name)
 		if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || len(plain) == 0 {
 			t.Fatalf("%s: %d %v", name, resp.StatusCode, resp.Header)

@@ -14,6 +14,7 @@ func TestPlayers(t *testing.T) {
 		"Shaka with a plugin": "/shaka.html?loader&src=/live/index.m3u8",
 		"Shaka with DASH":     "/shaka.html?src=/live/manifest.mpd",
 		"dash.js":             "/dash.html?src=/live/manifest.mpd",
+		"dash.js with loader": "/dash.html?loader&src=/live/manifest.mpd",
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players)})

@@ -11,7 +11,7 @@
 //
 //	mesh.js        the entry: <script type="module" src="/mesh/mesh.js"></script>
 //	sw.js          the service worker between the page's player and the network
-//	hls.js shaka.js   loaders for pages without a worker; they import mesh.js
+//	hls.js shaka.js dash.js   loaders for pages without a worker; they import mesh.js
 //
 // # How they are to be served
 //
@@ -32,7 +32,7 @@ import (
 var files embed.FS
 
 // names are the files that are served.
-var names = []string{"mesh.js", "sw.js", "hls.js", "shaka.js"}
+var names = []string{"mesh.js", "sw.js", "hls.js", "shaka.js", "dash.js"}
 
 // Files gives the files by name. It makes them anew each time.
 func Files() (map[string][]byte, error) {

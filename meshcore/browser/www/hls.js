@@ -46,16 +46,13 @@ export function meshLoader(Hls) {
 /** deliver gives hls.js a segment from the mesh. @param {any} loader @param {any} answer @param {any} callbacks */
 async function deliver(loader, answer, callbacks) {
   const { stats, context } = loader;
-  const { status, length } = await answer.head;
-  const data = new Uint8Array(length);
-  for await (const piece of answer.body()) {
+  const { head, data } = await mesh.read(answer, (loaded, total) => {
     stats.loading.first ||= performance.now();
-    data.set(piece, stats.loaded);
-    stats.loaded += piece.length;
-  }
-  stats.total = length;
+    stats.loaded = loaded;
+    stats.total = total;
+  });
   stats.loading.end = performance.now();
-  callbacks.onSuccess({ url: context.url, data: data.buffer, code: status }, stats, context, null);
+  callbacks.onSuccess({ url: context.url, data, code: head.status }, stats, context, null);
 }
 
 /** readFirst shows the mesh a playlist before the player reads it. @param {any} callbacks */
@@ -72,8 +69,6 @@ const show = (tee, callbacks) => (/** @type {any} */ response, /** @type {any} *
     const value = details?.getResponseHeader?.(name) ?? details?.headers?.get(name);
     if (value) headers.set(name, value);
   }
-  tee.begin(response.code ?? 200, headers);
-  tee.push(new Uint8Array(response.data.slice(0)));
-  tee.end(true);
+  tee.whole(response.code ?? 200, headers, response.data);
   callbacks.onSuccess(response, stats, context, details);
 };

@@ -272,6 +272,13 @@ export class Pipe {
     this.wake?.();
   }
 
+  /** whole is an answer that came at once. @param {number} status @param {Headers} headers @param {ArrayBuffer} data stays the player's */
+  whole(status, headers, data) {
+    this.begin(status, headers);
+    this.push(new Uint8Array(data.slice(0)));
+    this.end(true);
+  }
+
   async *#body() {
     for (;;) {
       while (!this.queue.length) await new Promise((/** @type {(x?: unknown) => void} */ resolve) => (this.wake = resolve));

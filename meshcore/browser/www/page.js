@@ -166,7 +166,7 @@ export class Mesh extends EventTarget {
 
   /**
    * playlist reads a playlist that a player loads.
-   * @param {string} asked URL that was asked for
+   * @param {string} asked URL that was asked for, perhaps relative to the page
    * @param {string} url that it came from
    * @param {string} text
    * @param {string|null} header Mesh-Bootstrap
@@ -180,7 +180,7 @@ export class Mesh extends EventTarget {
       if (this.media) v.player.attach(this.media);
     }
     v.lastUse = performance.now();
-    return v.playlist(asked, url, text);
+    return v.playlist(new URL(asked, document.baseURI).href, url, text);
   }
 
   /**
@@ -197,6 +197,23 @@ export class Mesh extends EventTarget {
       if (a) return a;
     }
     return null;
+  }
+
+  /**
+   * read reads all of an answer, for the loaders.
+   * @param {{head: Promise<any>, body: () => AsyncIterable<Uint8Array>}} answer of request
+   * @param {(loaded: number, total: number) => void} progress
+   * @returns {Promise<{head: {status: number, headers: [string, string][]}, data: ArrayBuffer}>}
+   */
+  async read(answer, progress) {
+    const head = await answer.head;
+    const data = new Uint8Array(head.length);
+    let n = 0;
+    for await (const piece of answer.body()) {
+      data.set(piece, n);
+      progress((n += piece.length), head.length);
+    }
+    return { head, data: data.buffer };
   }
 
   /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} urls */
@@ -231,6 +248,6 @@ export class Mesh extends EventTarget {
   }
 }
 
-/** mesh is the page's one mesh. */
+/** mesh is the page's one mesh. @type {Mesh} */
 export const mesh = /** @type {any} */ (globalThis).mesh instanceof Mesh ? /** @type {any} */ (globalThis).mesh : new Mesh();
 /** @type {any} */ (globalThis).mesh = mesh;

@@ -29,18 +29,15 @@ export function register(shaka) {
     if (!answer) return plain();
     if (!("head" in answer)) return answer.tee ? plain().chain((/** @type {any} */ response) => show(answer.tee, response)) : plain();
     const begun = performance.now();
+    let n = 0;
     const deliver = async () => {
-      const { status, headers, length } = await answer.head;
-      const data = new Uint8Array(length);
-      let n = 0;
-      for await (const piece of answer.body()) {
-        data.set(piece, n);
-        n += piece.length;
-        rest[0]?.(performance.now() - begun, piece.length, length - n);
-      }
+      const { head, data } = await mesh.read(answer, (loaded, total) => {
+        rest[0]?.(performance.now() - begun, loaded - n, total - loaded);
+        n = loaded;
+      });
       return {
-        uri, originalUri: uri, data: data.buffer, status, fromCache: false, timeMs: performance.now() - begun,
-        headers: Object.fromEntries(headers.map((/** @type {[string, string]} */ [name, value]) => [name.toLowerCase(), value])),
+        uri, originalUri: uri, data, status: head.status, fromCache: false, timeMs: performance.now() - begun,
+        headers: Object.fromEntries(head.headers.map(([name, value]) => [name.toLowerCase(), value])),
       };
     };
     /** @type {any} */
@@ -59,8 +56,6 @@ export function register(shaka) {
 
 /** show shows the mesh a segment that came from the origin. @param {any} tee @param {any} response */
 function show(tee, response) {
-  tee.begin(response.status ?? (response.headers["content-range"] ? 206 : 200), new Headers(response.headers));
-  tee.push(new Uint8Array(response.data.slice(0)));
-  tee.end(true);
+  tee.whole(response.status ?? (response.headers["content-range"] ? 206 : 200), new Headers(response.headers), response.data);
   return response;
 }
