@@ -132,7 +132,9 @@ func TestChunks(t *testing.T) {
 }
 
 // TestSentWaits: a chunk counts as sent only when it has left, so that the
-// driver does not fill the buffer with what is stale when it arrives.
+// driver does not fill the buffer with what is stale when it arrives. It does
+// so, too, while much lies behind it that the other side cannot take: two chunks
+// fit into the buffer here, and one into the window of the other side.
 func TestSentWaits(t *testing.T) {
 	from, to := listen(t), listen(t)
 	a, b := pair(t, from, to)
@@ -140,12 +142,15 @@ func TestSentWaits(t *testing.T) {
 		a.conn.Send(&wire.Message{Type: wire.Ping})
 	}
 	a.conn.Send(&wire.Message{Type: wire.Ping})
-	data := make([]byte, 1<<20)
+	data := make([]byte, 1<<20-64<<10)
 	sent := make(chan int, 8)
 	for i := range 4 {
 		a.conn.SendChunk(1, uint8(i), data, func() { sent <- i })
 	}
 	wait(t, sent, "the first chunk, which the other side can buffer")
+	if len(sent) > 0 {
+		t.Errorf("chunk %d is said to have left; the other side cannot buffer it", <-sent)
+	}
 	for i := range 4 {
 		for m := wait(t, b.messages, "a message"); m.Type != wire.Chunk; m = wait(t, b.messages, "a message") {
 		}

@@ -168,17 +168,16 @@ func (c *Conn) write(frame []byte) error {
 }
 
 // confirm says which chunks have left, and sets the threshold so that the
-// channel tells when the next one has.
+// channel tells when the buffer falls through the next mark: the one at which the
+// oldest chunk counts as sent, or bufferLow, whichever is higher.
 func (c *Conn) confirm() {
 	if c.channel == nil {
 		return
 	}
 	for len(c.unsent) > 0 {
-		slack := c.net.slack()
 		behind := c.written - c.unsent[0].end // queued after it
-		c.dc.SetBufferedAmountLowThreshold(min(behind+slack, bufferLow))
-		// The buffer is looked at after the threshold is set, so no crossing is missed.
-		if c.dc.BufferedAmount() > behind+slack {
+		done := behind + c.net.slack()
+		if c.above(max(done, bufferLow)) || c.above(done) {
 			return
 		}
 		sent := c.unsent[0].sent
@@ -186,6 +185,13 @@ func (c *Conn) confirm() {
 		c.say(sent)
 	}
 	c.dc.SetBufferedAmountLowThreshold(bufferLow)
+}
+
+// above says whether the channel's buffer holds more than mark. If so, low comes
+// once it does not: it looks after the threshold is set, so no crossing is missed.
+func (c *Conn) above(mark uint64) bool {
+	c.dc.SetBufferedAmountLowThreshold(mark)
+	return c.dc.BufferedAmount() > mark
 }
 
 // end sends what the channel still holds if our side closes, then closes all.
