@@ -71,7 +71,7 @@ func (rt *runtime) totals() (peers, swarms, banned int, sum signal.Report) {
 		if st.Peers > 0 {
 			swarms++
 		}
-		addTotals(&sum, &st.Totals)
+		sum.Add(&st.Totals)
 	}
 	return peers, swarms, banned, sum
 }

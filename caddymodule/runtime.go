@@ -199,7 +199,7 @@ func (rt *runtime) retireIdle() {
 	for id, s := range rt.swarms {
 		if s.holds == 0 && rt.since()-s.usedAt > idleSwarm {
 			sum := s.stats().Totals
-			addTotals(&rt.retired, &sum)
+			rt.retired.Add(&sum)
 			s.close()
 			delete(rt.swarms, id)
 		}

@@ -158,16 +158,3 @@ func (s *swarm) close() {
 	s.closed = true
 	s.timer.Stop()
 }
-
-// addTotals adds the running totals of r to sum.
-func addTotals(sum, r *signal.Report) {
-	sum.PeerBytes += r.PeerBytes
-	sum.OriginBytes += r.OriginBytes
-	sum.RelayedBytes += r.RelayedBytes
-	sum.UploadedBytes += r.UploadedBytes
-	sum.DuplicateBytes += r.DuplicateBytes
-	sum.BadChunks += r.BadChunks
-	sum.Stalls += r.Stalls
-	sum.StallMS += r.StallMS
-	sum.PlayedMS += r.PlayedMS
-}

@@ -38,6 +38,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -199,6 +200,22 @@ type Report struct {
 	PlayedMS       int64 `json:"played_ms"`       // media time played
 	BufferMS       int64 `json:"buffer_ms"`       // media buffered ahead of the playhead, now
 	Neighbors      int64 `json:"neighbors"`       // connected peers, now
+}
+
+// Add adds the running totals of o; BufferMS and Neighbors are none. A sum stops
+// at the largest number, which a thousand lying peers can reach.
+func (r *Report) Add(o *Report) {
+	add := func(sum *int64, v int64) { *sum += min(v, math.MaxInt64-*sum) }
+	add(&r.PeerBytes, o.PeerBytes)
+	add(&r.OriginBytes, o.OriginBytes)
+	add(&r.RelayedBytes, o.RelayedBytes)
+	add(&r.UploadedBytes, o.UploadedBytes)
+	add(&r.DuplicateBytes, o.DuplicateBytes)
+	add(&r.BadChunks, o.BadChunks)
+	add(&r.StartupMS, o.StartupMS)
+	add(&r.Stalls, o.Stalls)
+	add(&r.StallMS, o.StallMS)
+	add(&r.PlayedMS, o.PlayedMS)
 }
 
 // Errors of Decode. Each is answered with an error message and a close.

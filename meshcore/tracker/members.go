@@ -54,7 +54,7 @@ func (s *Swarm) remove(now time.Duration, m *member) {
 	s.leaveGroups(now, m)
 	s.all = take(s.all, m, inAll)
 	delete(s.members, m.id)
-	addReport(&s.ended, &m.totals)
+	s.ended.Add(&m.totals)
 }
 
 // put appends m to a list and notes its place.

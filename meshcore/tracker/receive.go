@@ -66,5 +66,4 @@ func (m *member) report(r *signal.Report) {
 	grow(&t.Stalls, r.Stalls)
 	grow(&t.StallMS, r.StallMS)
 	grow(&t.PlayedMS, r.PlayedMS)
-	t.BufferMS, t.Neighbors = r.BufferMS, r.Neighbors
 }

@@ -27,7 +27,6 @@
 package tracker
 
 import (
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -167,7 +166,7 @@ type Facts struct {
 type Stats struct {
 	Peers     int           // members now
 	Uploaders int           // members that give chunks, now
-	Totals    signal.Report // sums over all sessions, ended ones included; BufferMS and Neighbors over present ones
+	Totals    signal.Report // sums over all sessions, ended ones included; without BufferMS and Neighbors
 	Banned    int           // peers banned so far
 }
 
@@ -288,29 +287,10 @@ func (s *Swarm) Stats() Stats {
 		if m.uploads() {
 			st.Uploaders++
 		}
-		addReport(&st.Totals, &m.totals)
-		add(&st.Totals.BufferMS, m.totals.BufferMS)
-		add(&st.Totals.Neighbors, m.totals.Neighbors)
+		st.Totals.Add(&m.totals)
 	}
 	return st
 }
-
-// addReport adds the running totals of r; BufferMS and Neighbors are no totals.
-func addReport(sum, r *signal.Report) {
-	add(&sum.PeerBytes, r.PeerBytes)
-	add(&sum.OriginBytes, r.OriginBytes)
-	add(&sum.RelayedBytes, r.RelayedBytes)
-	add(&sum.UploadedBytes, r.UploadedBytes)
-	add(&sum.DuplicateBytes, r.DuplicateBytes)
-	add(&sum.BadChunks, r.BadChunks)
-	add(&sum.StartupMS, r.StartupMS)
-	add(&sum.Stalls, r.Stalls)
-	add(&sum.StallMS, r.StallMS)
-	add(&sum.PlayedMS, r.PlayedMS)
-}
-
-// add stops at the largest number, which a thousand lying peers can reach.
-func add(sum *int64, v int64) { *sum += min(v, math.MaxInt64-*sum) }
 
 func (m *member) uploads() bool { return m.ann.Upload && !m.facts.ReceiveOnly }
 

@@ -129,21 +129,12 @@ func (g *Gateway) Stats() viewer.Stats {
 	g.mu.Unlock()
 	for _, s := range shows {
 		st := s.viewer.Stats()
-		add(&sum.Report, st.Report)
+		sum.Report.Add(&st.Report)
 		sum.Report.Neighbors += st.Report.Neighbors
 		sum.Joined = sum.Joined || st.Joined
 		sum.Peer = st.Peer
 	}
 	return sum
-}
-
-func add(sum *signal.Report, r signal.Report) {
-	sum.PeerBytes += r.PeerBytes
-	sum.OriginBytes += r.OriginBytes
-	sum.RelayedBytes += r.RelayedBytes
-	sum.UploadedBytes += r.UploadedBytes
-	sum.DuplicateBytes += r.DuplicateBytes
-	sum.BadChunks += r.BadChunks
 }
 
 // passed looks at a response that goes to the player: it learns from playlists,

@@ -178,7 +178,8 @@ func (g *Gateway) letGo(s *show) {
 		s.viewer.Close()
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		add(&g.past, s.viewer.Stats().Report)
+		sum := s.viewer.Stats().Report
+		g.past.Add(&sum)
 	}()
 }
 

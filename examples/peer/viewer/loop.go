@@ -154,7 +154,8 @@ func (v *Viewer) sendReport() {
 
 // stats gives the totals over all sessions.
 func (v *Viewer) stats() Stats {
-	r := plus(v.base, *v.engine.Report())
+	r := v.base
+	r.Add(v.engine.Report())
 	r.Neighbors = int64(v.engine.Neighbors())
 	if q := v.quality.Load(); q != nil {
 		r.StartupMS, r.Stalls, r.StallMS, r.PlayedMS, r.BufferMS = q.StartupMS, q.Stalls, q.StallMS, q.PlayedMS, q.BufferMS
@@ -164,17 +165,6 @@ func (v *Viewer) stats() Stats {
 		s.Peer = session.Peer
 	}
 	return s
-}
-
-// plus adds the traffic of two reports.
-func plus(a, b signal.Report) signal.Report {
-	a.PeerBytes += b.PeerBytes
-	a.OriginBytes += b.OriginBytes
-	a.RelayedBytes += b.RelayedBytes
-	a.UploadedBytes += b.UploadedBytes
-	a.DuplicateBytes += b.DuplicateBytes
-	a.BadChunks += b.BadChunks
-	return a
 }
 
 // minus takes from the totals a what was reported before. Nothing falls below 0.

@@ -208,7 +208,7 @@ func (v *Viewer) adopt(s *edge.Session) {
 		v.drop(id)
 	}
 	v.pending = nil
-	v.base = plus(v.base, *v.engine.Report())
+	v.base.Add(v.engine.Report())
 	v.before = v.reported
 	v.session.Store(s)
 	v.host, v.pass, v.servers = s.Statements.Host, s.Pass, s.ICEServers
