@@ -30,14 +30,18 @@ type Engine struct {
 
 	// Segments.
 	table  map[wire.SegmentID]*segment // for look-ups only
+	recent [recent]*segment            // some of them, by the low bits of the id
 	list   []*segment                  // the same, in the order they became known
 	stored int64                       // bytes of segments stored
 
 	// Neighbors.
 	slots     []*neighbor
-	byID      map[wire.PeerID]*neighbor // for look-ups only
-	barred    []wire.PeerID             // dropped for cause
-	failed    []wire.PeerID             // could not connect
+	ids       []wire.PeerID // by slot, of a slot in use
+	memory    []neighbor    // what slots point into
+	taken     int           // slots in use
+	ups       int           // neighbors that are up
+	barred    []wire.PeerID // dropped for cause
+	failed    []wire.PeerID // could not connect
 	swarmSize int
 	duty      *signal.Duty
 
@@ -76,6 +80,9 @@ type Engine struct {
 
 const never = time.Duration(1<<63 - 1)
 
+// recent is how many segments are found without the table.
+const recent = 32
+
 // New makes an engine. Its life begins with the first Step.
 func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
@@ -84,7 +91,8 @@ func New(cfg Config) *Engine {
 		rng:         rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.ID))),
 		table:       map[wire.SegmentID]*segment{},
 		slots:       make([]*neighbor, cfg.Neighbors),
-		byID:        map[wire.PeerID]*neighbor{},
+		ids:         make([]wire.PeerID, cfg.Neighbors),
+		memory:      make([]neighbor, cfg.Neighbors),
 		originRate:  startOrigin,
 		originDelay: 100 * time.Millisecond,
 		originDev:   50 * time.Millisecond,
@@ -128,7 +136,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 	case Offered:
 		e.onOffered(now, in.Peer)
 	case Receive:
-		if n := e.byID[in.Peer]; n != nil && n.open {
+		if n := e.neighbor(in.Peer); n != nil && n.open {
 			e.onMessage(now, n, in.Message)
 		}
 	case Sent:
@@ -192,7 +200,7 @@ func (e *Engine) Neighbors() int { return e.connected() }
 // Has says which chunks of a segment are verified, and whether all its bytes
 // are stored.
 func (e *Engine) Has(id wire.SegmentID) (chunks uint64, whole bool) {
-	if s := e.table[id]; s != nil {
+	if s := e.lookup(id); s != nil {
 		return s.have, s.whole
 	}
 	return 0, false
@@ -229,7 +237,7 @@ func (e *Engine) onManifest(now time.Duration, m *Manifest) {
 	e.manifest, e.rendition, e.number, e.live = m, m.Rendition, m.Number, m.Live
 	for i := range m.Segments {
 		in := &m.Segments[i]
-		s := e.table[in.ID]
+		s := e.lookup(in.ID)
 		if s != nil && s.known != 0 {
 			continue
 		}
@@ -277,7 +285,7 @@ func (e *Engine) refreshWanted(now time.Duration) {
 			}
 			break
 		}
-		s := e.table[in.ID]
+		s := e.lookup(in.ID)
 		if s == nil { // evicted in the meantime and wanted again: a seek back
 			s = e.entry(in.ID)
 			s.Segment = *in

@@ -44,7 +44,7 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 		n.noUpload, n.number = m.Flags&wire.FlagNoUpload != 0, m.Rendition
 		if n.noUpload {
 			for _, s := range e.list {
-				s.theirs[n.slot] = 0
+				s.setTheirs(n.slot, 0)
 			}
 			e.forgetPending(n)
 			e.dirty(now)
@@ -73,7 +73,7 @@ func (e *Engine) fault(now time.Duration, n *neighbor) {
 }
 
 func (e *Engine) onPass(now time.Duration, in *Input) {
-	n := e.byID[in.Peer]
+	n := e.neighbor(in.Peer)
 	if n == nil || !n.greeted || n.up {
 		return
 	}
@@ -83,6 +83,7 @@ func (e *Engine) onPass(now time.Duration, in *Input) {
 		return
 	}
 	n.up = true
+	e.ups++
 	if e.upload {
 		e.sendAllHaves(n)
 	}
@@ -95,7 +96,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 	}
 	for i := range haves {
 		h := &haves[i]
-		s := e.table[h.Segment]
+		s := e.lookup(h.Segment)
 		if s == nil {
 			if h.Mask == 0 {
 				continue
@@ -110,7 +111,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 				continue
 			}
 		}
-		s.theirs[n.slot] = h.Mask
+		s.setTheirs(n.slot, h.Mask)
 		if s.wanted && !s.whole && h.Mask&^s.have != 0 {
 			e.dirty(now)
 		}
@@ -120,7 +121,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 // dispute notes a have that divides a segment in another way. Which is right the
 // proof will say; until then both are kept.
 func (e *Engine) dispute(now time.Duration, n *neighbor, s *segment, h *wire.SegmentHave) {
-	s.theirs[n.slot] = 0
+	s.setTheirs(n.slot, 0)
 	if s.proven || h.Mask == 0 {
 		return // it speaks of other bytes under the same name
 	}
@@ -141,7 +142,7 @@ func (e *Engine) dispute(now time.Duration, n *neighbor, s *segment, h *wire.Seg
 // onReject takes back what a neighbor will not give. Chunks that it announced
 // and does not have count as misses.
 func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
-	s := e.table[m.Segment]
+	s := e.lookup(m.Segment)
 	if s == nil || e.takePending(n, s, m.Mask) == 0 {
 		return
 	}
@@ -153,12 +154,12 @@ func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
 		if s.theirs[n.slot]&m.Mask != 0 {
 			n.misses++
 		}
-		s.theirs[n.slot] = 0
+		s.setTheirs(n.slot, 0)
 		if n.misses >= maxMisses {
 			e.fault(now, n)
 		}
 	default:
-		s.theirs[n.slot] = 0
+		s.setTheirs(n.slot, 0)
 	}
 	e.dirty(now)
 }
@@ -181,7 +182,7 @@ func (e *Engine) takePending(n *neighbor, s *segment, mask uint64) (found uint64
 }
 
 func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message) {
-	s := e.table[m.Segment]
+	s := e.lookup(m.Segment)
 	if s == nil || s.proven || s.proofFrom != n.slot {
 		return
 	}
@@ -189,11 +190,11 @@ func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message)
 }
 
 func (e *Engine) onProof(now time.Duration, in *Input) {
-	s := e.table[in.Segment]
+	s := e.lookup(in.Segment)
 	if s == nil || s.proven {
 		return
 	}
-	if n := e.byID[in.Peer]; n != nil && !in.OK {
+	if n := e.neighbor(in.Peer); n != nil && !in.OK {
 		e.complain(n.id, s.ID, "proof")
 		e.fault(now, n)
 		return
@@ -214,10 +215,11 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 				e.takePending(nb, s, ^uint64(0))
 			}
 		}
+		s.owners = 0
 		clear(s.theirs)
 		for _, c := range s.disputed {
 			if c.chunks == n {
-				s.theirs[c.slot] = c.mask
+				s.setTheirs(c.slot, c.mask)
 			}
 		}
 		s.setChunks(n)
@@ -243,7 +245,7 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 // onChunk takes a chunk that was asked for, or was and is still missing: a cancel
 // may have crossed it. Others are ignored.
 func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
-	s := e.table[m.Segment]
+	s := e.lookup(m.Segment)
 	if s == nil || m.Index >= 64 {
 		return
 	}
@@ -290,8 +292,8 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 }
 
 func (e *Engine) onChunkChecked(now time.Duration, in *Input) {
-	s := e.table[in.Segment]
-	n := e.byID[in.Peer]
+	s := e.lookup(in.Segment)
+	n := e.neighbor(in.Peer)
 	bit := uint64(1) << in.Chunk
 	if s == nil || s.checking&bit == 0 {
 		return

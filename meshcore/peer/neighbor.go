@@ -9,27 +9,28 @@ import (
 
 // neighbor is a connected peer, or one that we are connecting to.
 type neighbor struct {
-	id       wire.PeerID
-	slot     int
-	open     bool // the data channel is open
-	greeted  bool // its hello came
-	up       bool // its pass is good: chunks may travel
-	relayed  bool
-	noUpload bool
-	number   uint64 // its rendition
-	since    time.Duration
-
-	pending      []pending // what we asked of it, oldest first
+	// What plan looks at, in one cache line.
+	id           wire.PeerID
+	slot         int
+	open         bool // the data channel is open
+	greeted      bool // its hello came
+	up           bool // its pass is good: chunks may travel
+	relayed      bool
+	noUpload     bool
+	busyUntil    time.Duration // it asked us to wait
+	rate         float64       // bytes/s it gives us
 	pendingBytes int64
-	inFlight     int64 // bytes for it that the driver has and has not sent
 	minRoom      int64 // bytes that may be asked of it however slow it is
 	rtt          time.Duration
-	pingAt       time.Duration
-	rate         float64       // bytes/s it gives us
-	lastAt       time.Duration // when its last chunk came
-	busyUntil    time.Duration // it asked us to wait
-	strikes      int           // timeouts in a row
-	misses       int           // announced chunks that were not there
+
+	pending  []pending     // what we asked of it, oldest first
+	lastAt   time.Duration // when its last chunk came
+	inFlight int64         // bytes for it that the driver has and has not sent
+	strikes  int           // timeouts in a row
+	misses   int           // announced chunks that were not there
+	pingAt   time.Duration
+	number   uint64 // its rendition
+	since    time.Duration
 
 	gaveUs, tookFromUs     int64 // bytes, over all
 	gaveRecent, tookRecent int64 // since the last review
@@ -44,24 +45,19 @@ type pending struct {
 }
 
 // connected is the number of neighbors that chunks may travel to and from.
-func (e *Engine) connected() int {
-	c := 0
-	for _, n := range e.slots {
-		if n != nil && n.up {
-			c++
-		}
-	}
-	return c
-}
+func (e *Engine) connected() int { return e.ups }
 
-func (e *Engine) occupied() int {
-	c := 0
-	for _, n := range e.slots {
-		if n != nil {
-			c++
+func (e *Engine) occupied() int { return e.taken }
+
+// neighbor finds a neighbor. The ids of two dozen lie side by side: to go through them
+// touches less memory than a map, and with many engines in one process memory is what costs.
+func (e *Engine) neighbor(id wire.PeerID) *neighbor {
+	for i, x := range e.ids {
+		if x == id && e.slots[i] != nil {
+			return e.slots[i]
 		}
 	}
-	return c
+	return nil
 }
 
 // target is the number of neighbors that the engine looks for itself; the
@@ -71,9 +67,10 @@ func (e *Engine) target() int { return max(1, e.cfg.Neighbors*2/3) }
 func (e *Engine) addNeighbor(now time.Duration, id wire.PeerID) *neighbor {
 	for i, n := range e.slots {
 		if n == nil {
-			n = &neighbor{id: id, slot: i, since: now, rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10}
-			e.slots[i] = n
-			e.byID[id] = n
+			n = &e.memory[i]
+			*n = neighbor{id: id, slot: i, since: now, rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10, pending: n.pending[:0]}
+			e.slots[i], e.ids[i] = n, id
+			e.taken++
 			return n
 		}
 	}
@@ -111,7 +108,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 		}
 		for i := range m.Peers {
 			p := &m.Peers[i]
-			if !p.Initiate || p.ID == e.cfg.ID || e.byID[p.ID] != nil || contains(e.barred, p.ID) ||
+			if !p.Initiate || p.ID == e.cfg.ID || e.neighbor(p.ID) != nil || contains(e.barred, p.ID) ||
 				(!p.Upload && !e.upload) || e.occupied() >= e.target() {
 				continue
 			}
@@ -123,7 +120,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 		if m.Peer == nil {
 			return
 		}
-		n := e.byID[*m.Peer]
+		n := e.neighbor(*m.Peer)
 		if m.Reason == "banned" {
 			e.barred = remember(e.barred, *m.Peer)
 			if n != nil {
@@ -138,7 +135,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 // onOffered accepts a peer that offers a connection, if there is room. When two
 // peers offer to each other at once, the offer of the smaller id stands.
 func (e *Engine) onOffered(now time.Duration, id wire.PeerID) {
-	n := e.byID[id]
+	n := e.neighbor(id)
 	switch {
 	case contains(e.barred, id) || id == e.cfg.ID:
 		e.emit(Effect{Kind: Disconnect, Peer: id})
@@ -156,7 +153,7 @@ func (e *Engine) onOffered(now time.Duration, id wire.PeerID) {
 }
 
 func (e *Engine) onUp(now time.Duration, in *Input) {
-	n := e.byID[in.Peer]
+	n := e.neighbor(in.Peer)
 	if n == nil {
 		e.emit(Effect{Kind: Disconnect, Peer: in.Peer})
 		return
@@ -170,7 +167,7 @@ func (e *Engine) onUp(now time.Duration, in *Input) {
 }
 
 func (e *Engine) onDown(now time.Duration, id wire.PeerID) {
-	n := e.byID[id]
+	n := e.neighbor(id)
 	if n == nil {
 		return
 	}
@@ -195,7 +192,7 @@ func (e *Engine) drop(now time.Duration, n *neighbor, reason uint8) {
 func (e *Engine) release(now time.Duration, n *neighbor) {
 	e.forgetPending(n)
 	for _, s := range e.list {
-		s.theirs[n.slot] = 0
+		s.setTheirs(n.slot, 0)
 		if s.proofFrom == n.slot {
 			s.proofFrom = -1
 		}
@@ -217,7 +214,11 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 	e.unqueue(func(it *item) bool { return it.n == n })
 	e.inFlight -= n.inFlight
 	e.slots[n.slot] = nil
-	delete(e.byID, n.id)
+	e.taken--
+	if n.up {
+		n.up = false
+		e.ups--
+	}
 	e.dirty(now)
 }
 

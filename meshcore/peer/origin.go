@@ -163,7 +163,7 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 }
 
 func (e *Engine) onOrigin(now time.Duration, in *Input) {
-	s := e.table[in.Segment]
+	s := e.lookup(in.Segment)
 	if s == nil {
 		return
 	}

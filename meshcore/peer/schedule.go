@@ -31,8 +31,9 @@ func (e *Engine) plan(now time.Duration) {
 		wake = min(wake, e.planOrigin(now, s))
 	}
 	e.ready = e.ready[:0]
-	for _, n := range e.slots {
-		if n == nil || !n.up || n.noUpload {
+	for i := range e.memory {
+		n := &e.memory[i]
+		if !n.up || n.noUpload {
 			continue
 		}
 		if n.busyUntil > now {
@@ -79,12 +80,7 @@ func (e *Engine) arrange(now time.Duration) {
 	for _, s := range e.order {
 		s.due = e.deadline(now, s)
 		s.near = s.due-now < 2*e.urgent(s)
-		s.copies = 0
-		for _, m := range s.theirs {
-			if m != 0 {
-				s.copies++
-			}
-		}
+		s.copies = bits.OnesCount64(s.owners)
 	}
 	o := e.order
 	for i := 1; i < len(o); i++ {

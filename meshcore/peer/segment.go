@@ -11,38 +11,37 @@ import (
 // segment is all that the engine knows of one segment.
 type segment struct {
 	Segment
-	wanted bool          // it stands in the manifest, from the playhead on
-	known  time.Duration // when the manifest first listed it
-	slack  time.Duration // from then to its deadline
-	fresh  bool          // it was new to the manifest then: fetchers are due
+	wanted bool // it stands in the manifest, from the playhead on
+	fresh  bool // it was new to the manifest when that first listed it: fetchers are due
+	proven bool // layout is known and may be vouched for to others
+	whole  bool // all bytes are stored, proven or not
+	shut   bool // must not be shared: the origin's bytes did not bear the proof out
+	near   bool // plan: the deadline is near
 
-	chunks int    // number of chunks, 0 if not known
-	all    uint64 // mask of all chunks
-	layout integrity.Layout
-	proven bool   // layout is known and may be vouched for to others
-	have   uint64 // verified and stored
-	whole  bool   // all bytes are stored, proven or not
-	shut   bool   // must not be shared: the origin's bytes did not bear the proof out
+	all      uint64 // mask of all chunks
+	have     uint64 // verified and stored
+	asked    uint64 // asked of neighbors and not come
+	checking uint64 // came from neighbors, with the driver for checking
+	origin   uint64 // asked of the origin and not come
+	owners   uint64 // slots of the neighbors that have any of it
+	chunks   int    // number of chunks, 0 if not known
+	layout   integrity.Layout
 
+	known    time.Duration // when the manifest first listed it
+	slack    time.Duration // from then to its deadline
+	due      time.Duration // plan: the deadline
+	copies   int           // plan: neighbors that have any of it
+	fetching int           // fetches from the origin under way
+	retryAt  time.Duration
+
+	theirs    []uint64      // by slot: what a neighbor has
 	proofFrom int           // slot of the neighbor asked for the proof, -1 if none
 	proofBy   time.Duration // when that neighbor is given up
 	held      []heldChunk   // came before the proof
-
-	asked     uint64 // asked of neighbors and not come
-	checking  uint64 // came from neighbors, with the driver for checking
-	origin    uint64 // asked of the origin and not come
-	fetching  int    // fetches from the origin under way
-	failures  int    // of the origin, in a row
-	retryAt   time.Duration
+	failures  int           // of the origin, in a row
 	fetchFrom time.Duration // when the fetch began
 	fetched   int64         // bytes of its chunks so far
 
-	// What plan works out anew each time.
-	due    time.Duration // the deadline
-	near   bool          // it is near
-	copies int           // neighbors that have any of it
-
-	theirs   []uint64  // by slot: what a neighbor has
 	disputed []claim   // haves that do not agree on the number of chunks
 	told     uint64    // what neighbors were last told we have
 	given    [64]uint8 // how often each chunk was given
@@ -93,17 +92,36 @@ func (s *segment) bytes(mask uint64) int64 {
 	return n
 }
 
+// setTheirs notes what the neighbor of a slot has.
+func (s *segment) setTheirs(slot int, mask uint64) {
+	s.theirs[slot] = mask
+	s.owners &^= 1 << slot
+	if mask != 0 {
+		s.owners |= 1 << slot
+	}
+}
+
 // setChunks learns the number of chunks, from a have or a proof.
 func (s *segment) setChunks(n int) {
 	s.chunks, s.all = n, wire.All(n)
 }
 
 // lookup finds a segment of the table.
-func (e *Engine) lookup(id wire.SegmentID) *segment { return e.table[id] }
+func (e *Engine) lookup(id wire.SegmentID) *segment {
+	r := &e.recent[id%recent]
+	if s := *r; s != nil && s.ID == id {
+		return s
+	}
+	s := e.table[id]
+	if s != nil {
+		*r = s
+	}
+	return s
+}
 
 // entry finds a segment or makes a place for it.
 func (e *Engine) entry(id wire.SegmentID) *segment {
-	s := e.table[id]
+	s := e.lookup(id)
 	if s == nil {
 		if len(e.list) >= maxTable {
 			e.forgetOldest()
@@ -135,6 +153,9 @@ func (e *Engine) forgetOldest() {
 func (e *Engine) forget(i int) {
 	s := e.list[i]
 	delete(e.table, s.ID)
+	if r := &e.recent[s.ID%recent]; *r == s {
+		*r = nil
+	}
 	copy(e.list[i:], e.list[i+1:])
 	e.list[len(e.list)-1] = nil
 	e.list = e.list[:len(e.list)-1]

@@ -20,7 +20,7 @@ type item struct {
 // and the uplink will take them in time, and rejects the rest at once, so that it
 // can ask another.
 func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
-	s := e.table[m.Segment]
+	s := e.lookup(m.Segment)
 	reject := func(mask uint64, reason uint8, retry time.Duration) {
 		if mask != 0 {
 			e.send(n, wire.Message{Type: wire.Reject, Segment: m.Segment, Mask: mask, Reason: reason, Retry: uint32(retry.Milliseconds())})
@@ -126,7 +126,7 @@ func (e *Engine) overRatio() bool {
 
 // onSent learns the uplink's rate from a chunk that has left.
 func (e *Engine) onSent(now time.Duration, in *Input) {
-	n := e.byID[in.Peer]
+	n := e.neighbor(in.Peer)
 	if n == nil {
 		return // what it had was taken back when it went
 	}
