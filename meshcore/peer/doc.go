@@ -31,7 +31,7 @@
 //
 // Live: of each new segment the fetchers, whose turn follows from the media
 // sequence and the rank that the tracker gave (signal.Duty), take the whole at
-// once. Everybody else waits. If nothing of it is heard, further peers follow in
+// once. Who has a slow uplink gets no rank, so a peer soon announces its own. Everybody else waits. If nothing of it is heard, further peers follow in
 // the order of the rotation, twice as many in each tenth of the slack, like the
 // suppression timers of SRM (Floyd et al., 1997). VOD: what no neighbor has is
 // taken when it comes within OriginGoal of the playhead, at times spread by a

@@ -46,6 +46,7 @@ type Engine struct {
 	duty      *signal.Duty
 
 	// The origin.
+	originKnown bool          // a fetch was measured
 	originRate  float64       // bytes/s
 	originDelay time.Duration // to the first byte, about
 	originDev   time.Duration // of the time it takes from what was expected

@@ -103,9 +103,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 	switch m.Type {
 	case signal.Peers:
 		e.swarmSize = m.SwarmSize
-		if m.Duty != nil || len(m.Peers) > 0 || !e.upload {
-			e.duty = m.Duty
-		}
+		e.duty = m.Duty
 		for i := range m.Peers {
 			p := &m.Peers[i]
 			if !p.Initiate || p.ID == e.cfg.ID || e.neighbor(p.ID) != nil || contains(e.barred, p.ID) ||
@@ -241,6 +239,9 @@ func (e *Engine) lookForPeers(now time.Duration) {
 func (e *Engine) announce(now time.Duration) {
 	e.announced = now
 	e.announceAt = now + e.cfg.AnnounceInterval
+	if now-e.startedAt < e.cfg.AnnounceInterval/2 {
+		e.announceAt = now + e.cfg.AnnounceInterval/4 // the edge does not know our uplink yet
+	}
 	e.review(now)
 	want := max(0, e.target()-e.occupied())
 	if want > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
@@ -252,8 +253,11 @@ func (e *Engine) announce(now time.Duration) {
 		Neighbors: e.occupied(), Want: want, Upload: e.upload,
 		Failed: append([]wire.PeerID(nil), e.failed...),
 	}
-	if e.report.UploadedBytes > 0 {
+	if e.report.UploadedBytes >= 1<<20 {
 		a.UplinkBPS = int64(8 * e.uplink)
+		if limit := e.cfg.UploadRate; limit > 0 {
+			a.UplinkBPS = int64(8 * min(e.uplink, limit))
+		}
 	}
 	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Announce, Announcement: a}})
 }

@@ -106,8 +106,6 @@ func (e *Engine) onDuty(s *segment) bool {
 func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
 	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+2*e.originDev+150*time.Millisecond
 	again := never
-	if endgame {
-	}
 	for _, n := range e.slots {
 		if n == nil || s.asked == 0 {
 			continue
@@ -155,9 +153,6 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 		s.fetchFrom, s.fetched = now, 0
 	}
 	s.fetching++
-	if s.due-now <= e.urgent(s) {
-	} else {
-	}
 	e.fetches++
 	e.emit(Effect{Kind: FetchOrigin, Segment: s.ID, Chunks: mask})
 }
@@ -228,24 +223,27 @@ func (e *Engine) disown(now time.Duration, s *segment) {
 	e.complete(now, s)
 }
 
-// learnOrigin takes the time that a fetch took into the estimates. The deviation
-// grows at once and fades slowly.
+// learnOrigin takes the time that a fetch took into the estimates: the first one as
+// it is, the others smoothed (as in RFC 6298). The deviation is how much later than
+// expected an end came; it grows at once and fades slowly.
 func (e *Engine) learnOrigin(took time.Duration, bytes int64) {
-	if bytes == 0 || took <= 0 {
+	if bytes < 4<<10 || took <= 0 {
 		return
 	}
-	off := took - e.originTime(bytes)
-	if off < 0 {
-		off = -off / 4 // sooner than expected does no harm
+	if !e.originKnown {
+		e.originKnown = true
+		e.originDelay = min(took/3, 2*time.Second)
+		e.originDev = min(took/4, 2*time.Second)
+		e.originRate = float64(bytes) / (took - e.originDelay/2).Seconds()
+		return
 	}
+	off := max(0, took-e.originTime(bytes))
 	if off > e.originDev {
 		e.originDev += (min(off, 2*time.Second) - e.originDev) / 2
 	} else {
 		e.originDev += (off - e.originDev) / 8
 	}
 	e.originDelay += (min(took/3, 2*time.Second) - e.originDelay) / 8
-	if bytes >= 4<<10 {
-		rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
-		e.originRate += float64(0.3 * (min(rate, 4*e.originRate) - e.originRate))
-	}
+	rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
+	e.originRate += float64(0.3 * (min(rate, 4*e.originRate) - e.originRate))
 }

@@ -167,9 +167,9 @@ type PeerInfo struct {
 	Initiate bool `json:"initiate"`
 }
 
-// Duty is a peer's place in the rotation of fetchers: the peers of one rendition
-// and locality group have the ranks 0 to Of-1, and Fetchers of them take each
-// new live segment from the origin at once. The peer of rank r is at distance
+// Duty is a peer's place in the rotation of fetchers, who take each new live segment
+// from the origin at once: there are ranks from 0 to Of-1, and the peers of one
+// rendition and locality group are dealt out to them. A peer of rank r is at distance
 // (r - sequence*Fetchers) mod Of; those at a distance below Fetchers fetch.
 type Duty struct {
 	Rank     int `json:"rank"`

@@ -158,10 +158,16 @@ func checkState(t testing.TB, s *Swarm) {
 		if m.group != s.groups[groupKey{m.facts.Scope, m.ann.Rendition, m.facts.locality()}] || m.group.all[m.at[inGroup]] != m {
 			t.Fatalf("%v is not at its place in locality %q", m.id, m.facts.locality())
 		}
-		if m.uploads() != (m.rank >= 0) || m.rank >= 0 && m.duty.ranks[m.rank] != m {
-			t.Fatalf("%v, which uploads: %v, has rank %d", m.id, m.uploads(), m.rank)
+		if m.uploads() != m.gives || m.gives && m.rendition.uploaders[m.at[inUploaders]] != m {
+			t.Fatalf("%v, which uploads: %v, stands among the uploaders: %v", m.id, m.uploads(), m.gives)
 		}
-		if m.uploads() && (m.rendition.uploaders[m.at[inUploaders]] != m || m.duty != m.group && m.duty != m.rendition || m.group.own != (m.duty == m.group)) {
+		if (m.duty != nil) != (m.rank >= 0) || m.duty != nil && (!m.gives || m.duty.ranks[m.rank] != m) {
+			t.Fatalf("%v, which uploads: %v, has rank %d", m.id, m.gives, m.rank)
+		}
+		if m.gives && m.duty == nil && m.octave < 0 {
+			t.Fatalf("%v, whose uplink nobody knows, takes no turns", m.id)
+		}
+		if m.duty != nil && (m.duty != m.group && m.duty != m.rendition || m.group.own != (m.duty == m.group)) {
 			t.Fatalf("%v takes turns with the wrong ones", m.id)
 		}
 	}

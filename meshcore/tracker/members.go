@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -27,7 +28,7 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		s.setFacts(now, m, f)
 		return
 	}
-	m := &member{id: id, facts: f, rank: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, toldFrom: now}
+	m := &member{id: id, facts: f, rank: -1, octave: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, toldFrom: now}
 	s.members[id] = m
 	s.all = put(s.all, m, inAll)
 	if s.sweepAt == 0 {
@@ -93,26 +94,39 @@ func (s *Swarm) regroup(now time.Duration, m *member, ann *signal.Announcement) 
 	s.rerank(now, m)
 }
 
-// rerank gives m a rank if it uploads, and takes it if it does not.
+// rerank gives m a rank if it is to take turns in fetching, and takes it if not.
 func (s *Swarm) rerank(now time.Duration, m *member) {
 	switch {
-	case m.uploads() && m.duty == nil:
+	case m.uploads() && !m.gives:
+		m.gives = true
 		m.rendition.uploaders = put(m.rendition.uploaders, m, inUploaders)
 		m.group.giving++
+	case !m.uploads() && m.gives:
+		s.stopGiving(now, m)
+	}
+	if m.gives {
+		m.rendition.uplinks.move(m)
+	}
+	switch fetches := m.gives && !m.rendition.uplinks.slow(m); {
+	case fetches && m.duty == nil:
 		if m.group.own {
 			s.gainRank(now, m, m.group)
 		} else {
 			s.gainRank(now, m, m.rendition)
 		}
-	case !m.uploads() && m.duty != nil:
-		s.stopGiving(now, m)
+	case !fetches && m.duty != nil:
+		s.loseRank(now, m)
 	}
 	s.divide(now, m.group, m.rendition)
 }
 
 // stopGiving takes m out of the uploaders.
 func (s *Swarm) stopGiving(now time.Duration, m *member) {
-	s.loseRank(now, m)
+	if m.duty != nil {
+		s.loseRank(now, m)
+	}
+	m.gives = false
+	m.rendition.uplinks.remove(m)
 	m.rendition.uploaders = take(m.rendition.uploaders, m, inUploaders)
 	m.group.giving--
 }
@@ -168,7 +182,7 @@ func (s *Swarm) leaveGroups(now time.Duration, m *member) {
 	if !m.announced {
 		return
 	}
-	if m.duty != nil {
+	if m.gives {
 		s.stopGiving(now, m)
 		s.divide(now, m.group, m.rendition)
 	}
@@ -194,41 +208,65 @@ func (s *Swarm) loseRank(now time.Duration, m *member) {
 	p.ranks[len(p.ranks)-1] = nil
 	p.ranks = p.ranks[:len(p.ranks)-1]
 	m.rank, m.duty = -1, nil
-	s.touch(now, p)
+	if s.touch(now, p); last != m && len(p.ranks) > s.cfg.SmallGroup {
+		s.tellDuty(last) // all others go on as they did
+	}
 }
 
-// touch has the duties of a group pushed after Settle, if it is small.
+// touch has the duties of a group pushed after Settle, if it is small or takes turns
+// in another number.
 func (s *Swarm) touch(now time.Duration, p *pool) {
-	if p.dirty || len(p.ranks) > s.cfg.SmallGroup {
+	turns := s.turns(p)
+	if p.dirty || (len(p.ranks) > s.cfg.SmallGroup && turns == p.turns) {
 		return
 	}
-	p.dirty = true
+	p.turns, p.dirty = turns, true
 	s.changed = append(s.changed, p)
 	if s.pushAt == 0 {
 		s.pushAt = now + s.cfg.Settle
 	}
 }
 
-// pushDuties tells the changed groups. Of a group that has outgrown SmallGroup
-// since it changed, only the first are told: they were there while it was small,
-// the others have just announced.
+// turns is the number of turns that a group takes: as many members have each as
+// [Config].Fetchers asks for. In a large group it is a power of two and stays while
+// between 3/5 and 3/2 as many have it, so that it seldom changes, and who has not
+// learned of a change fetches twice or half as often, but never at the turn of others.
+func (s *Swarm) turns(p *pool) int {
+	n := len(p.ranks)
+	k := s.cfg.Fetchers(n)
+	if n <= s.cfg.SmallGroup {
+		return max(1, n/k)
+	}
+	if t := p.turns; t&(t-1) == 0 && 5*n >= 3*k*t && 2*n < 3*k*t {
+		return t
+	}
+	return 1 << (bits.Len(uint(max(1, 4*n/(3*k)))) - 1)
+}
+
+// pushDuties tells the changed groups.
 func (s *Swarm) pushDuties() {
 	for _, p := range s.changed {
 		p.dirty = false
-		for _, m := range p.ranks[:min(len(p.ranks), s.cfg.SmallGroup)] {
-			s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
+		p.turns = s.turns(p)
+		for _, m := range p.ranks {
+			s.tellDuty(m)
 		}
 	}
 	s.changed = s.changed[:0]
 	s.pushAt = 0
 }
 
+func (s *Swarm) tellDuty(m *member) {
+	s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
+}
+
+// duty is the turn of m.
 func (s *Swarm) duty(m *member) *signal.Duty {
 	if m.duty == nil {
 		return nil
 	}
-	n := len(m.duty.ranks)
-	return &signal.Duty{Rank: m.rank, Of: n, Fetchers: s.cfg.Fetchers(n)}
+	turns := max(1, m.duty.turns)
+	return &signal.Duty{Rank: m.rank % turns, Of: turns, Fetchers: 1}
 }
 
 // sweep lets go of members that have been silent.

@@ -18,12 +18,16 @@
 // # Who fetches
 //
 // The uploading members of a rendition have dense ranks, which are their places
-// in a slice: a leaving member's rank goes to the last one. A locality with
-// [Config].OwnGroup of them takes turns by itself, so that each new segment comes to
-// it once from the origin and not over long ways. See signal.Duty for the
-// rotation. A change is pushed at once, gathered over [Config].Settle, to the
-// members of a small group; in a large one members learn it with their next
-// announce, because there a stale rank changes only who fetches, not how many.
+// in a slice: a leaving member's rank goes to the last one. The ranks are dealt out
+// to turns, so that as many members as there are to be fetchers have each turn (see
+// signal.Duty for the rotation). Members whose uplink is well below the median take no
+// turns, because a segment is late at all others when its first owner is slow
+// (uplinks.go). A locality with [Config].OwnGroup of them takes turns by itself, so that
+// each new segment comes to it once from the origin and not over long ways.
+//
+// A change is pushed at once, gathered over [Config].Settle, to the members of a small
+// group. In a large one it concerns one member, which is told, unless the number of
+// turns changes: then all are, which happens when it has grown or shrunk by half.
 package tracker
 
 import (
@@ -46,7 +50,7 @@ type Config struct {
 	// Settle is how long changes of membership are gathered before the duty is
 	// pushed; default 500 ms.
 	Settle time.Duration
-	// SmallGroup is the largest group to which a changed duty is pushed; default 64.
+	// SmallGroup is the largest group to which every change is pushed; default 64.
 	SmallGroup int
 	// OwnGroup is the number of uploading members at which a locality takes turns
 	// in fetching by itself; below half of it, it joins the others again; default 64.
@@ -89,14 +93,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// DefaultFetchers is 1 up to 40 uploading peers and grows with the logarithm
-// of their number beyond: 2 for 41, 6 for 1,000, 13 for 100,000. With s seeds a
-// chunk reaches n peers in 1 + log2(n/s) upload slots, so a few more seeds a
-// doubling keep the time the same at a cost that does not grow with the swarm.
+// DefaultFetchers is 1 up to 60 uploading peers and grows with the logarithm
+// of their number beyond: 2 for 61, 4 for 1,000, 8 for 100,000. With s seeds a
+// chunk reaches n peers in 1 + log2(n/s) upload slots, so another seed at each
+// threefold keeps the time about the same at a cost that does not grow with the swarm.
 func DefaultFetchers(n int) int {
 	k := 1
-	for n > 40 {
-		n /= 2
+	for n > 60 {
+		n /= 3
 		k++
 	}
 	return k
@@ -199,6 +203,8 @@ type member struct {
 	ann       signal.Announcement
 	announced bool
 	at        [4]int // places in all, group, rendition, uploaders of the rendition
+	gives     bool   // it stands among the uploaders
+	octave    int    // where its uplink stands in uplinks, -1 if it is not known
 	rank      int    // place in duty.ranks, -1 if none
 	duty      *pool  // whom it takes turns with in fetching: group or rendition
 	group     *pool  // same scope, rendition and locality
@@ -220,6 +226,8 @@ type pool struct {
 	all       []*member
 	uploaders []*member // of a rendition
 	ranks     []*member // those who take turns in fetching, by rank
+	uplinks   uplinks   // of a rendition: what its uploaders announced
+	turns     int       // that the ranks are dealt out to
 	giving    int       // of a group: its uploaders
 	own       bool      // a group that takes turns by itself, not with the rendition
 	dirty     bool

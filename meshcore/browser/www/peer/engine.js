@@ -63,6 +63,7 @@ export class Engine {
     this.duty = null;
 
     // The origin.
+    this.originKnown = false; // a fetch was measured
     this.originRate = startOrigin; // bytes/s
     this.originDelay = 100e6; // to the first byte, about
     this.originDev = 50e6; // of the time it takes from what was expected

@@ -73,7 +73,7 @@ export function onSignal(e, now, m) {
   if (m.type === "peers") {
     e.swarmSize = m.swarm_size ?? 0;
     const peers = m.peers ?? [];
-    if (m.duty || peers.length > 0 || !e.upload) e.duty = m.duty ?? null;
+    e.duty = m.duty ?? null;
     for (const p of peers) {
       if (!p.initiate || p.id === e.cfg.id || e.byID.has(p.id) || e.barred.includes(p.id) ||
         (!p.upload && !e.upload) || occupied(e) >= target(e)) continue;
@@ -174,6 +174,9 @@ export function lookForPeers(e, now) {
 export function announce(e, now) {
   e.announced = now;
   e.announceAt = now + e.cfg.announceInterval;
+  if (now - e.startedAt < Math.trunc(e.cfg.announceInterval / 2)) {
+    e.announceAt = now + Math.trunc(e.cfg.announceInterval / 4); // the edge does not know our uplink yet
+  }
   review(e, now);
   const want = Math.max(0, target(e) - occupied(e));
   if (want > 0 && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
@@ -183,7 +186,7 @@ export function announce(e, now) {
   e.emit({ kind: Signal, signal: {
     type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),
     neighbors: occupied(e), want, upload: e.upload,
-    uplink_bps: e.totals.uploaded_bytes > 0 ? Math.trunc(8 * e.uplink) : 0, failed: [...e.failed],
+    uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uplink, e.cfg.uploadRate || Infinity)) : 0, failed: [...e.failed],
   } });
 }
 

@@ -181,20 +181,25 @@ function disown(e, s) {
 }
 
 /**
- * learnOrigin takes the time that a fetch took into the estimates. The deviation grows at once and fades slowly.
+ * learnOrigin takes the time that a fetch took into the estimates: the first one as it is, the others smoothed (as in
+ * RFC 6298). The deviation is how much later than expected an end came; it grows at once and fades slowly.
  * @param {Engine} e
  * @param {number} took
  * @param {number} bytes
  */
 function learnOrigin(e, took, bytes) {
-  if (bytes === 0 || took <= 0) return;
-  let off = took - originTime(e, bytes);
-  if (off < 0) off = Math.trunc(-off / 4); // sooner than expected does no harm
+  if (bytes < 4 << 10 || took <= 0) return;
+  if (!e.originKnown) {
+    e.originKnown = true;
+    e.originDelay = Math.min(Math.trunc(took / 3), 2 * Second);
+    e.originDev = Math.min(Math.trunc(took / 4), 2 * Second);
+    e.originRate = bytes / seconds(took - Math.trunc(e.originDelay / 2));
+    return;
+  }
+  const off = Math.max(0, took - originTime(e, bytes));
   if (off > e.originDev) e.originDev += Math.trunc((Math.min(off, 2 * Second) - e.originDev) / 2);
   else e.originDev += Math.trunc((off - e.originDev) / 8);
   e.originDelay += Math.trunc((Math.min(Math.trunc(took / 3), 2 * Second) - e.originDelay) / 8);
-  if (bytes >= 4 << 10) {
-    const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
-    e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
-  }
+  const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
+  e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
 }
