@@ -42,7 +42,9 @@ type site struct {
 	key    []byte // of the segments; it must not travel between viewers
 }
 
-const segments, segmentSize = 24, 150_000
+// A viewer takes 30 s ahead: a stream of a minute has something to be asked for
+// as long as a test looks.
+const segments, segmentSize = 60, 60_000
 
 // newSite starts the edge; more are further options of mesh.
 func newSite(t *testing.T, more string) *site {
@@ -82,6 +84,7 @@ func newSite(t *testing.T, more string) *site {
 		}
 		%s
 	}
+	metrics /metrics
 	root %s
 	file_server`, filepath.Join(s.dir, "../login.json"), more, s.dir))
 	return s
@@ -130,7 +133,13 @@ func (s *site) write(name string, b []byte) {
 // token is the viewer token of a customer for a stream.
 func (s *site) token(path string, life time.Duration) string {
 	s.t.Helper()
-	token, err := s.signer.Sign(map[string]any{"exp": time.Now().Add(life).Unix(), "sub": "customer-4711", "paths": path})
+	return s.tokenOf("customer-4711", path, life)
+}
+
+// tokenOf is the viewer token of one customer for a stream.
+func (s *site) tokenOf(customer, path string, life time.Duration) string {
+	s.t.Helper()
+	token, err := s.signer.Sign(map[string]any{"exp": time.Now().Add(life).Unix(), "sub": customer, "paths": path})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -307,6 +316,20 @@ func (a *audience) end() {
 		closing.Go(p.Close)
 	}
 	closing.Wait()
+}
+
+// banned is how many peers the edge counts as banned.
+func (s *site) banned() int {
+	s.t.Helper()
+	_, body := bodyOf(s.t, s.client(""), "GET", s.base+"/metrics", "")
+	for line := range strings.Lines(body) {
+		var n int
+		if _, err := fmt.Sscanf(line, "mesh_banned_peers %d", &n); err == nil {
+			return n
+		}
+	}
+	s.t.Fatalf("the metrics have no mesh_banned_peers:\n%s", body)
+	return 0
 }
 
 // bodyOf gives status and body of an answer.

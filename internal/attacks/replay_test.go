@@ -1,8 +1,11 @@
 package attacks
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +41,9 @@ func TestViewerTokenReplayed(t *testing.T) {
 		{"a null Origin", post(swarm, film, "Origin", "null"), "403 origin"},
 		{"expired", post(swarm, dead), "401 token_expired"},
 		{"none", post(swarm, ""), "401 token_missing"},
-		{"one changed", post(swarm, film[:len(film)-2]+"AA"), "401 token_signature"},
+		{"another's claims", post(swarm, part(t, film, 0)+"."+part(t, s.token("/", time.Hour), 1)+"."+part(t, film, 2)), "401 token_signature"},
+		{"another's signature", post(swarm, part(t, film, 0)+"."+part(t, film, 1)+"."+part(t, s.token("/", time.Hour), 2)), "401 token_signature"},
+		{"another spelling", post(swarm, respelt(t, film)), "401 token_malformed"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, c.got, c.want)
@@ -52,6 +57,33 @@ func TestViewerTokenReplayed(t *testing.T) {
 			t.Errorf("%s with the token of another stream: %d", path, resp.StatusCode)
 		}
 	}
+}
+
+// part is one of the three parts of a token.
+func part(t *testing.T, token string, n int) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("a token of %d parts", len(parts))
+	}
+	return parts[n]
+}
+
+// respelt is a token whose last character differs in bits that stand for no byte:
+// a lax decoder of base64 reads the same signature from it.
+func respelt(t *testing.T, token string) string {
+	t.Helper()
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	other := token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])^1])
+	want, err := base64.RawURLEncoding.DecodeString(token[strings.LastIndexByte(token, '.')+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := base64.RawURLEncoding.DecodeString(other[strings.LastIndexByte(token, '.')+1:]); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%q is no other spelling: %v", other, err)
+	}
+	return other
 }
 
 // codeOf is the code of a problem.
