@@ -78,6 +78,7 @@ const (
 	maxMisses       = 2                      // announced chunks that were not there, likewise
 	maxTable        = 2048                   // segments known at once, placeholders included
 	joinPatience    = 4 * time.Second        // how long a peer without neighbors waits for the first
+	hearing         = 500 * time.Millisecond // from when the first is there until we know what it has
 	keepBehind      = 20 * time.Second       // of a live stream that was played is kept
 	maxFetches      = 4                      // of one segment from the origin at once
 	announceFloor   = 2 * time.Second        // between two announces

@@ -33,7 +33,8 @@
 // sequence and the rank that the tracker gave (signal.Duty), take the whole at
 // once. Who has a slow uplink gets no rank, so a peer soon announces its own. Everybody else waits. If nothing of it is heard, further peers follow in
 // the order of the rotation, twice as many in each tenth of the slack, like the
-// suppression timers of SRM (Floyd et al., 1997). VOD: what no neighbor has is
+// suppression timers of SRM (Floyd et al., 1997). Who comes waits with all but the
+// first segment until its neighbors are there and have said what they have. VOD: what no neighbor has is
 // taken when it comes within OriginGoal of the playhead, at times spread by a
 // hash, so that one of several viewers at the same place goes first.
 //

@@ -40,6 +40,7 @@ type Engine struct {
 	memory    []neighbor    // what slots point into
 	taken     int           // slots in use
 	ups       int           // neighbors that are up
+	upAt      time.Duration // when the first of them came
 	barred    []wire.PeerID // dropped for cause
 	failed    []wire.PeerID // could not connect
 	swarmSize int

@@ -83,7 +83,9 @@ func (e *Engine) onPass(now time.Duration, in *Input) {
 		return
 	}
 	n.up = true
-	e.ups++
+	if e.ups++; e.ups == 1 {
+		e.upAt = now
+	}
 	if e.upload {
 		e.sendAllHaves(n)
 	}

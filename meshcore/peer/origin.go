@@ -63,9 +63,11 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		return min(urgentAt, s.due-e.cfg.OriginGoal)
 	case s.copies > 0:
 		return urgentAt
-	case !e.live && now-e.startedAt <= joinPatience:
+	case !s.fresh && now-e.startedAt <= joinPatience && (!e.live || e.connected() == 0):
 		// Those who have it may still be on their way to us.
 		return min(urgentAt, e.startedAt+joinPatience+1)
+	case e.live && !s.fresh && now < e.upAt+hearing: // the first has just come
+		return min(urgentAt, e.upAt+hearing)
 	case !e.live:
 		// Nobody near has it. Those who wait together go at different times, and
 		// the first spares the others the way.

@@ -24,6 +24,8 @@ func TestAsked(t *testing.T) {
 		{"hostile-1k", 60, 3, 0},
 		{"mixed-1k", 200, 4, 0.93},
 		{"flash-5k", 80, 2, 0},
+		{"pages-4", 4, 1, 0},
+		{"pages-12", 12, 1, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

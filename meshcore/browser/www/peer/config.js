@@ -54,6 +54,7 @@ export const maxStrikes = 3; // timeouts in a row after which a neighbor is drop
 export const maxMisses = 2; // announced chunks that were not there, likewise
 export const maxTable = 2048; // segments known at once, placeholders included
 export const joinPatience = 4 * Second; // how long a peer without neighbors waits for the first
+export const hearing = Second / 2; // from when the first is there until we know what it has
 export const keepBehind = 20 * Second; // of a live stream that was played is kept
 export const maxFetches = 4; // of one segment from the origin at once
 export const announceFloor = 2 * Second; // between two announces

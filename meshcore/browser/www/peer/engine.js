@@ -59,6 +59,7 @@ export class Engine {
     /** @type {string[]} */
     this.failed = []; // could not connect
     this.swarmSize = -1;
+    this.upAt = 0; // when the first neighbor came
     /** @type {import("../signal.js").Duty} */
     this.duty = null;
 

@@ -5,7 +5,7 @@ import { bit, full, seconds } from "./bits.js";
 import { maxMisses, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckPass, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave, sendAllHaves } from "./have.js";
-import { drop, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
+import { connected, drop, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
 import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
 
@@ -79,6 +79,7 @@ export function onPass(e, now, input) {
     remember(e.barred, n.id);
     return drop(e, now, n, wire.ByePass);
   }
+  if (connected(e) === 0) e.upAt = now;
   n.up = true;
   if (e.upload) sendAllHaves(e, n);
   e.dirty(now);

@@ -2,7 +2,7 @@
 
 import * as wire from "../wire.js";
 import { bit, seconds } from "./bits.js";
-import { joinPatience, maxFetches, Millisecond, never, Second } from "./config.js";
+import { hearing, joinPatience, maxFetches, Millisecond, never, Second } from "./config.js";
 import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { connected } from "./neighbor.js";
@@ -48,7 +48,10 @@ function fetchTime(e, now, s) {
   if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
   if (s.copies > 0) return urgentAt;
   // Those who have it may still be on their way to us.
-  if (!e.live && now - e.startedAt <= joinPatience) return Math.min(urgentAt, e.startedAt + joinPatience + 1);
+  if (!s.fresh && now - e.startedAt <= joinPatience && (!e.live || connected(e) === 0)) {
+    return Math.min(urgentAt, e.startedAt + joinPatience + 1);
+  }
+  if (e.live && !s.fresh && now < e.upAt + hearing) return Math.min(urgentAt, e.upAt + hearing); // the first has just come
   if (!e.live) {
     // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
     const spread = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
