@@ -24,7 +24,6 @@ type neighbor struct {
 	rtt          time.Duration
 
 	pending  []pending     // what we asked of it, oldest first
-	hoped    float64       // the rate it is thought to give while it is not known, else 0
 	lastAt   time.Duration // when its last chunk came
 	inFlight int64         // bytes for it that the driver has and has not sent
 	strikes  int           // timeouts in a row

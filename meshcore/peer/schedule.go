@@ -31,7 +31,6 @@ func (e *Engine) plan(now time.Duration) {
 		wake = min(wake, e.planOrigin(now, s))
 	}
 	e.ready = e.ready[:0]
-	measured, sum := 0, 0.0
 	for i := range e.memory {
 		n := &e.memory[i]
 		if !n.up || n.noUpload {
@@ -41,16 +40,6 @@ func (e *Engine) plan(now time.Duration) {
 			wake = min(wake, n.busyUntil)
 		} else if n.room() > 0 {
 			e.ready = append(e.ready, n)
-		}
-		if n.measured(now) {
-			measured++
-			sum += n.rate
-		}
-	}
-	for _, n := range e.ready {
-		n.hoped = 0
-		if measured > 0 && n.strikes == 0 && !n.measured(now) {
-			n.hoped = sum / float64(measured)
 		}
 	}
 	for _, s := range e.order {
@@ -118,19 +107,10 @@ func (n *neighbor) room() int64 {
 	return max(int64(n.rate*pipeline.Seconds()), n.minRoom) - n.pendingBytes
 }
 
-// finish is how long a neighbor would need for bytes more. One that was not measured
-// lately is thought to be like the others as far as the first chunk goes, if there is
-// time: else it would never be asked while another has room.
-func (n *neighbor) finish(bytes int64, near bool) time.Duration {
-	rate := n.rate
-	if n.pendingBytes == 0 && !near {
-		rate = max(rate, n.hoped)
-	}
-	return n.rtt + time.Duration(float64(n.pendingBytes+bytes)/rate*float64(time.Second))
+// finish is how long a neighbor would need for bytes more.
+func (n *neighbor) finish(bytes int64) time.Duration {
+	return n.rtt + time.Duration(float64(n.pendingBytes+bytes)/n.rate*float64(time.Second))
 }
-
-// measured says whether the neighbor's rate is known from a chunk that came lately.
-func (n *neighbor) measured(now time.Duration) bool { return n.lastAt != 0 && now-n.lastAt < remeasure }
 
 // planPeers asks the ready neighbors for missing chunks of s: again and again
 // the neighbor that would deliver first is asked for the chunk that the fewest
@@ -172,7 +152,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 			if s.theirs[n.slot]&missing == 0 || n.room() <= 0 {
 				continue
 			}
-			if at := n.finish(size, s.near); best == nil || at < bestAt {
+			if at := n.finish(size); best == nil || at < bestAt {
 				best, bestAt = n, at
 			}
 		}

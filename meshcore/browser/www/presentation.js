@@ -7,7 +7,7 @@ import { parse, Timeline } from "./playlist.js";
 
 /**
  * @typedef {import("./playlist.js").Playlist} Playlist
- * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean}} Record one that is listed
+ * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean, part: boolean}} Record one that is listed
  *
  * @typedef {object} Events
  * @property {(playlist: string, urls: string[]) => void} listed a playlist lists these URLs now
@@ -28,7 +28,9 @@ class Media {
     this.number = "";
     this.timeline = new Timeline();
     this.live = false;
-    this.target = 0;
+    this.parts = false; // the player loads parts where they are listed
+    /** @type {import("./playlist.js").Segment[]} */
+    this.segments = [];
     /** @type {Record[]} */
     this.records = [];
     /** @type {Record[]} of the reload before: a player may still ask for them */
@@ -48,6 +50,8 @@ export class Presentation {
     this.events = events;
     /** @type {Map<string, string>} kind of a playlist, by URL */
     this.kinds = new Map();
+    /** @type {Map<string, Map<string, string>>} variables that a playlist may import, by URL */
+    this.variables = new Map();
     /** @type {Map<string, Media>} by URL */
     this.playlists = new Map();
     /** @type {Map<string, Media>} which the player plays now, by kind */
@@ -75,9 +79,13 @@ export class Presentation {
       }
       return { children: [] };
     }
-    const p = parse(text, url);
-    for (const c of p.children) this.kinds.set(c.url, c.kind);
-    if (p.segments.length) await this.#media(asked, url, p, null);
+    asked = undirected(asked);
+    const p = parse(text, url, this.variables.get(asked));
+    for (const c of p.children) {
+      this.kinds.set(c.url, c.kind);
+      this.variables.set(c.url, p.variables);
+    }
+    await this.#media(asked, undirected(url), p, null);
     return { children: p.children.map((c) => c.url) };
   }
 
@@ -95,23 +103,40 @@ export class Presentation {
     if (!m) this.playlists.set(asked, (m = new Media(url, kind)));
     if (list) m.rendition = new URL(asked).pathname + new URL(asked).hash;
     m.list = list && !p.ended ? () => this.#media(asked, url, list(this.events.now()), list) : null;
+    if (p.skipped) {
+      const first = p.segments[0].sequence;
+      p.segments.unshift(...m.segments.filter((s) => s.sequence < first && s.sequence >= first - p.skipped));
+    }
+    m.segments = p.segments;
     m.number ||= await segmentId(m.rendition);
-    const ids = await Promise.all(p.segments.map((s) => this.#idOf(s)));
+    const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? []);
+    const ids = new Map(await Promise.all(all.map(async (s) => /** @type {[typeof s, string]} */ ([s, await this.#idOf(s)]))));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
     m.live = !p.ended;
-    m.target = p.target;
     m.previous = m.records;
-    const inits = new Map();
+    const inits = new Set();
     /** @type {Record[]} */
     const records = [];
-    p.segments.forEach((s, i) => {
-      if (s.init && !inits.has(s.init.url)) {
-        inits.set(s.init.url, true);
-        records.push({ ...s, ...s.init, id: "", start: starts[i], duration: 0, media: m, initSection: true });
+    const add = (/** @type {import("./playlist.js").Segment} */ s, /** @type {number} */ start, part = false) => {
+      const init = s.init && `${s.init.url} ${s.init.offset}`;
+      if (init && !inits.has(init)) {
+        inits.add(init);
+        records.push({ ...s, ...s.init, id: "", start, duration: 0, media: m, initSection: true, part: false });
       }
-      records.push({ ...s, id: ids[i], start: starts[i], media: m, initSection: false });
+      records.push({ ...s, id: ids.get(s), start, media: m, initSection: false, part });
+    };
+    const addParts = (/** @type {import("./playlist.js").Segment[]|undefined} */ parts, /** @type {number} */ start) => {
+      for (const s of parts ?? []) {
+        add(s, start, true);
+        start += s.duration;
+      }
+    };
+    p.segments.forEach((s, i) => {
+      addParts(s.parts, starts[i]);
+      add(s, starts[i]);
     });
+    addParts(p.next, m.timeline.end());
     m.records = records;
     if (p.ended && [...this.playlists.values()].every((x) => !x.live)) this.events.ended();
     this.#reindex();
@@ -146,18 +171,21 @@ export class Presentation {
   }
 
   /**
-   * asked notes that the player asks for a segment. It says whether the player plays something else now, or plays it from
-   * elsewhere.
+   * asked notes that the player asks for a segment or a part. It says whether the player plays something else now, or plays
+   * it from elsewhere.
    * @param {Record} r
    */
   asked(r) {
     const m = r.media;
     m.last = r;
     m.lastDone = false;
+    const parts = r.part || (m.parts && !r.parts);
     const moved = this.active.get(m.kind) !== m || r.start < m.from;
+    const changed = moved || parts !== m.parts;
+    m.parts = parts;
     if (moved) m.from = r.start;
     this.active.set(m.kind, m);
-    return moved;
+    return changed;
   }
 
   /** done notes that the player has been given a segment. @param {Record} r */
@@ -181,6 +209,7 @@ export class Presentation {
       for (const m of all) {
         for (const r of m.records) {
           if (r.initSection || r.gap || r.start + r.duration <= m.from) continue;
+          if (m.parts ? r.parts : r.part) continue; // either a segment or its parts
           segments.push({ id: r.id, sequence: r.sequence, start: r.start, duration: r.duration, size: 0, private: false });
         }
       }
@@ -191,4 +220,11 @@ export class Presentation {
       from: Math.min(...all.map((m) => m.from)),
     };
   }
+}
+
+/** undirected is the URL of a playlist without the directives of a reload (draft-pantos-hls-rfc8216bis, section 6.2.5). @param {string} url */
+function undirected(url) {
+  const u = new URL(url);
+  for (const name of ["_HLS_msn", "_HLS_part", "_HLS_skip"]) u.searchParams.delete(name);
+  return url.includes("_HLS_") ? u.href : url;
 }

@@ -215,10 +215,10 @@ export class Viewer {
     this.lead = whole ? BLOB_LEAD : LEAD;
     this.lastUse = performance.now();
     const range = header ? parseRange(header) : null;
-    if (header && !range) return { tee: null };
+    if (header && !range) return { tee: this.downloads.count() };
     const { first, last } = range ?? { first: 0, last: -1 };
     const r = list.find((x) => (x.length ? range && first === x.offset && last === x.offset + x.length - 1 : true));
-    if (!r) return { tee: null };
+    if (!r) return { tee: this.downloads.count() };
     if (r.initSection) return { tee: this.downloads.count() };
     this.#asked(r);
     if (!this.engine || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.engine.lookup(r.id)) {
