@@ -2,8 +2,8 @@ package browsertest
 
 import "testing"
 
-// TestPlayers: hls.js, Shaka Player and dash.js as npm has them, with the worker
-// and with a loader, carry each other as the browser's own player does.
+// TestPlayers: hls.js, Shaka Player, dash.js and Video.js as npm has them, with
+// the worker and with a loader, carry each other as the browser's own player does.
 func TestPlayers(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
@@ -14,6 +14,7 @@ func TestPlayers(t *testing.T) {
 		"Shaka with a plugin": "/shaka.html?loader&src=/live/index.m3u8",
 		"Shaka with DASH":     "/shaka.html?src=/live/manifest.mpd",
 		"dash.js":             "/dash.html?src=/live/manifest.mpd",
+		"Video.js":            "/video.html?src=/live/index.m3u8",
 		"dash.js with loader": "/dash.html?loader&src=/live/manifest.mpd",
 	} {
 		t.Run(name, func(t *testing.T) {

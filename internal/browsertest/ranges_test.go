@@ -1,0 +1,95 @@
+package browsertest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ranged makes a presentation of the sample's middle level in which one file has
+// the init section and all segments: HLS with EXT-X-BYTERANGE, and DASH with a
+// SegmentList in two periods. It gives a site's directive that serves it below
+// /ranges/.
+func ranged(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	playlist := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n"
+	var all bytes.Buffer
+	add := func(name string) (offset, length int) {
+		b, err := os.ReadFile(filepath.Join("../../examples/media/sample/v1", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		offset = all.Len()
+		all.Write(b)
+		return offset, len(b)
+	}
+	_, n := add("init.mp4")
+	playlist += fmt.Sprintf("#EXT-X-MAP:URI=\"all.mp4\",BYTERANGE=\"%d@0\"\n", n)
+	var urls [2]strings.Builder
+	for i := range segments {
+		offset, length := add(fmt.Sprintf("seg-%d.m4s", i))
+		playlist += fmt.Sprintf("#EXTINF:2.0,\n#EXT-X-BYTERANGE:%d@%d\nall.mp4\n", length, offset)
+		fmt.Fprintf(&urls[i/(segments/2)], "<SegmentURL mediaRange=\"%d-%d\"/>\n", offset, offset+length-1)
+	}
+	playlist += "#EXT-X-ENDLIST\n"
+	manifest := fmt.Sprintf(`<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-main:2011" type="static" mediaPresentationDuration="PT%dS" minBufferTime="PT2S">
+`, 2*segments)
+	for i := range urls {
+		manifest += fmt.Sprintf(`<Period id="%d" duration="PT%dS"><AdaptationSet contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1">
+<Representation id="v1" bandwidth="213132" width="426" height="240" codecs="avc1.4d4016"><BaseURL>all.mp4</BaseURL>
+<SegmentList duration="2" startNumber="%d" presentationTimeOffset="%d"><Initialization range="0-%d"/>%s</SegmentList></Representation></AdaptationSet></Period>
+`, i, segments, 1+i*segments/2, i*segments, n-1, &urls[i])
+	}
+	manifest += "</MPD>\n"
+	for name, b := range map[string][]byte{"index.m3u8": []byte(playlist), "manifest.mpd": []byte(manifest), "all.mp4": all.Bytes()} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("handle_path /ranges/* {\n root %s\n file_server\n }", dir)
+}
+
+const segments = 24 // of the sample
+
+// TestRanges: segments that are byte ranges of one file travel too.
+func TestRanges(t *testing.T) {
+	players := npmFolder(t)
+	browser := startBrowser(t)
+	for name, path := range map[string]string{
+		"hls.js":              "/hls.html?src=/ranges/index.m3u8",
+		"hls.js with loader":  "/hls.html?loader&src=/ranges/index.m3u8",
+		"dash.js":             "/dash.html?src=/ranges/manifest.mpd",
+		"dash.js with loader": "/dash.html?loader&src=/ranges/manifest.mpd",
+		"Shaka":               "/shaka.html?src=/ranges/manifest.mpd",
+		"Shaka with a plugin": "/shaka.html?loader&src=/ranges/manifest.mpd",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEdge(t, options{site: withPlayers(players) + "\n" + ranged(t)})
+			pages := watch(t, browser, e, 2, path, 3)
+			pages[1].until("segments from the other page", "mesh.stats.peerBytes > 100_000", 30*time.Second)
+			offload(t, e, pages)
+			for _, p := range pages {
+				p.quiet()
+			}
+		})
+	}
+}
+
+// TestNativeRanges: Chromium's own HLS player asks for all of a file from which
+// it needs ranges. That passes by the mesh, and is counted as what it is.
+func TestNativeRanges(t *testing.T) {
+	browser := startBrowser(t)
+	e := startEdge(t, options{site: ranged(t)})
+	page := watch(t, browser, e, 1, "/native.html?src=/ranges/index.m3u8", 4)[0]
+	page.until("bytes from the origin", "mesh.stats.originBytes > 0", 10*time.Second)
+	if n := eval[int64](page, "mesh.stats.peerBytes"); n != 0 {
+		t.Errorf("%d bytes from peers that are not there", n)
+	}
+	page.quiet()
+}
