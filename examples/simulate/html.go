@@ -65,7 +65,7 @@ func writeHTML(w io.Writer, reports []report) error {
 	var sections []section
 	for i := range reports {
 		r := &reports[i]
-		s := section{Title: r.title(), About: r.scenario.About, Verdicts: r.verdicts, Short: r.short()}
+		s := section{Title: title(&r.scenario), About: r.scenario.About, Verdicts: r.verdicts, Short: r.short()}
 		for _, c := range columns {
 			s.Heads = append(s.Heads, c.head)
 		}

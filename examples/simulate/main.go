@@ -72,21 +72,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	bar := newProgress(stderr, isTerminal(stderr), o)
 	r := runner{opts: o, bar: bar}
 	var reports []report
+	var print printer = &table{w: out}
+	if o.json {
+		print = &array{w: out}
+	}
 	for i := range o.scenarios {
-		rep := r.report(&o.scenarios[i])
-		reports = append(reports, rep)
-		if !o.json {
+		sc := &o.scenarios[i]
+		print.begin(sc)
+		rep := r.report(sc, func(res *sim.Result) {
 			bar.clear()
-			printReport(out, &rep, i == 0)
-			out.Flush()
-		}
+			print.result(res)
+			_ = out.Flush() // a run of hours that is ended keeps what it has; an error comes again
+		})
+		reports = append(reports, rep)
+		err = errors.Join(err, print.end(&rep), out.Flush())
 	}
 	bar.clear()
-	if o.json {
-		err = printJSON(out, reports)
-	} else {
-		printSummary(out, reports)
-	}
+	print.close()
 	if err = errors.Join(err, out.Flush()); err == nil && o.html != nil {
 		err = errors.Join(writeHTML(o.html, reports), o.html.Close())
 	}
@@ -113,7 +115,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	minutes := fs.Float64("minutes", 0, "another length than the scenario's")
 	html := fs.String("html", "", "draw the result into this `file`")
 	asJSON := fs.Bool("json", false, "print an array of objects, one a policy, instead of the table")
-	parallel := fs.Int("parallel", min(2, runtime.GOMAXPROCS(0)), "runs side by side")
+	parallel := fs.Int("parallel", runtime.GOMAXPROCS(0), "cores that a run uses; they change nothing but the time that it takes")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(stderr, "usage: simulate --scenario name|all|file.json [flags]")

@@ -218,6 +218,21 @@ func TestOutputFails(t *testing.T) {
 	}
 }
 
+// rows keeps what was printed, write by write.
+type rows []string
+
+func (r *rows) Write(b []byte) (int, error) { *r = append(*r, string(b)); return len(b), nil }
+
+// TestRowsComeOneByOne: a long run that is ended has printed what it had.
+func TestRowsComeOneByOne(t *testing.T) {
+	var out rows
+	run([]string{"--scenario", "live-3", "--minutes", "1"}, &out, io.Discard)
+	if len(out) < 3 || !strings.Contains(out[0], "viewmesh ") || strings.Contains(out[0], "window-random") ||
+		!strings.Contains(out[1], "window-random ") || strings.Contains(out[1], "origin-only") {
+		t.Errorf("written were %q, want a row at a time", out)
+	}
+}
+
 func TestAllIsTheWholeTable(t *testing.T) {
 	want := slices.DeleteFunc(sim.Names(), func(n string) bool { return n == "live-100k" })
 	got := slices.Sorted(slices.Values(all))
@@ -250,7 +265,7 @@ func TestProgressBar(t *testing.T) {
 	var out bytes.Buffer
 	bar := newProgress(&out, true, o)
 	r := runner{opts: o, bar: bar}
-	r.report(&o.scenarios[0])
+	r.report(&o.scenarios[0], func(*sim.Result) {})
 	bar.clear()
 	if !strings.Contains(out.String(), "live-3") || !strings.Contains(out.String(), "%") {
 		t.Errorf("the bar drew %q", out.String())

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -11,7 +10,6 @@ import (
 
 // progress is a bar over all runs; nil shows nothing.
 type progress struct {
-	mu  sync.Mutex
 	bar *progressbar.ProgressBar
 }
 
@@ -40,8 +38,6 @@ func (p *progress) job(j job) func(float64) {
 	}
 	last := 0.0
 	return func(share float64) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		p.bar.Describe(fmt.Sprintf("%-12s %-13s", j.sc.Name, j.policy))
 		_ = p.bar.Add64(int64((share - last) * j.cost())) // a bar that cannot be drawn harms nothing
 		last = share

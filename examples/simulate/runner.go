@@ -2,6 +2,7 @@ package main
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/sim"
@@ -77,29 +78,22 @@ func (o *options) against(sc *sim.Scenario) *sim.Scenario {
 	return &other
 }
 
-// report runs what is lacking of a scenario.
-func (r *runner) report(sc *sim.Scenario) report {
-	var jobs []job
+// report runs what is lacking of a scenario, and shows each result of its own when
+// it is there.
+func (r *runner) report(sc *sim.Scenario, show func(*sim.Result)) report {
 	for _, j := range r.opts.jobs(sc) {
-		if _, ok := r.find(j.sc.Name, j.policy); !ok {
-			jobs = append(jobs, j)
+		res, ok := r.find(j.sc.Name, j.policy)
+		if !ok {
+			began := time.Now()
+			made := sim.Run(*j.sc, j.policy, sim.Options{Progress: r.bar.job(j), Parallel: sideBySide(r.opts.parallel)})
+			made.WallSeconds = time.Since(began).Seconds()
+			res = &made
+			r.done = append(r.done, res)
+		}
+		if j.sc == sc {
+			show(res)
 		}
 	}
-	results := make([]*sim.Result, len(jobs))
-	slots := make(chan struct{}, r.opts.parallel)
-	var wg sync.WaitGroup
-	for i, j := range jobs {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			began := time.Now()
-			res := sim.Run(*j.sc, j.policy, r.bar.job(j))
-			res.WallSeconds = time.Since(began).Seconds()
-			results[i] = &res
-		})
-	}
-	wg.Wait()
-	r.done = append(r.done, results...)
 	rep := report{scenario: *sc}
 	for _, p := range r.opts.policies {
 		res, _ := r.find(sc.Name, p)
@@ -109,6 +103,28 @@ func (r *runner) report(sc *sim.Scenario) report {
 		}
 	}
 	return rep
+}
+
+// sideBySide gives what a run goes through a window with: so many goroutines, each of
+// which takes the next part when it is done with one.
+func sideBySide(workers int) func(n int, do func(i int)) {
+	if workers == 1 {
+		return nil
+	}
+	return func(n int, do func(i int)) {
+		var next atomic.Int32
+		work := func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		}
+		var wg sync.WaitGroup
+		for range min(workers, n) - 1 {
+			wg.Go(work)
+		}
+		work()
+		wg.Wait()
+	}
 }
 
 // costs is about what a viewer minute costs under a policy, for the bar.

@@ -56,52 +56,76 @@ func fairness(r *sim.Result) string {
 	return fmt.Sprintf("%.2f", r.Fairness)
 }
 
+// printer shows scenario after scenario: begin, its results as they come, end; then
+// close. What cannot be written shows when the writer is flushed.
+type printer interface {
+	begin(sc *sim.Scenario)
+	result(res *sim.Result)
+	end(r *report) error
+	close()
+}
+
+// table prints for people.
+type table struct {
+	w     io.Writer
+	begun bool
+	count map[sim.State]int // verdicts
+}
+
 // title says what a scenario is, with what the flags changed.
-func (r *report) title() string {
-	sc := &r.scenario
+func title(sc *sim.Scenario) string {
 	return fmt.Sprintf("%s: %d viewers, %g min, seed %d", sc.Name, sc.Viewers, sc.Minutes, sc.Seed)
 }
 
-// printReport prints the rows of a scenario, and how it stands to what is asked.
-func printReport(w io.Writer, r *report, first bool) {
-	if !first {
-		fmt.Fprintln(w)
-	}
-	fmt.Fprintln(w, r.title())
+func (t *table) line(cell func(i int) string) {
 	var line strings.Builder
-	for _, c := range columns {
-		fmt.Fprintf(&line, "%*s", c.width, c.head)
+	for i, c := range columns {
+		fmt.Fprintf(&line, "%*s", c.width, cell(i))
 	}
-	fmt.Fprintln(w, "  "+line.String())
-	for _, res := range r.results {
-		line.Reset()
-		for _, c := range columns {
-			fmt.Fprintf(&line, "%*s", c.width, c.cell(res))
-		}
-		fmt.Fprintln(w, "  "+line.String())
+	fmt.Fprintln(t.w, "  "+line.String())
+}
+
+func (t *table) begin(sc *sim.Scenario) {
+	if t.begun {
+		fmt.Fprintln(t.w)
 	}
+	t.begun = true
+	fmt.Fprintln(t.w, title(sc))
+	t.line(func(i int) string { return columns[i].head })
+}
+
+func (t *table) result(res *sim.Result) {
+	t.line(func(i int) string { return columns[i].cell(res) })
+}
+
+// end prints how the scenario stands to what is asked.
+func (t *table) end(r *report) error {
 	for _, v := range r.verdicts {
 		got := ""
 		if v.Got != "" {
 			got = ": " + v.Got
 		}
-		fmt.Fprintf(w, "  %-12s %s%s\n", strings.ToUpper(string(v.State)), v.Asked, got)
+		fmt.Fprintf(t.w, "  %-12s %s%s\n", strings.ToUpper(string(v.State)), v.Asked, got)
+		if t.count == nil {
+			t.count = map[sim.State]int{}
+		}
+		t.count[v.State]++
+	}
+	return nil
+}
+
+// close counts what was reached.
+func (t *table) close() {
+	n := t.count
+	if asked := n[sim.Pass] + n[sim.FallsShort] + n[sim.Unknown]; asked > 0 {
+		fmt.Fprintf(t.w, "\n%d of %d asked: pass; %d fall short; %d not compared\n", n[sim.Pass], asked, n[sim.FallsShort], n[sim.Unknown])
 	}
 }
 
-// printSummary counts what was reached.
-func printSummary(w io.Writer, reports []report) {
-	n := map[sim.State]int{}
-	asked := 0
-	for _, r := range reports {
-		for _, v := range r.verdicts {
-			n[v.State]++
-			asked++
-		}
-	}
-	if asked > 0 {
-		fmt.Fprintf(w, "\n%d of %d asked: pass; %d fall short; %d not compared\n", n[sim.Pass], asked, n[sim.FallsShort], n[sim.Unknown])
-	}
+// array prints for machines: an array of objects, those of a scenario when it is done.
+type array struct {
+	w     io.Writer
+	begun bool
 }
 
 // object is what --json prints of a run.
@@ -110,18 +134,27 @@ type object struct {
 	Asked []sim.Verdict `json:"asked,omitempty"` // of viewmesh
 }
 
-func printJSON(w io.Writer, reports []report) error {
-	var objects []object
-	for _, r := range reports {
-		for _, res := range r.results {
-			o := object{Result: res}
-			if res.Policy == sim.Mesh {
-				o.Asked = r.verdicts
-			}
-			objects = append(objects, o)
+func (a *array) begin(*sim.Scenario) {}
+func (a *array) result(*sim.Result)  {}
+
+func (a *array) end(r *report) error {
+	for _, res := range r.results {
+		o := object{Result: res}
+		if res.Policy == sim.Mesh {
+			o.Asked = r.verdicts
 		}
+		b, err := json.MarshalIndent(o, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		sep := "[\n  "
+		if a.begun {
+			sep = ",\n  "
+		}
+		a.begun = true
+		fmt.Fprintf(a.w, "%s%s", sep, b)
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(objects)
+	return nil
 }
+
+func (a *array) close() { fmt.Fprintln(a.w, "\n]") }

@@ -33,13 +33,13 @@ func TestAsked(t *testing.T) {
 			if c.ofCeiling > 0 {
 				sc.Asked.OfCeiling = c.ofCeiling
 			}
-			r := Run(sc, Mesh, nil)
+			r := Run(sc, Mesh, Options{})
 			others := func(name string, p Policy) (*Result, bool) {
 				o := sc
 				if name != sc.Name {
 					o = small(t, name, c.viewers, c.minutes)
 				}
-				res := Run(o, p, nil)
+				res := Run(o, p, Options{})
 				return &res, true
 			}
 			t.Logf("offload %.4f of %.4f, %d stalls, peak %.0f Mbit/s", r.Offload, r.Ceiling, r.Stalls, r.OriginPeakMbps)
@@ -56,11 +56,11 @@ func TestAsked(t *testing.T) {
 func TestFilm(t *testing.T) {
 	sc := small(t, "vod-500", 60, 12)
 	sc.FilmS, sc.ArriveS = 300, 400
-	r := Run(sc, Mesh, nil)
+	r := Run(sc, Mesh, Options{})
 	if r.Offload < 0.9*r.Ceiling || r.Stalls > 0 || r.NotStarted > 0 {
 		t.Errorf("offload %.4f of %.4f, %d stalls, %d not started", r.Offload, r.Ceiling, r.Stalls, r.NotStarted)
 	}
-	if o := Run(sc, OriginOnly, nil); o.Stalls > 0 || o.NotStarted > 0 {
+	if o := Run(sc, OriginOnly, Options{}); o.Stalls > 0 || o.NotStarted > 0 {
 		t.Errorf("origin-only has %d stalls, %d not started: nothing stands in its way", o.Stalls, o.NotStarted)
 	}
 }
@@ -69,7 +69,7 @@ func TestFilm(t *testing.T) {
 func TestHostileAreFound(t *testing.T) {
 	sc := small(t, "hostile-1k", 60, 3)
 	sc.Polluters = 0.1
-	r := Run(sc, Mesh, nil)
+	r := Run(sc, Mesh, Options{})
 	if r.BadChunks == 0 {
 		t.Error("no wrong chunk came: the scenario has no polluters")
 	}

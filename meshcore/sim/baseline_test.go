@@ -23,7 +23,7 @@ func TestBaselineIsFair(t *testing.T) {
 			if err := sc.Check(); err != nil {
 				t.Fatal(err)
 			}
-			if r := Run(sc, WindowRandom, nil); r.Offload < c.measured*r.Ceiling || r.Stalls > 0 {
+			if r := Run(sc, WindowRandom, Options{}); r.Offload < c.measured*r.Ceiling || r.Stalls > 0 {
 				t.Errorf("%d viewers, %g s behind: %.3f of the ceiling and %d stalls, want %.2f and none", c.viewers, behind, r.Offload/r.Ceiling, r.Stalls, c.measured)
 			}
 		}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,13 +38,13 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 				w := newWorld(sc, p)
 				copies := map[wire.SegmentID]uint64{}
 				var distinct int64
-				w.onGot = func(n *node, id wire.SegmentID, chunk uint8, _ bool) {
+				w.onGot = func(_ time.Duration, _ *node, id wire.SegmentID, chunk uint8, _ bool) {
 					if copies[id]>>chunk&1 == 0 {
 						copies[id] |= 1 << chunk
 						distinct += w.chunkBytes(ref(id).rendition, chunk)
 					}
 				}
-				w.run(nil)
+				w.run(Options{})
 				r := w.result()
 				m := &w.m
 				if r.Offload > r.Ceiling {
@@ -60,9 +62,11 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 				}
 				// What the origin sent reached an engine, or nobody, or is under way.
 				underway := int64(0)
-				for _, f := range w.fetches.all {
-					if f.seg != 0 {
-						underway += w.chunkBytes(ref(f.seg).rendition, f.sending)
+				for _, n := range w.nodes {
+					for _, f := range n.fetches.all {
+						if f.seg != 0 {
+							underway += w.chunkBytes(ref(f.seg).rendition, f.sending)
+						}
 					}
 				}
 				if rest := m.egressed - m.delivered - m.lost; rest < 0 || rest > underway {
@@ -121,12 +125,12 @@ func TestChunksSpreadNoFasterThanUplinks(t *testing.T) {
 		fromPeer bool
 	}
 	copies := map[key][]copyAt{}
-	w.onGot = func(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
+	w.onGot = func(now time.Duration, _ *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
 		if int(chunk) < w.layouts[0].Chunks()-1 { // the last is shorter
-			copies[key{id, chunk}] = append(copies[key{id, chunk}], copyAt{w.now, fromPeer})
+			copies[key{id, chunk}] = append(copies[key{id, chunk}], copyAt{now, fromPeer})
 		}
 	}
-	w.run(nil)
+	w.run(Options{})
 	fastest := 0.0
 	for k, cs := range copies {
 		for _, c := range cs {
@@ -155,22 +159,58 @@ func TestSameSeedSameRun(t *testing.T) {
 	for _, name := range []string{"mixed-1k", "hostile-1k", "abr-1k", "vod-500", "exodus-1k"} {
 		for _, p := range []Policy{Mesh, WindowRandom} {
 			sc := small(t, name, 20, 1.5)
-			a := Run(sc, p, nil)
-			b := Run(sc, p, func(float64) {})
+			a := Run(sc, p, Options{})
+			b := Run(sc, p, Options{Progress: func(float64) {}})
 			if a.Trace != b.Trace || a.Offload != b.Offload || a.Messages != b.Messages {
 				t.Errorf("%s, %s: traces %s and %s, offload %v and %v", name, p, a.Trace, b.Trace, a.Offload, b.Offload)
 			}
 			sc.Seed++
-			if c := Run(sc, p, nil); c.Trace == a.Trace {
+			if c := Run(sc, p, Options{}); c.Trace == a.Trace {
 				t.Errorf("%s, %s: another seed gives the same trace", name, p)
 			}
 		}
 	}
 }
 
+// TestParallelIsTheSame: who goes through the turns of a window, and when, and into how
+// many parts they are divided, changes nothing.
+func TestParallelIsTheSame(t *testing.T) {
+	sideBySide := func(n int, do func(i int)) {
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { do(i) })
+		}
+		wg.Wait()
+	}
+	backwards := func(n int, do func(i int)) {
+		for i := range n {
+			do(n - 1 - i)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		policy Policy
+	}{{"abr-1k", Mesh}, {"exodus-1k", WindowRandom}, {"vod-500", OriginOnly}} {
+		sc := small(t, c.name, 90, 0.6)
+		sc.LeaveRate, sc.NoUpload, sc.Polluters, sc.SymmetricNAT, sc.RestrictedNAT = 0.5, 0.2, 0.05, 0.2, 0.2
+		want := Run(sc, c.policy, Options{})
+		for how, parallel := range map[string]func(int, func(int)){"side by side": sideBySide, "backwards": backwards} {
+			if got := Run(sc, c.policy, Options{Parallel: parallel}); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s, %s: %+v, one after another %+v", c.name, c.policy, how, got, want)
+			}
+		}
+		w := newWorld(sc, c.policy)
+		w.lanes = w.lanes[:3]
+		w.run(Options{})
+		if got := w.result(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s, %s, in 3 lanes: %+v, in %d %+v", c.name, c.policy, got, lanes, want)
+		}
+	}
+}
+
 func TestProgressRuns(t *testing.T) {
 	var shares []float64
-	Run(small(t, "live-3", 3, 1), OriginOnly, func(s float64) { shares = append(shares, s) })
+	Run(small(t, "live-3", 3, 1), OriginOnly, Options{Progress: func(s float64) { shares = append(shares, s) }})
 	if n := len(shares); n < 100 || n > 201 || shares[n-1] > 1 || shares[n-1] < 0.9 {
 		t.Errorf("%d calls, the last %v", n, shares[max(0, n-1):])
 	}

@@ -21,14 +21,14 @@ func TestLiveCeiling(t *testing.T) {
 		sc := small(t, "live-10", 10, 5)
 		sc.ArriveS = 0
 		c.change(&sc)
-		if r := Run(sc, OriginOnly, nil); math.Abs(r.Ceiling-c.want) > 1e-3 {
+		if r := Run(sc, OriginOnly, Options{}); math.Abs(r.Ceiling-c.want) > 1e-3 {
 			t.Errorf("%s: ceiling %.4f, want %.4f", c.name, r.Ceiling, c.want)
 		}
 	}
 	// With three renditions each has viewers of its own.
 	sc := small(t, "abr-1k", 30, 5)
 	sc.SwitchS, sc.ArriveS = 0, 0
-	if r := Run(sc, OriginOnly, nil); math.Abs(r.Ceiling-0.9) > 0.01 {
+	if r := Run(sc, OriginOnly, Options{}); math.Abs(r.Ceiling-0.9) > 0.01 {
 		t.Errorf("three renditions of 10: ceiling %.4f, want 0.9", r.Ceiling)
 	}
 }
@@ -47,10 +47,12 @@ func TestFilmCeiling(t *testing.T) {
 			sc.Minutes = (sc.ArriveS*1.5 + film) / 60
 			ceil := newCeiling(&sc)
 			w := newWorld(sc, OriginOnly)
-			for e, ok := w.q.pop(); ok; e, ok = w.q.pop() {
-				n := w.nodes[e.to]
-				n.player.came, n.player.left = e.at, e.at+seconds(film)
-				ceil.here(e.at, n, +1)
+			for today := w.q.next(); len(today) > 0; today = w.q.next() {
+				for _, e := range today {
+					n := w.nodes[e.to]
+					n.player.came, n.player.left = e.at, e.at+seconds(film)
+					ceil.here(e.at, n, +1)
+				}
 			}
 			sum += ceil.filmShare(time.Duration(math.MaxInt64))
 		}

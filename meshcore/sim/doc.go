@@ -1,8 +1,9 @@
 // Package sim is a discrete-event simulator of a swarm: it drives the real
-// engines of packages tracker and peer, thousands of them in one thread, over
+// engines of packages tracker and peer, thousands of them, over
 // simulated links, and measures what comes of it beside the most that arithmetic
 // allows. It has no clock, no goroutine and no I/O; the same scenario, policy and
-// seed give the same run, event by event ([Result.Trace] is a hash of them all).
+// seed give the same run, event by event ([Result.Trace] is a hash of them all), on
+// one core or, if the caller lends it goroutines ([Options]), on several.
 // Products that are added to something are rounded first (float64(a*b) + c), so
 // that no processor fuses the two and runs differently.
 //

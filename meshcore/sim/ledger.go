@@ -16,7 +16,7 @@ type shelved struct {
 }
 
 // shelved gives the place of a segment in a ledger; nil if a newer one is there.
-func (w *world) shelved(n *node, id wire.SegmentID) *shelved {
+func (w *lane) shelved(n *node, id wire.SegmentID) *shelved {
 	if n.ledger == nil {
 		n.ledger = make(ledger, int(w.shelf)*len(w.layouts))
 	}
@@ -33,13 +33,13 @@ func (w *world) shelved(n *node, id wire.SegmentID) *shelved {
 }
 
 // holds says whether a viewer holds a chunk.
-func (w *world) holds(n *node, id wire.SegmentID, chunk uint8) bool {
+func (w *lane) holds(n *node, id wire.SegmentID, chunk uint8) bool {
 	s := w.shelved(n, id)
 	return s != nil && s.mask>>chunk&1 == 1
 }
 
 // got notes a verified chunk.
-func (w *world) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
+func (w *lane) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
 	s := w.shelved(n, id)
 	if s == nil || s.mask>>chunk&1 == 1 {
 		return
@@ -48,18 +48,18 @@ func (w *world) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
 	bytes := w.chunkBytes(ref(id).rendition, chunk)
 	w.m.got(w.now, bytes, fromPeer)
 	if w.onGot != nil {
-		w.onGot(n, id, chunk, fromPeer)
+		w.onGot(w.now, n, id, chunk, fromPeer)
 	}
 }
 
 // whole says whether a viewer holds all of a segment.
-func (w *world) whole(n *node, id wire.SegmentID) bool {
+func (w *lane) whole(n *node, id wire.SegmentID) bool {
 	s := w.shelved(n, id)
 	return s != nil && bits.OnesCount64(s.mask) == w.layouts[ref(id).rendition].Chunks()
 }
 
 // forget notes that an engine gave up a segment.
-func (w *world) forget(n *node, id wire.SegmentID) {
+func (w *lane) forget(n *node, id wire.SegmentID) {
 	if s := w.shelved(n, id); s != nil {
 		s.mask = 0
 	}

@@ -13,26 +13,54 @@ const window = 10 * time.Second
 // meter counts what a run is judged by. Its own counts of the world's traffic
 // stand beside the engines' reports, so that neither can err alone.
 type meter struct {
+	books
+
 	// As the engines report.
 	peer, origin, duplicate, bad int64
 
-	// As the world knows: bytes of chunks that a viewer got and had not.
+	refused, notStarted, stalls int64
+	stalled                     time.Duration
+	latency                     []time.Duration
+	shares                      []float64 // of the uplink that was given, by viewer
+	ceiling                     ceiling
+}
+
+// books is what the world counts as it goes on: sums, which each lane has its own of.
+type books struct {
+	// Bytes of chunks that a viewer got and had not.
 	fromPeers, fromOrigin int64
 	// Bytes that the origin sent, those of them that reached an engine, and those
 	// that reached nobody, because the viewer had gone. The rest is under way.
 	egressed, delivered, lost int64
 	violations                int64
 
-	series             []Point
-	fetches, refused   int64
-	messages, control  int64
-	perSegment         []float64 // by sequence: bytes of it that left the origin
-	latency            []time.Duration
-	startup            []time.Duration
-	notStarted, stalls int64
-	stalled            time.Duration
-	shares             []float64 // of the uplink that was given, by viewer
-	ceiling            ceiling
+	series            []Point
+	fetches           int64
+	messages, control int64
+	perSegment        []int64 // by sequence: bytes of it that left the origin
+	startup           []time.Duration
+}
+
+// add takes in the books of a lane.
+func (m *books) add(o *books) {
+	m.fromPeers += o.fromPeers
+	m.fromOrigin += o.fromOrigin
+	m.egressed += o.egressed
+	m.delivered += o.delivered
+	m.lost += o.lost
+	m.violations += o.violations
+	m.fetches += o.fetches
+	m.messages += o.messages
+	m.control += o.control
+	for i, p := range o.series {
+		at := m.at(time.Duration(i) * window)
+		at.OriginBytes += p.OriginBytes
+		at.PeerBytes += p.PeerBytes
+	}
+	for i, bytes := range o.perSegment {
+		*m.ofSegment(i) += bytes
+	}
+	m.startup = append(m.startup, o.startup...)
 }
 
 // tally is what became of one viewer.
@@ -56,7 +84,7 @@ func (m *meter) here(now time.Duration, n *node, by int) { m.ceiling.here(now, n
 func (m *meter) watched(rendition int, first, last int64) { m.ceiling.watched(rendition, first, last) }
 
 // at gives the point of the series for a time.
-func (m *meter) at(t time.Duration) *Point {
+func (m *books) at(t time.Duration) *Point {
 	k := int(t / window)
 	for len(m.series) <= k {
 		m.series = append(m.series, Point{Seconds: float64(len(m.series)) * window.Seconds()})
@@ -65,7 +93,7 @@ func (m *meter) at(t time.Duration) *Point {
 }
 
 // got notes bytes of a chunk that a viewer had not.
-func (m *meter) got(now time.Duration, bytes int64, fromPeer bool) {
+func (m *books) got(now time.Duration, bytes int64, fromPeer bool) {
 	if fromPeer {
 		m.fromPeers += bytes
 		m.at(now).PeerBytes += bytes
@@ -75,13 +103,17 @@ func (m *meter) got(now time.Duration, bytes int64, fromPeer bool) {
 }
 
 // egress notes bytes that the origin sends.
-func (m *meter) egress(now time.Duration, ref segRef, bytes int64) {
+func (m *books) egress(now time.Duration, ref segRef, bytes int64) {
 	m.egressed += bytes
 	m.at(now).OriginBytes += bytes
-	for len(m.perSegment) <= int(ref.sequence) {
+	*m.ofSegment(int(ref.sequence)) += bytes
+}
+
+func (m *books) ofSegment(sequence int) *int64 {
+	for len(m.perSegment) <= sequence {
 		m.perSegment = append(m.perSegment, 0)
 	}
-	m.perSegment[ref.sequence] += float64(bytes)
+	return &m.perSegment[sequence]
 }
 
 // gone closes the account of a viewer.

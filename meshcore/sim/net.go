@@ -56,52 +56,51 @@ func messageBytes(m *wire.Message, l integrity.Layout) int64 {
 }
 
 // send has a control message leave on a link, behind what was sent on it before.
-func (w *world) send(n *node, l *link, m *wire.Message) {
+func (w *lane) send(n *node, to int32, l *link, m *wire.Message) {
 	bytes := messageBytes(m, w.layouts[0])
 	took := taking(bytes, n.up)
 	n.upFree = max(n.upFree, w.now) + took
 	l.free = max(l.free, w.now) + took
 	w.m.messages++
 	w.m.control += bytes
-	w.q.push(event{at: l.free + l.latency, kind: evMessage, from: n.id, to: l.to, ref: w.messages.put(*m)})
+	w.push(event{at: l.free + l.latency, kind: evMessage, from: n.id, to: to, ref: w.post(m)})
 }
 
 // sendChunk has a chunk leave, behind all chunks before it.
-func (w *world) sendChunk(n *node, f *peer.Effect) {
+func (w *lane) sendChunk(n *node, f *peer.Effect) {
 	to := nodeOf(f.Peer)
 	l := n.open(to)
 	if l == nil || !w.holds(n, f.Segment, f.Chunk) {
 		if l != nil {
 			w.m.violations++
 		}
-		w.q.push(event{at: w.now, kind: evSent, from: to, to: n.id})
+		w.push(event{at: w.now, kind: evSent, from: to, to: n.id})
 		return
 	}
 	bytes := w.chunkBytes(ref(f.Segment).rendition, f.Chunk)
 	n.upFree = max(n.upFree, w.now) + taking(bytes, n.chunkRate)
 	l.free = max(l.free, n.upFree)
 	n.tally.uploaded += bytes
-	w.q.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
-	w.q.push(event{at: n.upFree + l.latency, kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
+	w.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
+	w.push(event{at: n.upFree + l.latency, kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
 }
 
 // throughDownlink has a chunk come through the downlink, which takes one after
 // another. Its last byte arrives now, its first did when the sender began; it says
 // whether the chunk is through already.
-func (w *world) throughDownlink(n *node, e *event) bool {
+func (w *lane) throughDownlink(n *node, e *event) bool {
 	bytes := w.chunkBytes(ref(e.seg).rendition, e.chunk)
 	began := w.now - taking(bytes, w.nodes[e.from].chunkRate)
 	n.downFree = max(w.now, max(n.downFree, began)+taking(bytes, n.down))
 	if n.downFree == w.now {
 		return true
 	}
-	w.q.push(event{at: n.downFree, kind: evChunk, from: e.from, to: e.to, seg: e.seg, chunk: e.chunk})
+	w.push(event{at: n.downFree, kind: evChunk, from: e.from, to: e.to, seg: e.seg, chunk: e.chunk})
 	return false
 }
 
 // fetch is one request to the origin.
 type fetch struct {
-	by        int32
 	seg       wire.SegmentID
 	mask      uint64 // chunks not sent yet
 	sending   uint8  // the chunk under way
@@ -110,27 +109,27 @@ type fetch struct {
 
 // fetch asks the origin for chunks of a segment; its answer begins a round trip
 // later and goes on chunk by chunk.
-func (w *world) fetch(n *node, f *peer.Effect) {
+func (w *lane) fetch(n *node, f *peer.Effect) {
 	mask := f.Chunks
 	if mask == 0 {
 		mask = wire.All(w.layouts[ref(f.Segment).rendition].Chunks())
 	}
 	w.m.fetches++
-	w.q.push(event{at: w.now + 2*w.origin(), kind: evHeaders, to: n.id, seg: f.Segment, ref: w.fetches.put(fetch{by: n.id, seg: f.Segment, mask: mask})})
+	w.push(event{at: w.now + 2*w.origin(), kind: evHeaders, to: n.id, seg: f.Segment, ref: n.fetches.put(fetch{seg: f.Segment, mask: mask})})
 }
 
 // cancel ends a viewer's fetches of a segment after the chunk under way.
-func (w *world) cancel(n *node, id wire.SegmentID) {
-	for i := range w.fetches.all {
-		if f := &w.fetches.all[i]; f.by == n.id && f.seg == id {
+func (w *lane) cancel(n *node, id wire.SegmentID) {
+	for i := range n.fetches.all {
+		if f := &n.fetches.all[i]; f.seg == id {
 			f.cancelled = true
 		}
 	}
 }
 
 // nextChunk has the origin send the next chunk of a fetch; false if there is none.
-func (w *world) nextChunk(n *node, i int32) bool {
-	f := &w.fetches.all[i]
+func (w *lane) nextChunk(n *node, i int32) bool {
+	f := &n.fetches.all[i]
 	if f.mask == 0 || f.cancelled {
 		return false
 	}
@@ -140,23 +139,23 @@ func (w *world) nextChunk(n *node, i int32) bool {
 	bytes := w.chunkBytes(sr.rendition, f.sending)
 	at := w.now
 	if w.sc.OriginMbps > 0 { // it left the origin a while ago, but not before its turn
-		w.originAt = max(w.originAt, w.now-w.origin()) + taking(bytes, bytesPerSecond(w.sc.OriginMbps))
+		w.world.originAt = max(w.originAt, w.now-w.origin()) + taking(bytes, bytesPerSecond(w.sc.OriginMbps))
 		at = max(at, w.originAt+w.origin())
 	}
 	w.m.egress(at, sr, bytes)
 	n.downFree = max(n.downFree, at) + taking(bytes, n.down)
-	w.q.push(event{at: n.downFree, kind: evOrigin, to: n.id, seg: f.seg, chunk: f.sending, ref: i})
+	w.push(event{at: n.downFree, kind: evOrigin, to: n.id, seg: f.seg, chunk: f.sending, ref: i})
 	return true
 }
 
 // fromOrigin goes on with a fetch whose headers or chunk have come.
-func (w *world) fromOrigin(n *node, e *event) {
-	f := &w.fetches.all[e.ref]
+func (w *lane) fromOrigin(n *node, e *event) {
+	f := &n.fetches.all[e.ref]
 	if !n.here {
 		if e.kind == evOrigin {
 			w.m.lost += w.chunkBytes(ref(e.seg).rendition, e.chunk)
 		}
-		w.fetches.drop(e.ref)
+		n.fetches.drop(e.ref)
 		return
 	}
 	rendition := ref(e.seg).rendition
@@ -172,57 +171,67 @@ func (w *world) fromOrigin(n *node, e *event) {
 		w.give(n, peer.Input{Kind: peer.OriginChunk, Segment: e.seg, Chunk: e.chunk, Bytes: bytes})
 	}
 	if !w.nextChunk(n, e.ref) {
-		ok := !w.fetches.all[e.ref].cancelled
-		w.fetches.drop(e.ref)
+		ok := !n.fetches.all[e.ref].cancelled
+		n.fetches.drop(e.ref)
 		w.give(n, peer.Input{Kind: peer.OriginDone, Segment: e.seg, OK: ok})
 	}
 }
 
 // connect sends an offer through the edge.
-func (w *world) connect(n *node, to int32) {
+func (w *lane) connect(n *node, to int32) {
 	v := n.addLink(to, w.latency(n.id, to))
-	w.q.push(event{at: w.now + 2*w.origin() + gathering, kind: evOffer, from: n.id, to: to})
-	w.q.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
+	w.push(event{at: w.now + 2*w.origin() + gathering, kind: evOffer, from: n.id, to: to})
+	w.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
 }
 
 // accept answers an offer; if NATs allow, both sides are connected after some
 // round trips, else both give up in time.
-func (w *world) accept(n *node, to int32) {
+func (w *lane) accept(n *node, to int32) {
 	n.unlink(to)
 	v := n.addLink(to, w.latency(n.id, to))
-	o := w.nodes[to]
-	ol := o.link(n.id)
-	if !o.here || ol == nil || !reach(n.nat, o.nat) {
+	now := w.now
+	w.later(func() { w.world.answered(now, n, w.nodes[to], v) })
+}
+
+// answered has an answer of n, whose side of the link has a version, reach o.
+func (w *world) answered(now time.Duration, n, o *node, version int32) {
+	l := o.link(n.id)
+	if !o.here || l == nil || !reach(n.nat, o.nat) {
 		w.m.refused++
-		w.q.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
+		w.q.push(&event{at: now + giveUpAfter, kind: evDown, from: o.id, to: n.id, ref: version, chunk: givenUp})
 		return
 	}
-	at := w.now + 2*w.origin() + gathering + connectRTTs*2*ol.latency
-	w.q.push(event{at: at, kind: evUp, from: to, to: n.id, ref: v})
-	w.q.push(event{at: at, kind: evUp, from: n.id, to: to, ref: ol.version})
+	at := now + 2*w.origin() + gathering + connectRTTs*2*l.latency
+	w.q.push(&event{at: at, kind: evUp, from: o.id, to: n.id, ref: version})
+	w.q.push(&event{at: at, kind: evUp, from: n.id, to: o.id, ref: l.version})
 }
 
 // disconnect closes one side; the other learns of it when what was sent has come,
 // or when the driver has waited long enough for that.
-func (w *world) disconnect(n *node, to int32) {
+func (w *lane) disconnect(n *node, to int32) {
 	at := w.now
 	if l := n.link(to); l != nil {
 		at = max(at, min(l.free, at+closeAfter))
 	}
 	n.unlink(to)
-	if l := w.nodes[to].link(n.id); l != nil {
-		w.q.push(event{at: at + l.latency + time.Millisecond, kind: evDown, from: n.id, to: to, ref: l.version})
+	w.later(func() { w.world.closed(at, n, w.nodes[to]) })
+}
+
+// closed has o learn that n has closed its side.
+func (w *world) closed(at time.Duration, n, o *node) {
+	if l := o.link(n.id); l != nil {
+		w.q.push(&event{at: at + l.latency + time.Millisecond, kind: evDown, from: n.id, to: o.id, ref: l.version})
 	}
 }
 
-func (w *world) stepTracker(in tracker.Input) {
+func (w *lane) stepTracker(in tracker.Input) {
 	for _, f := range w.tracker.Step(w.now, in) {
 		if f.Message != nil {
-			w.q.push(event{at: w.now + w.origin(), kind: evToPeer, to: nodeOf(f.Peer), ref: w.signals.put(f.Message)})
+			w.push(event{at: w.now + w.origin(), kind: evToPeer, to: nodeOf(f.Peer), ref: w.postSignal(f.Message)})
 		}
 	}
 	if at, ok := w.tracker.NextDeadline(); ok && at < w.trackerWake {
-		w.trackerWake = max(at, w.now)
-		w.q.push(event{at: w.trackerWake, kind: evTracker, to: edge})
+		w.world.trackerWake = max(at, w.now)
+		w.push(event{at: w.trackerWake, kind: evTracker, to: edge})
 	}
 }

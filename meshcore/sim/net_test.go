@@ -64,7 +64,15 @@ func bench(t *testing.T, change func(sc *Scenario)) (*world, []*stub) {
 }
 
 // do carries out an effect of a viewer now.
-func (w *world) do(n int32, f peer.Effect) { w.effect(w.nodes[n], &f) }
+func (w *world) do(n int32, f peer.Effect) {
+	w.before(func(l *lane) { l.effect(w.nodes[n], &f) })
+}
+
+// before has something happen before the first window.
+func (w *world) before(f func(l *lane)) {
+	f(&w.lanes[0])
+	w.settle()
+}
 
 // wantSteps holds what a viewer was given to what it should have been, within a
 // millisecond.
@@ -85,7 +93,7 @@ const ms = time.Millisecond
 func TestConnecting(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers = 2 })
 	w.do(0, peer.Effect{Kind: peer.Connect, Peer: peerID(1)})
-	w.run(nil)
+	w.run(Options{})
 	offer := 40*ms + gathering
 	up := offer + 40*ms + gathering + connectRTTs*60*ms
 	s[1].wantSteps(t, map[string]time.Duration{"offered": offer, "up": up})
@@ -109,7 +117,7 @@ func TestNATs(t *testing.T) {
 		w, s := bench(t, func(sc *Scenario) { sc.Viewers = 2 })
 		w.nodes[0].nat, w.nodes[1].nat = c.a, c.b
 		w.do(0, peer.Effect{Kind: peer.Connect, Peer: peerID(1)})
-		w.run(nil)
+		w.run(Options{})
 		if c.reach != slices.Contains(s[0].lines, "up") || c.reach == slices.Contains(s[0].lines, "down") {
 			t.Errorf("%d and %d: %v", c.a, c.b, s[0].lines)
 		}
@@ -120,7 +128,7 @@ func TestNATs(t *testing.T) {
 	// A swarm behind symmetric NATs alone shares nothing, and nothing is asked.
 	sc := small(t, "live-10", 10, 1)
 	sc.SymmetricNAT = 1
-	if r := Run(sc, Mesh, nil); r.PeerBytes != 0 || r.Ceiling != 0 || r.Stalls != 0 || r.NotStarted != 0 {
+	if r := Run(sc, Mesh, Options{}); r.PeerBytes != 0 || r.Ceiling != 0 || r.Stalls != 0 || r.NotStarted != 0 {
 		t.Errorf("%d bytes from peers, ceiling %v, %d stalls, %d not started", r.PeerBytes, r.Ceiling, r.Stalls, r.NotStarted)
 	}
 }
@@ -139,14 +147,14 @@ func TestUplinkTakesOneChunkAfterAnother(t *testing.T) {
 	connected(w, 0, 2)
 	id := segmentID(0, 1)
 	for c := range uint8(2) {
-		w.got(w.nodes[0], id, c, false)
+		w.lanes[0].got(w.nodes[0], id, c, false)
 	}
 	chunk := taking(w.chunkBytes(0, 0), w.nodes[0].up) // 26 ms
 	w.do(0, peer.Effect{Kind: peer.SendChunk, Peer: peerID(1), Segment: id})
 	w.do(0, peer.Effect{Kind: peer.SendChunk, Peer: peerID(2), Segment: id, Chunk: 1})
 	w.do(0, peer.Effect{Kind: peer.Send, Peer: peerID(2), Message: wire.Message{Type: wire.Ping}})
 	w.do(0, peer.Effect{Kind: peer.Send, Peer: peerID(1), Message: wire.Message{Type: wire.Pong}})
-	w.run(nil)
+	w.run(Options{})
 	s[0].wantSteps(t, map[string]time.Duration{"sent": chunk})
 	s[1].wantSteps(t, map[string]time.Duration{"receive chunk": chunk + 30*ms, "receive pong": chunk + 30*ms})
 	// The ping waits behind the chunk of its own channel.
@@ -159,10 +167,10 @@ func TestDownlinkTakesOneChunkAfterAnother(t *testing.T) {
 	bytes := w.chunkBytes(0, 0)
 	for n := int32(1); n < 6; n++ {
 		connected(w, 0, n)
-		w.got(w.nodes[n], id, 0, false)
+		w.lanes[0].got(w.nodes[n], id, 0, false)
 		w.do(n, peer.Effect{Kind: peer.SendChunk, Peer: peerID(0), Segment: id})
 	}
-	w.run(nil)
+	w.run(Options{})
 	if n := len(s[0].at); n != 5 {
 		t.Fatalf("%d chunks came, want 5", n)
 	}
@@ -179,10 +187,10 @@ func TestOriginFetch(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers = 1 })
 	id := segmentID(0, 1)
 	w.do(0, peer.Effect{Kind: peer.FetchOrigin, Segment: id})
-	w.run(nil)
+	w.run(Options{})
 	size := w.layouts[0].Size
 	s[0].wantSteps(t, map[string]time.Duration{"proof": 40 * ms, "done true": 40*ms + taking(size, w.nodes[0].down)})
-	if !w.whole(w.nodes[0], id) || w.m.egressed != size || w.m.delivered != size {
+	if !w.lanes[0].whole(w.nodes[0], id) || w.m.egressed != size || w.m.delivered != size {
 		t.Errorf("sent %d, delivered %d of %d", w.m.egressed, w.m.delivered, size)
 	}
 
@@ -190,7 +198,7 @@ func TestOriginFetch(t *testing.T) {
 	w, s = bench(t, func(sc *Scenario) { sc.Viewers, sc.OriginMbps = 2, 10 })
 	w.do(0, peer.Effect{Kind: peer.FetchOrigin, Segment: id})
 	w.do(1, peer.Effect{Kind: peer.FetchOrigin, Segment: id})
-	w.run(nil)
+	w.run(Options{})
 	both := 40*ms + taking(2*size, bytesPerSecond(10))
 	if end := max(s[0].at[len(s[0].at)-1], s[1].at[len(s[1].at)-1]); end < both-40*ms || end > both+100*ms {
 		t.Errorf("two segments at 10 Mbit/s ended at %v, want about %v", end, both)
@@ -198,7 +206,7 @@ func TestOriginFetch(t *testing.T) {
 	w, s = bench(t, func(sc *Scenario) { sc.Viewers = 1 })
 	w.do(0, peer.Effect{Kind: peer.FetchOrigin, Segment: id})
 	w.do(0, peer.Effect{Kind: peer.CancelOrigin, Segment: id})
-	w.run(nil)
+	w.run(Options{})
 	s[0].wantSteps(t, map[string]time.Duration{"done false": 40 * ms})
 	if w.m.egressed != 0 {
 		t.Errorf("%d bytes of a cancelled fetch were sent", w.m.egressed)
@@ -208,16 +216,16 @@ func TestOriginFetch(t *testing.T) {
 func TestDeathIsNoticedLate(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers, sc.DeadAfterS = 2, 9 })
 	connected(w, 0, 1)
-	w.leave(w.nodes[1], w.now+w.origin())
-	w.run(nil)
+	w.before(func(l *lane) { l.leave(w.nodes[1], w.origin()) })
+	w.run(Options{})
 	s[0].wantSteps(t, map[string]time.Duration{"down": 9 * time.Second})
 }
 
 func TestBytesOfTheDepartedAreNotSent(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers = 1 })
 	w.do(0, peer.Effect{Kind: peer.FetchOrigin, Segment: segmentID(0, 1)})
-	w.q.push(event{at: 100 * ms, kind: evExodus, to: edge})
-	w.run(nil)
+	w.q.push(&event{at: 100 * ms, kind: evExodus, to: edge})
+	w.run(Options{})
 	if slices.Contains(s[0].lines, "done true") || w.m.egressed >= w.layouts[0].Size || w.m.lost == 0 {
 		t.Errorf("sent %d of %d, lost %d: %v", w.m.egressed, w.layouts[0].Size, w.m.lost, s[0].lines)
 	}
@@ -229,7 +237,7 @@ func TestChunksThatAreNotThere(t *testing.T) {
 	connected(w, 0, 1)
 	w.do(0, peer.Effect{Kind: peer.SendChunk, Peer: peerID(1), Segment: segmentID(0, 1)})
 	w.do(0, peer.Effect{Kind: peer.Complete, Segment: segmentID(0, 1)})
-	w.run(nil)
+	w.run(Options{})
 	if w.m.violations != 2 || len(s[1].lines) != 0 {
 		t.Errorf("%d violations, want 2; the neighbor was given %v", w.m.violations, s[1].lines)
 	}

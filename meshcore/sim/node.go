@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -12,28 +13,30 @@ import (
 // in the order of arrival; the peer id is the number plus one. All chance of a
 // node is its own, so that the same viewers come, switch and go under every policy.
 type node struct {
-	id     int32
-	here   bool // it has come and not gone
-	joined bool // its session is open
-	client client
-	rng    *rand.Rand
-	held   []int32 // signals that wait for the session
-
-	wakeAt   time.Duration // the earliest call that is under way to the client
-	wakeNext time.Duration // the one after it
-
-	up, down         float64 // bytes/s
-	chunkRate        float64 // bytes/s that it gives chunks at, at most up
-	upFree, downFree time.Duration
-	links            []link // connections, open or being opened
-	version          int32  // of the newest link
-
-	region   int
+	id       int32
 	nat      nat
+	here     bool // it has come and not gone
+	joined   bool // its session is open
 	noUpload bool
 	polluter bool // sends wrong chunks
 	liar     bool // announces what it does not have
 	mute     bool // a liar that never rejects
+	client   client
+	wakeAt   time.Duration // the earliest call that is under way to the client
+	wakeNext time.Duration // the one after it
+	trace    uint64        // hash of its events so far
+
+	to               []int32 // whom links lead to
+	links            []link  // connections, open or being opened
+	up, down         float64 // bytes/s
+	chunkRate        float64 // bytes/s that it gives chunks at, at most up
+	upFree, downFree time.Duration
+
+	rng     *rand.Rand
+	held    []*signal.Message // that wait for the session
+	fetches pool[fetch]       // from the origin, under way
+	version int32             // of the newest link
+	region  int
 
 	ledger ledger
 	player player
@@ -42,7 +45,6 @@ type node struct {
 
 // link is one side of a connection.
 type link struct {
-	to      int32
 	version int32
 	open    bool
 	latency time.Duration
@@ -109,8 +111,8 @@ func (n *node) gives() float64 {
 }
 
 func (n *node) link(to int32) *link {
-	for i := range n.links {
-		if n.links[i].to == to {
+	for i, x := range n.to {
+		if x == to {
 			return &n.links[i]
 		}
 	}
@@ -127,15 +129,17 @@ func (n *node) open(to int32) *link {
 
 func (n *node) addLink(to int32, latency time.Duration) int32 {
 	n.version++
-	n.links = append(n.links, link{to: to, version: n.version, latency: latency})
+	n.to = append(n.to, to)
+	n.links = append(n.links, link{version: n.version, latency: latency})
 	return n.version
 }
 
 func (n *node) unlink(to int32) {
-	for i := range n.links {
-		if n.links[i].to == to {
-			n.links[i] = n.links[len(n.links)-1]
-			n.links = n.links[:len(n.links)-1]
+	for i, x := range n.to {
+		if x == to {
+			last := len(n.to) - 1
+			n.to[i], n.links[i] = n.to[last], n.links[last]
+			n.to, n.links = n.to[:last], n.links[:last]
 			return
 		}
 	}

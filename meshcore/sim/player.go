@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -31,38 +32,37 @@ type player struct {
 const bufferGoal = 30 * time.Second
 
 // arrive brings a viewer: it reads the playlist, and opens a session.
-func (w *world) arrive(n *node) {
+func (w *lane) arrive(n *node) {
 	n.here = true
 	n.client = w.newClient(n)
-	w.m.here(w.now, n, +1)
+	now := w.now
+	w.later(func() { w.world.m.here(now, n, +1) })
 	p := &n.player
 	p.came, p.left, p.last, p.sequence = w.now, w.end, -1, 0
 	if w.sc.Live {
-		w.liveEdge(w.now)
-		p.sequence = w.newest + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
+		p.sequence = w.newestAt(w.now) + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
 	} else {
-		ss := w.manifests[p.rend].Segments
-		p.last = ss[len(ss)-1].Sequence
+		p.last = w.editions[0].newest
 	}
 	p.from = p.sequence
-	w.q.push(event{at: w.now + manifestRTTs*2*w.origin(), kind: evManifest, to: n.id})
+	w.push(event{at: w.now + manifestRTTs*2*w.origin(), kind: evManifest, to: n.id})
 	if w.policy != OriginOnly {
 		joined := w.now + (manifestRTTs+sessionRTTs)*2*w.origin()
-		w.q.push(event{at: joined - w.origin(), kind: evEnter, from: n.id, to: edge})
-		w.q.push(event{at: joined, kind: evJoined, to: n.id})
+		w.push(event{at: joined - w.origin(), kind: evEnter, from: n.id, to: edge})
+		w.push(event{at: joined, kind: evJoined, to: n.id})
 	}
 	if w.sc.LeaveRate > 0 {
 		stays := n.rng.ExpFloat64() / w.sc.LeaveRate * float64(time.Minute)
-		w.q.push(event{at: w.now + time.Duration(min(stays, float64(w.end))), kind: evLeave, to: n.id})
+		w.push(event{at: w.now + time.Duration(min(stays, float64(w.end))), kind: evLeave, to: n.id})
 	}
 	if w.sc.SwitchS > 0 {
-		w.q.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
+		w.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
 	}
 }
 
 func (w *world) untilSwitch(n *node) time.Duration { return seconds(n.rng.ExpFloat64() * w.sc.SwitchS) }
 
-func (w *world) newClient(n *node) client {
+func (w *lane) newClient(n *node) client {
 	goal := time.Duration(0)
 	if !w.sc.Live {
 		goal = bufferGoal
@@ -78,14 +78,13 @@ func (w *world) newClient(n *node) client {
 
 // newManifest gives a viewer the present playlist, and comes again soon after
 // the next live segment is complete.
-func (w *world) newManifest(n *node) {
+func (w *lane) newManifest(n *node) {
 	if !n.here {
 		return
 	}
 	if w.sc.Live {
-		w.liveEdge(w.now)
-		next := w.edgeAt(w.newest + 1)
-		w.q.push(event{at: next + 2*w.origin() + seconds(n.rng.Float64()*w.sc.ReloadS), kind: evManifest, to: n.id})
+		next := w.edgeAt(w.newestAt(w.now) + 1)
+		w.push(event{at: next + 2*w.origin() + seconds(n.rng.Float64()*w.sc.ReloadS), kind: evManifest, to: n.id})
 	}
 	if p := &n.player; !p.ready {
 		p.ready, p.stalledAt = true, w.now
@@ -96,8 +95,8 @@ func (w *world) newManifest(n *node) {
 
 // giveManifest hands the present playlist to the engine, from where the player
 // needs the rendition on.
-func (w *world) giveManifest(n *node) {
-	m := w.manifests[n.player.rend]
+func (w *lane) giveManifest(n *node) {
+	m := w.manifestAt(w.now, n.player.rend)
 	if w.sc.SwitchS > 0 {
 		own := *m
 		own.From = w.start(n.player.from)
@@ -108,7 +107,7 @@ func (w *world) giveManifest(n *node) {
 
 // completed notes a segment that the player may play. It is called while the
 // engine is in a step: the engine learns by event that the player goes on.
-func (w *world) completed(n *node, id wire.SegmentID) {
+func (w *lane) completed(n *node, id wire.SegmentID) {
 	p := &n.player
 	sr := ref(id)
 	if sr.sequence < p.sequence {
@@ -136,7 +135,7 @@ func (p *player) has(sequence int64) bool {
 const tellEngine = -1
 
 // playOn starts to play the present segment.
-func (w *world) playOn(n *node) {
+func (w *lane) playOn(n *node) {
 	p := &n.player
 	if !p.started {
 		p.started = true
@@ -149,13 +148,13 @@ func (w *world) playOn(n *node) {
 	}
 	p.playing = true
 	p.version++
-	w.q.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
-	w.q.push(event{at: w.now, kind: evPlayer, to: n.id, ref: tellEngine})
+	w.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
+	w.push(event{at: w.now, kind: evPlayer, to: n.id, ref: tellEngine})
 }
 
 // playerEvent is the end of a segment, or the moment to tell the engine that the
 // player runs.
-func (w *world) playerEvent(n *node, version int32) {
+func (w *lane) playerEvent(n *node, version int32) {
 	p := &n.player
 	if !n.here {
 		return
@@ -175,7 +174,7 @@ func (w *world) playerEvent(n *node, version int32) {
 	}
 	if p.has(p.sequence) {
 		p.version++
-		w.q.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
+		w.push(event{at: w.now + w.dur, kind: evPlayer, to: n.id, ref: p.version})
 		return
 	}
 	p.playing = false
@@ -185,7 +184,7 @@ func (w *world) playerEvent(n *node, version int32) {
 
 // switchRendition has a viewer play another rendition from the next segment on
 // that it has not.
-func (w *world) switchRendition(n *node) {
+func (w *lane) switchRendition(n *node) {
 	if !n.here {
 		return
 	}
@@ -194,10 +193,11 @@ func (w *world) switchRendition(n *node) {
 	for p.has(from) {
 		from++
 	}
-	w.m.watched(p.rend, p.from, from-1)
+	rend, first := p.rend, p.from
+	w.later(func() { w.world.m.watched(rend, first, from-1) })
 	p.from = from
 	p.rend = (p.rend + 1 + n.rng.IntN(len(w.sc.Renditions)-1)) % len(w.sc.Renditions)
-	w.q.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
+	w.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
 	if p.ready {
 		w.giveManifest(n)
 	}
@@ -205,45 +205,46 @@ func (w *world) switchRendition(n *node) {
 
 // leave takes a viewer away without a word to its neighbors; the edge notices at
 // a time of its own.
-func (w *world) leave(n *node, noticed time.Duration) {
+func (w *lane) leave(n *node, noticed time.Duration) {
 	if !n.here {
 		return
 	}
-	w.closeAccount(n)
+	now, report, to := w.now, n.client.Report(), n.to
+	w.later(func() {
+		w.world.closeAccount(now, n, report)
+		w.world.m.here(now, n, -1)
+		for _, o := range to {
+			if l := w.nodes[o].link(n.id); l != nil {
+				w.q.push(&event{at: now + seconds(w.sc.DeadAfterS), kind: evDown, from: n.id, to: o, ref: l.version})
+			}
+		}
+	})
 	n.here = false
 	n.player.left = w.now
-	w.m.here(w.now, n, -1)
-	n.client, n.ledger, n.player.stored, n.held = nil, nil, nil, nil
-	for _, l := range n.links {
-		if ol := w.nodes[l.to].link(n.id); ol != nil {
-			w.q.push(event{at: w.now + seconds(w.sc.DeadAfterS), kind: evDown, from: n.id, to: l.to, ref: ol.version})
-		}
-	}
-	n.links = nil
+	n.client, n.ledger, n.player.stored, n.held, n.to, n.links = nil, nil, nil, nil, nil, nil
 	if w.policy != OriginOnly {
-		w.q.push(event{at: noticed, kind: evLost, from: n.id, to: edge})
+		w.push(event{at: noticed, kind: evLost, from: n.id, to: edge})
 	}
 }
 
 // closeAccount takes what became of a viewer into the meter, when it goes and at
 // the end.
-func (w *world) closeAccount(n *node) {
+func (w *world) closeAccount(now time.Duration, n *node, r *signal.Report) {
 	p := &n.player
 	if p.started && !p.playing {
-		n.tally.stall(w.now - p.stalledAt)
+		n.tally.stall(now - p.stalledAt)
 	}
-	if !p.started && w.now-p.came > startPatience {
+	if !p.started && now-p.came > startPatience {
 		w.m.notStarted++
 	}
 	last := p.last
 	if w.sc.Live {
-		w.liveEdge(w.now)
-		last = w.newest
-	} else if goal := int64((w.now - p.came + bufferGoal) / w.dur); goal < last {
+		last = w.newestAt(now)
+	} else if goal := int64((now - p.came + bufferGoal) / w.dur); goal < last {
 		last = goal
 	}
 	w.m.watched(p.rend, p.from, last)
-	w.m.gone(n, n.client.Report())
+	w.m.gone(n, r)
 }
 
 // startPatience is how long a viewer may take to start before it counts as one
@@ -251,7 +252,7 @@ func (w *world) closeAccount(n *node) {
 const startPatience = 10 * time.Second
 
 // exodus has every second viewer vanish: even the edge is not told.
-func (w *world) exodus() {
+func (w *lane) exodus() {
 	goes := true
 	for _, n := range w.nodes {
 		if n.here {

@@ -8,90 +8,101 @@ import (
 	"time"
 )
 
-// TestQueueKeepsOrder pushes at random, also while it pops, and holds the queue
-// to its promise: all events come out once, each viewer's in the order of time and
-// insertion, and no event before one that its cause could have reached.
+// TestQueueKeepsOrder pushes at random, also from turns, and holds queue and lane to
+// their promise: all events come once, in the window of their time, each viewer's in
+// the order of time and insertion.
 func TestQueueKeepsOrder(t *testing.T) {
 	for _, lookahead := range []time.Duration{time.Microsecond, time.Millisecond, 20 * time.Millisecond, time.Hour} {
 		r := rand.New(rand.NewPCG(1, uint64(lookahead)))
-		q := newEventQueue(lookahead)
-		width := time.Duration(1) << q.bits
-		pushed := map[uint64]event{}
-		push := func(at time.Duration, to int32) {
-			e := event{at: at, to: to, ref: int32(len(pushed))}
-			q.push(e)
-			e.seq = q.seq
-			pushed[q.seq] = e
+		w := &world{q: newEventQueue(lookahead), lanes: make([]lane, 1), end: never - 1}
+		l := &w.lanes[0]
+		l.world = w
+		width := time.Duration(1) << w.q.bits
+		var pushed []event
+		event := func(at time.Duration, to int32) event {
+			pushed = append(pushed, event{at: at, to: to, ref: int32(len(pushed))})
+			return pushed[len(pushed)-1]
 		}
 		for range 2000 {
-			push(time.Duration(r.Int64N(int64(30*time.Second))), int32(r.IntN(50))-1)
+			e := event(time.Duration(r.Int64N(int64(30*time.Second))), int32(r.IntN(50))-1)
+			w.q.push(&e)
 		}
-		last := map[int32]event{}
-		reached := time.Duration(0)
-		for n := 0; ; n++ {
-			e, ok := q.pop()
-			if !ok {
-				if n != len(pushed) {
-					t.Fatalf("lookahead %v: %d events came out of %d", lookahead, n, len(pushed))
+		last, seen := map[int32]int32{}, map[int32]bool{}
+		for today := w.q.next(); len(today) > 0; today = w.q.next() {
+			l.run(today, func(e *eventType) {
+				p := pushed[e.ref]
+				if seen[e.ref] || p.to != e.to || e.at != p.at {
+					t.Fatalf("lookahead %v: %+v came of %+v", lookahead, e, p)
 				}
-				break
-			}
-			if p := pushed[e.seq]; p.ref != e.ref || p.to != e.to || e.at < p.at || e.at > p.at+width {
-				t.Fatalf("lookahead %v: %+v came out of %+v", lookahead, e, p)
-			}
-			if q.reached() < reached || e.at < q.reached() || e.at >= q.reached()+width {
-				t.Fatalf("lookahead %v: an event of %v in the window from %v", lookahead, e.at, q.reached())
-			}
-			reached = q.reached()
-			if l, ok := last[e.to]; ok && !earlier(&l, &e) {
-				t.Fatalf("lookahead %v: for viewer %d %v came after %v", lookahead, e.to, e.at, l.at)
-			}
-			last[e.to] = e
-			if len(pushed) < 20000 {
-				push(e.at+time.Duration(r.Int64N(int64(3*width))), e.to)                                 // to itself, soon
-				push(e.at+width+time.Duration(r.ExpFloat64()*float64(time.Second)), int32(r.IntN(50))-1) // to another, not before the lookahead
-			}
+				seen[e.ref] = true
+				if e.at < w.q.reached() || e.at >= w.q.until() || w.q.until() != w.q.reached()+width {
+					t.Fatalf("lookahead %v: an event of %v in the window from %v to %v", lookahead, e.at, w.q.reached(), w.q.until())
+				}
+				if l, ok := last[e.to]; ok && (pushed[l].at > p.at || pushed[l].at == p.at && l > e.ref) {
+					t.Fatalf("lookahead %v: for viewer %d %+v came after %+v", lookahead, e.to, p, pushed[l])
+				}
+				last[e.to] = e.ref
+				if len(pushed) < 20000 {
+					l.push(event(e.at+time.Duration(r.IntN(4))*width/2, e.to))                                        // to itself, soon or at once
+					l.push(event(e.at+width+time.Duration(r.ExpFloat64()*float64(time.Second)), int32(r.IntN(50))-1)) // to another, not before the lookahead
+				}
+			})
+			w.settle()
+		}
+		if len(seen) != len(pushed) {
+			t.Fatalf("lookahead %v: %d events came of %d", lookahead, len(seen), len(pushed))
 		}
 	}
 }
 
+// eventType is event where a function has that name.
+type eventType = event
+
 // TestQueueDelaysWhatComesTooSoon: what a viewer does to another within the
 // window takes effect in the next one, never in the past.
 func TestQueueDelaysWhatComesTooSoon(t *testing.T) {
-	q := newEventQueue(20 * time.Millisecond)
-	q.push(event{at: time.Millisecond, to: 5})
-	q.push(event{at: 2 * time.Millisecond, to: 7})
-	if e, _ := q.pop(); e.to != 5 {
-		t.Fatalf("turn of %d, want 5", e.to)
-	}
-	q.push(event{at: 3 * time.Millisecond, to: 7})
-	q.push(event{at: 3 * time.Millisecond, to: 5})
+	w := &world{q: newEventQueue(20 * time.Millisecond), lanes: make([]lane, 1), end: time.Hour}
+	l := &w.lanes[0]
+	l.world = w
+	w.q.push(&event{at: time.Millisecond, to: 5})
+	w.q.push(&event{at: 2 * time.Millisecond, to: 7})
 	var got []event
-	for e, ok := q.pop(); ok; e, ok = q.pop() {
-		got = append(got, e)
+	for today := w.q.next(); len(today) > 0; today = w.q.next() {
+		l.run(today, func(e *event) {
+			if len(got) == 0 {
+				l.push(event{at: 3 * time.Millisecond, to: 7})
+				l.push(event{at: 3 * time.Millisecond, to: 5})
+			}
+			got = append(got, *e)
+		})
+		w.settle()
 	}
-	if len(got) != 3 || got[0].to != 5 || got[1].to != 7 || got[2].to != 7 || got[2].at != time.Duration(1)<<q.bits {
-		t.Errorf("%+v", got)
+	want := []event{{at: time.Millisecond, to: 5}, {at: 3 * time.Millisecond, to: 5}, {at: 2 * time.Millisecond, to: 7}, {at: 1 << w.q.bits, to: 7}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
 func TestHeapSorts(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	var h eventHeap
-	var want []time.Duration
-	for i := range 1000 {
-		e := event{at: time.Duration(r.IntN(100)), seq: uint64(i)}
+	var want []event
+	for i := range int32(1000) {
+		e := event{at: time.Duration(r.IntN(100)), ref: i}
 		h.push(e)
-		want = append(want, e.at)
+		want = append(want, e)
 	}
-	slices.SortFunc(want, cmp.Compare)
-	seq := uint64(0)
-	for i, at := range want {
-		e := h.pop()
-		if e.at != at || (i > 0 && want[i-1] == at && e.seq < seq) {
-			t.Fatalf("place %d: %v of insertion %d, want %v", i, e.at, e.seq, at)
+	slices.SortStableFunc(want, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	for i, e := range want {
+		if h.next() != e.at {
+			t.Fatalf("place %d: next at %v, want %v", i, h.next(), e.at)
 		}
-		seq = e.seq
+		if got := h.pop(); got != e {
+			t.Fatalf("place %d: %+v, want %+v", i, got, e)
+		}
+	}
+	if h.next() != never {
+		t.Errorf("an empty heap has something at %v", h.next())
 	}
 }
 
@@ -104,12 +115,14 @@ func BenchmarkQueue(b *testing.B) {
 			r := rand.New(rand.NewPCG(1, 1))
 			q := newEventQueue(20 * time.Millisecond)
 			for range bench.n {
-				q.push(event{at: time.Duration(r.Int64N(int64(time.Second))), to: int32(r.IntN(1000))})
+				q.push(&event{at: time.Duration(r.Int64N(int64(time.Second))), to: int32(r.IntN(1000))})
 			}
-			for b.Loop() {
-				e, _ := q.pop()
-				e.at += 20*time.Millisecond + time.Duration(r.Int64N(int64(time.Second)))
-				q.push(e)
+			for n := 0; n < b.N; { // an iteration is an event
+				for _, e := range q.next() {
+					e.at += 20*time.Millisecond + time.Duration(r.Int64N(int64(time.Second)))
+					q.push(&e)
+					n++
+				}
 			}
 		})
 	}

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 // Result is what came of a run. Shares are 0 to 1.
@@ -57,10 +59,12 @@ func (p Point) Offload() float64 {
 func (p Point) OriginMbps() float64 { return float64(p.OriginBytes) * 8 / 1e6 / window.Seconds() }
 
 func (w *world) result() Result {
+	trace := w.trace
 	for _, n := range w.nodes {
 		if n.here {
-			w.closeAccount(n)
+			w.closeAccount(w.end, n, n.client.Report())
 		}
+		trace = note(trace, &event{seg: wire.SegmentID(n.trace), to: n.id})
 	}
 	m := &w.m
 	res := Result{
@@ -70,7 +74,7 @@ func (w *world) result() Result {
 		LiveLatencyMS: percentile(m.latency, 50).Milliseconds(), DuplicateBytes: m.duplicate, BadChunks: m.bad,
 		Stalls: m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
 		OriginBytes: m.egressed, PeerBytes: m.fromPeers, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
-		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", w.trace),
+		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", trace),
 	}
 	if w.end%window == 0 && len(m.series) > int(w.end/window) {
 		m.series = m.series[:w.end/window] // an event at the very end opened one more
@@ -83,7 +87,7 @@ func (w *world) result() Result {
 	for _, bytes := range m.perSegment {
 		if bytes > 0 {
 			segments++
-			res.OriginFetchesPerSegment += bytes / float64(w.layouts[0].Size)
+			res.OriginFetchesPerSegment += float64(bytes) / float64(w.layouts[0].Size)
 		}
 	}
 	res.OriginFetchesPerSegment /= max(1, segments)

@@ -5,80 +5,90 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/peer"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
+// Options of a run.
+type Options struct {
+	// Progress, if not nil, is called about 200 times with the share of the run that
+	// is done, 0 to 1.
+	Progress func(share float64)
+	// Parallel, if not nil, calls do with 0 to n-1, once each, in any order and side by
+	// side as it likes, and returns when all calls have. The result is the same.
+	// Default: one after another.
+	Parallel func(n int, do func(i int))
+}
+
 // Run simulates a scenario, which [Scenario.Check] has accepted, under a policy.
-// The same scenario, policy and seed give the same result. progress, if not nil,
-// is called about 200 times with the share of the run that is done, 0 to 1.
-func Run(sc Scenario, policy Policy, progress func(float64)) Result {
+// The same scenario, policy and seed give the same result.
+func Run(sc Scenario, policy Policy, o Options) Result {
 	w := newWorld(sc, policy)
-	w.run(progress)
+	w.run(o)
 	return w.result()
 }
 
-func (w *world) run(progress func(float64)) {
+func (w *world) run(o Options) {
 	every := w.end/200 + 1
 	tick := every
 	for {
-		e, ok := w.q.pop()
-		if !ok || w.q.reached() > w.end {
+		today := w.q.next()
+		at := w.q.reached()
+		if len(today) == 0 || at > w.end {
 			break
 		}
-		if e.at > w.end {
-			continue
-		}
-		w.now = e.at
-		if at := w.q.reached(); at >= tick && progress != nil {
+		if at >= tick && o.Progress != nil {
 			tick += every
-			progress(float64(at) / float64(w.end))
+			o.Progress(float64(at) / float64(w.end))
 		}
-		w.note(&e)
-		w.handle(&e)
+		w.now = at
+		w.window(today, o.Parallel)
 	}
 	w.now = w.end
+	for i := range w.lanes {
+		w.m.add(&w.lanes[i].m)
+		w.lanes[i].m = books{}
+	}
 }
 
-// note takes an event into the hash of the run.
-func (w *world) note(e *event) {
+// note takes an event into a hash.
+func note(h uint64, e *event) uint64 {
 	const k = 0x9e3779b97f4a7c15
-	h := w.trace
 	h = (h ^ uint64(e.at)) * k
 	h = (h ^ h>>29 ^ uint64(e.from)<<32 ^ uint64(uint32(e.to))) * k
 	h = (h ^ h>>31 ^ uint64(e.seg) ^ uint64(e.kind)<<40 ^ uint64(e.chunk)<<32) * k
-	w.trace = h ^ h>>32
+	return h ^ h>>32
 }
 
 // handle has an event happen.
-func (w *world) handle(e *event) {
+func (w *lane) handle(e *event) {
 	if e.to == edge {
+		w.world.trace = note(w.trace, e)
 		w.atEdge(e)
 		return
 	}
 	n := w.nodes[e.to]
+	n.trace = note(n.trace, e)
 	switch e.kind {
 	case evWake:
 		w.wake(n, e.at)
 	case evMessage:
 		if n.here && n.open(e.from) != nil {
-			w.message = w.messages.all[e.ref]
-			w.give(n, peer.Input{Kind: peer.Receive, Peer: peerID(e.from), Message: &w.message})
+			w.give(n, peer.Input{Kind: peer.Receive, Peer: peerID(e.from), Message: &w.messages.all[e.ref].Message})
 		}
-		w.messages.drop(e.ref)
+		w.read = append(w.read, e.ref)
 	case evDownlink, evChunk:
 		if n.here && n.open(e.from) != nil && (e.kind == evChunk || w.throughDownlink(n, e)) {
-			w.message = wire.Message{Type: wire.Chunk, Segment: e.seg, Index: e.chunk, Total: uint32(w.chunkBytes(ref(e.seg).rendition, e.chunk))}
-			w.give(n, peer.Input{Kind: peer.Receive, Peer: peerID(e.from), Message: &w.message})
+			w.chunk = wire.Message{Type: wire.Chunk, Segment: e.seg, Index: e.chunk, Total: uint32(w.chunkBytes(ref(e.seg).rendition, e.chunk))}
+			w.give(n, peer.Input{Kind: peer.Receive, Peer: peerID(e.from), Message: &w.chunk})
 		}
 	case evSent:
 		w.give(n, peer.Input{Kind: peer.Sent, Peer: peerID(e.from), Bytes: int64(e.ref)})
 	case evHeaders, evOrigin:
 		w.fromOrigin(n, e)
 	case evToPeer:
-		m := w.signals.all[e.ref]
-		w.signals.drop(e.ref)
-		w.give(n, peer.Input{Kind: peer.SignalIn, Signal: m})
+		w.give(n, peer.Input{Kind: peer.SignalIn, Signal: w.delivered(e.ref)})
 	case evOffer:
 		w.give(n, peer.Input{Kind: peer.Offered, Peer: peerID(e.from)})
 	case evUp, evDown:
@@ -94,7 +104,8 @@ func (w *world) handle(e *event) {
 	case evLeave:
 		if n.here {
 			w.leave(n, w.now+w.origin())
-			w.newcomer(w.now + time.Second)
+			at := w.now + time.Second
+			w.later(func() { w.newcomer(at) })
 		}
 	case evSwitch:
 		w.switchRendition(n)
@@ -102,18 +113,16 @@ func (w *world) handle(e *event) {
 }
 
 // atEdge has an event happen at the edge, or to all viewers.
-func (w *world) atEdge(e *event) {
+func (w *lane) atEdge(e *event) {
 	from := peerID(e.from)
 	switch e.kind {
 	case evTracker:
 		if e.at == w.trackerWake {
-			w.trackerWake = never
+			w.world.trackerWake = never
 			w.stepTracker(tracker.Input{Kind: tracker.Tick})
 		}
 	case evToTracker:
-		m := w.signals.all[e.ref]
-		w.signals.drop(e.ref)
-		w.stepTracker(tracker.Input{Kind: tracker.Receive, Peer: from, Message: m})
+		w.stepTracker(tracker.Input{Kind: tracker.Receive, Peer: from, Message: w.delivered(e.ref)})
 	case evEnter:
 		if n := w.nodes[e.from]; n.here {
 			w.stepTracker(tracker.Input{Kind: tracker.Join, Peer: from, Facts: tracker.Facts{Region: "r" + strconv.Itoa(n.region), ReceiveOnly: n.noUpload}})
@@ -125,8 +134,25 @@ func (w *world) atEdge(e *event) {
 	}
 }
 
+// delivered gives a signal message that has come.
+func (w *lane) delivered(ref int32) *signal.Message {
+	w.later(func() { w.world.signals.drop(ref) })
+	return w.world.signals.all[ref]
+}
+
+// meet notes for an evUp, before the turns of its window, whether the other side is
+// still there.
+func (w *world) meet(e *event) {
+	if o := w.nodes[e.from]; o.here && o.link(e.to) != nil {
+		e.chunk = met
+	}
+}
+
+// met marks an evUp of a connection whose other side is there.
+const met = 1
+
 // linkEvent opens a link that was being opened, or ends one.
-func (w *world) linkEvent(n *node, e *event) {
+func (w *lane) linkEvent(n *node, e *event) {
 	l := n.link(e.from)
 	if !n.here || l == nil || l.version != e.ref {
 		return
@@ -135,7 +161,7 @@ func (w *world) linkEvent(n *node, e *event) {
 		if l.open {
 			return
 		}
-		if o := w.nodes[e.from]; o.here && o.link(e.to) != nil {
+		if e.chunk == met {
 			l.open = true
 			w.give(n, peer.Input{Kind: peer.NeighborUp, Peer: peerID(e.from)})
 			return
@@ -149,7 +175,7 @@ func (w *world) linkEvent(n *node, e *event) {
 
 // wake calls a client if it still wants to be called. Calls under way are not
 // taken back: those that come too early do no harm.
-func (w *world) wake(n *node, at time.Duration) {
+func (w *lane) wake(n *node, at time.Duration) {
 	if !n.here || at != n.wakeAt {
 		return
 	}
@@ -162,17 +188,17 @@ func (w *world) wake(n *node, at time.Duration) {
 }
 
 // schedule has a client called at its next deadline.
-func (w *world) schedule(n *node) {
+func (w *lane) schedule(n *node) {
 	at := max(n.client.NextDeadline(), w.now)
 	if at >= n.wakeAt || at == never {
 		return
 	}
 	n.wakeAt, n.wakeNext = at, n.wakeAt
-	w.q.push(event{at: at, kind: evWake, to: n.id})
+	w.push(event{at: at, kind: evWake, to: n.id})
 }
 
 // give gives a viewer's engine an input, if the viewer is here.
-func (w *world) give(n *node, in peer.Input) {
+func (w *lane) give(n *node, in peer.Input) {
 	if n.here {
 		w.in = in
 		w.step(n, &w.in)
@@ -181,7 +207,7 @@ func (w *world) give(n *node, in peer.Input) {
 
 // step gives a viewer's engine an input, carries out the effects, and gives it
 // the answers to those that the driver answers at once.
-func (w *world) step(n *node, in *peer.Input) {
+func (w *lane) step(n *node, in *peer.Input) {
 	w.again = w.again[:0]
 	for i := -1; i < len(w.again); i++ {
 		if i >= 0 {
@@ -196,7 +222,7 @@ func (w *world) step(n *node, in *peer.Input) {
 }
 
 // effect carries out one effect.
-func (w *world) effect(n *node, f *peer.Effect) {
+func (w *lane) effect(n *node, f *peer.Effect) {
 	to := nodeOf(f.Peer)
 	switch f.Kind {
 	case peer.Send:
@@ -205,7 +231,7 @@ func (w *world) effect(n *node, f *peer.Effect) {
 		w.sendChunk(n, f)
 	case peer.SendProof:
 		if l := n.open(to); l != nil {
-			w.send(n, l, &wire.Message{Type: wire.Proof, Segment: f.Segment})
+			w.send(n, to, l, &wire.Message{Type: wire.Proof, Segment: f.Segment})
 		}
 	case peer.CheckPass:
 		w.answer(peer.Input{Kind: peer.PassChecked, Peer: f.Peer, OK: true})
@@ -229,7 +255,7 @@ func (w *world) effect(n *node, f *peer.Effect) {
 	case peer.Evict:
 		w.forget(n, f.Segment)
 	case peer.Signal:
-		w.signal(n, w.signals.put(f.Signal))
+		w.signal(n, f.Signal)
 	case peer.Connect:
 		w.connect(n, to)
 	case peer.Accept:
@@ -240,10 +266,10 @@ func (w *world) effect(n *node, f *peer.Effect) {
 }
 
 // answer gives the engine an input when its present step is done.
-func (w *world) answer(in peer.Input) { w.again = append(w.again, in) }
+func (w *lane) answer(in peer.Input) { w.again = append(w.again, in) }
 
 // sendMessage sends what the engine wants to send, or what a liar sends instead.
-func (w *world) sendMessage(n *node, to int32, f *peer.Effect) {
+func (w *lane) sendMessage(n *node, to int32, f *peer.Effect) {
 	l := n.open(to)
 	if l == nil {
 		return
@@ -257,7 +283,7 @@ func (w *world) sendMessage(n *node, to int32, f *peer.Effect) {
 			m.Haves = lie(m.Haves)
 		}
 	}
-	w.send(n, l, &m)
+	w.send(n, to, l, &m)
 }
 
 // lie says that all of each segment is there.
@@ -274,25 +300,24 @@ func lie(haves []wire.SegmentHave) []wire.SegmentHave {
 
 // signal sends a message to the edge, or keeps it until the session is open: the
 // driver's queue.
-func (w *world) signal(n *node, i int32) {
+func (w *lane) signal(n *node, m *signal.Message) {
 	switch {
 	case w.policy == OriginOnly:
-		w.signals.drop(i)
 	case !n.joined:
-		n.held = append(n.held, i)
+		n.held = append(n.held, m)
 	default:
-		w.q.push(event{at: w.now + w.origin(), kind: evToTracker, from: n.id, to: edge, ref: i})
+		w.push(event{at: w.now + w.origin(), kind: evToTracker, from: n.id, to: edge, ref: w.postSignal(m)})
 	}
 }
 
 // join tells a viewer that its session is open.
-func (w *world) join(n *node) {
+func (w *lane) join(n *node) {
 	if !n.here || w.policy == OriginOnly {
 		return
 	}
 	n.joined = true
-	for _, i := range n.held {
-		w.signal(n, i)
+	for _, m := range n.held {
+		w.signal(n, m)
 	}
 	n.held = nil
 }

@@ -21,29 +21,25 @@ type world struct {
 	end    time.Duration
 	q      eventQueue
 	nodes  []*node
-	trace  uint64 // hash of all events so far
+	lanes  []lane
+	parts  [][]event // of a window, by lane
+	trace  uint64    // hash of the events of the edge so far
 
 	tracker     *tracker.Swarm
 	trackerWake time.Duration
 
-	again   []peer.Input // what the driver answers to the effects of a step
-	in      peer.Input   // that a step is given
-	message wire.Message // the same
-
 	// What events refer to by number.
-	messages pool[wire.Message]
+	messages pool[letter]
 	signals  pool[*signal.Message]
-	fetches  pool[fetch]
 
-	dur       time.Duration // of a segment
-	manifests []*peer.Manifest
-	layouts   []integrity.Layout // by rendition
-	shelf     int64              // segments of a rendition that a ledger holds, a power of two
-	newest    int64              // sequence of the newest live segment, -1 before the first
-	originAt  time.Duration      // when the origin's uplink is free
+	dur      time.Duration      // of a segment
+	editions []edition          // of the playlists: of a VOD one, of a live stream those of the window at hand
+	layouts  []integrity.Layout // by rendition
+	shelf    int64              // segments of a rendition that a ledger holds, a power of two
+	originAt time.Duration      // when the origin's uplink is free
 
 	m     meter
-	onGot func(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) // for tests
+	onGot func(now time.Duration, n *node, id wire.SegmentID, chunk uint8, fromPeer bool) // for tests
 }
 
 // pool keeps values that events refer to.
@@ -69,6 +65,12 @@ func (p *pool[T]) drop(i int32) {
 	p.free = append(p.free, i)
 }
 
+// edition is the playlists from when a segment is complete until the next is.
+type edition struct {
+	newest    int64            // sequence of that segment
+	manifests []*peer.Manifest // by rendition
+}
+
 // segmentID makes the id of a segment: the simulator needs no hash.
 func segmentID(rendition int, sequence int64) wire.SegmentID {
 	return wire.SegmentID(uint64(rendition+1)<<56 | uint64(sequence+1))
@@ -90,7 +92,7 @@ func newWorld(sc Scenario, policy Policy) *world {
 		dur:         seconds(sc.SegmentS),
 		tracker:     tracker.New(tracker.Config{Seed: sc.Seed}),
 		trackerWake: never,
-		newest:      -1,
+		lanes:       make([]lane, lanes),
 		q:           newEventQueue(min(millis(sc.LatencyMinMS), millis(sc.OriginMS))),
 		m:           newMeter(&sc),
 	}
@@ -98,7 +100,9 @@ func newWorld(sc Scenario, policy Policy) *world {
 		size := max(1, int64(bytesPerSecond(rate)*sc.SegmentS))
 		w.layouts = append(w.layouts, integrity.Layout{Size: size, ChunkSize: integrity.ChunkSize(size)})
 	}
-	w.manifests = make([]*peer.Manifest, len(sc.Renditions))
+	for i := range w.lanes {
+		w.lanes[i].world = w
+	}
 	last := int64(math.Ceil(sc.FilmS/sc.SegmentS)) - 1
 	if sc.Live {
 		// What engines keep of a live stream that was played, and then some.
@@ -107,16 +111,11 @@ func newWorld(sc Scenario, policy Policy) *world {
 	for w.shelf = 1; w.shelf <= last; w.shelf *= 2 {
 	}
 	if !sc.Live {
-		for r := range sc.Renditions {
-			w.manifests[r] = w.manifest(r, 0, last)
-		}
+		w.editions = []edition{w.edition(0, last)}
 	}
 	w.arrivals()
-	if sc.Live {
-		w.liveEdge(0)
-	}
 	if sc.ExodusS > 0 {
-		w.q.push(event{at: seconds(sc.ExodusS), kind: evExodus, to: edge})
+		w.q.push(&event{at: seconds(sc.ExodusS), kind: evExodus, to: edge})
 	}
 	return w
 }
@@ -131,18 +130,37 @@ func (w *world) manifest(rendition int, first, last int64) *peer.Manifest {
 	return m
 }
 
-// liveEdge brings the live playlists to what is complete at time t. Media time
-// began window_s before the simulation, so that the first playlist is full.
-func (w *world) liveEdge(t time.Duration) {
-	newest := int64((t+seconds(w.sc.WindowS))/w.dur) - 1
-	if newest <= w.newest {
-		return
+// edition makes the playlists that list the segments first to last.
+func (w *world) edition(first, last int64) edition {
+	e := edition{newest: last}
+	for r := range w.sc.Renditions {
+		e.manifests = append(e.manifests, w.manifest(r, first, last))
 	}
-	w.newest = newest
-	first := newest + 1 - int64(math.Round(w.sc.WindowS/w.sc.SegmentS))
-	for r := range w.manifests {
-		w.manifests[r] = w.manifest(r, max(0, first), newest)
+	return e
+}
+
+// newestAt is the sequence of the newest live segment that is complete at time t.
+// Media time began window_s before the simulation, so that the first playlist is full.
+func (w *world) newestAt(t time.Duration) int64 { return int64((t+seconds(w.sc.WindowS))/w.dur) - 1 }
+
+// liveEdge makes ready the live playlists of a stretch of time.
+func (w *world) liveEdge(from, until time.Duration) {
+	first, last := w.newestAt(from), w.newestAt(until)
+	for len(w.editions) > 0 && w.editions[0].newest < first {
+		w.editions = w.editions[1:]
 	}
+	for n := first + int64(len(w.editions)); n <= last; n++ {
+		w.editions = append(w.editions, w.edition(max(0, n+1-int64(math.Round(w.sc.WindowS/w.sc.SegmentS))), n))
+	}
+}
+
+// manifestAt gives the playlist of a rendition at time t of the window at hand.
+func (w *world) manifestAt(t time.Duration, rendition int) *peer.Manifest {
+	e := &w.editions[0]
+	if w.sc.Live {
+		e = &w.editions[w.newestAt(t)-e.newest]
+	}
+	return e.manifests[rendition]
 }
 
 // edgeAt is when the live segment of a sequence is complete.
@@ -176,7 +194,7 @@ func (w *world) arrivals() {
 func (w *world) newcomer(at time.Duration) {
 	id := int32(len(w.nodes))
 	w.nodes = append(w.nodes, newNode(&w.sc, id))
-	w.q.push(event{at: at, kind: evArrive, to: id})
+	w.q.push(&event{at: at, kind: evArrive, to: id})
 }
 
 // origin is the one-way delay to the origin, which is also the edge.
