@@ -75,6 +75,8 @@ type servedPlaylist struct {
 	queue []*listed // in the order of their last listing, for live
 	ended bool
 	ads   map[int64]string // URIs of ads by sequence number
+	full  bool             // it was read in full once
+	hasAd bool             // it had an ad once
 }
 
 // listed is a path that a playlist listed as a segment, a part or an init
@@ -92,6 +94,8 @@ type listed struct {
 	// ranges are the byte ranges that are listed, the zero value for the whole
 	// resource; true where a key covers it.
 	ranges map[byteRange]bool
+	// hints are the ranges that a playlist hinted at and none has listed.
+	hints map[byteRange]bool
 }
 
 // byteRange is a part of a resource; length 0 means the whole of it.
@@ -302,14 +306,31 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		l.ad = l.ad || r.ad
 		l.add(byteRange{r.offset, r.length}, r.encrypted)
 	}
+	for _, r := range pl.hints {
+		path, query, ok := resolve(base, p.host, r.uri)
+		if !ok {
+			continue
+		}
+		l := fresh[path]
+		if l == nil {
+			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
+			fresh[path] = l
+			order = append(order, l)
+		}
+		if which := (byteRange{r.offset, r.length}); l.hints == nil && l.query == query {
+			if _, is := l.ranges[which]; !is {
+				l.hints = map[byteRange]bool{which: true}
+			}
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forbid(p, base, pl.forbidden)
 	s := p.playlists[base.EscapedPath()]
-	if s == nil {
-		return // p was let go meanwhile
+	if s == nil || (pl.delta && !s.full) {
+		return // p was let go meanwhile, or what this leaves out is not known
 	}
-	s.ended = pl.ended
+	s.ended, s.full = pl.ended, true
 	noteAds(p, s, pl)
 	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh[l.path] != nil })
 	for _, l := range order {
@@ -317,7 +338,12 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		if p.forbidden[l.path] || p.playlists[l.path] != nil || c.playlists[at] != nil || !p.covers(l.path) {
 			continue
 		}
-		if old := c.segments[at]; old != nil {
+		old := c.segments[at]
+		s.hasAd = s.hasAd || l.ad
+		if pl.delta && s.hasAd && (old == nil || old.ad || len(old.ranges) == 0) {
+			l.ad = true // where the ad began may have been left out
+		}
+		if old != nil {
 			if old.by != l.by && old.presentation == p {
 				l.merge(old)
 			}
@@ -400,4 +426,4 @@ func (l *listed) merge(old *listed) {
 }
 
 // weight is what l counts against the bounds.
-func (l *listed) weight() int { return len(l.ranges) }
+func (l *listed) weight() int { return len(l.ranges) + len(l.hints) }

@@ -66,8 +66,10 @@ func (d *lateDigester) free() {
 // token is then had from GET /mesh/segment, not from the header.
 func (s *segmentWriter) digestLate(status int) {
 	h, st := s.Header(), s.handler.rt.statements
-	if status != http.StatusOK || h.Get("Content-Length") != "" || !s.asListed() ||
-		!s.handler.mayShare(s.request, s.listed, byteRange{}, h) {
+	if status != http.StatusOK || h.Get("Content-Length") != "" || !s.asListed() {
+		return
+	}
+	if _, ok := shareable(h); !ok || (!s.listed.hints[byteRange{}] && !s.handler.policyShares(s.request, s.listed, byteRange{})) {
 		return
 	}
 	s.version = validator(h)

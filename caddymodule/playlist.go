@@ -18,6 +18,8 @@ type playlist struct {
 	renditions   []string   // URIs of playlists that this one names
 	resources    []resource // what may be shared, in order
 	forbidden    []string   // URIs of keys and session data: never shared
+	hints        []resource // EXT-X-PRELOAD-HINT: what may come next, not listed yet
+	delta        bool       // EXT-X-SKIP: what is old is left out
 }
 
 // resource is a segment, a part or an init section as a playlist lists it.
@@ -88,6 +90,12 @@ func (r *lineReader) line(line string) {
 		if a["GAP"] != "YES" {
 			r.ranged(a["URI"], a["BYTERANGE"])
 		}
+	case "#EXT-X-PRELOAD-HINT":
+		r.hint(attributes(value))
+	case "#EXT-X-SKIP":
+		n, _ := strconv.ParseInt(attributes(value)["SKIPPED-SEGMENTS"], 10, 64)
+		r.p.sequence += max(0, n)
+		r.p.delta = true
 	case "#EXT-X-ENDLIST":
 		r.p.ended = true
 	case "#EXT-X-STREAM-INF":
@@ -175,6 +183,22 @@ func (r *lineReader) ranged(uri, byteRange string) {
 	}
 	r.ads.mark(&res)
 	r.p.resources = append(r.p.resources, res)
+}
+
+// hint takes EXT-X-PRELOAD-HINT. One for a range that has no end yet says nothing
+// that a response could be held against.
+func (r *lineReader) hint(a map[string]string) {
+	h := resource{uri: a["URI"]}
+	start, ranged := a["BYTERANGE-START"]
+	if ranged {
+		var bad bool
+		if h.length, h.offset, bad = parseByteRange(a["BYTERANGE-LENGTH"] + "@" + start); bad {
+			return
+		}
+	}
+	if h.uri != "" {
+		r.p.hints = append(r.p.hints, h)
+	}
 }
 
 // parseByteRange reads "length" or "length@offset"; offset is -1 if absent.

@@ -61,7 +61,11 @@ func (s *segmentWriter) WriteHeader(status int) {
 	}
 	s.decided = true
 	removeMeshHeaders(s.Header())
-	s.shared = s.identify(status) && s.handler.mayShare(s.request, s.listed, s.target.byteRange, s.Header())
+	found := s.identify(status)
+	if !found && s.hinted(status) {
+		found = s.identify(status) // it is listed now
+	}
+	s.shared = found && s.handler.mayShare(s.request, s.listed, s.target.byteRange, s.Header())
 	if s.shared {
 		rt := s.handler.rt
 		token, digests, ok := rt.statements.headers(s.target, s.size, s.version, rt.keyring(s.handler.app), rt.now())
@@ -103,9 +107,12 @@ func (s *segmentWriter) identify(status int) bool {
 	_, wholeListed := s.listed.ranges[byteRange{}]
 	_, rangeListed := s.listed.ranges[exact]
 	s.version, s.resource = validator(h), size
-	s.target.location = location{s.listed.presentation.host, s.listed.path}
+	s.target = segmentKey{location: location{s.listed.presentation.host, s.listed.path}}
 	switch {
-	case wholeListed:
+	case rangeListed && status == http.StatusPartialContent && length != size: // also where the whole is listed: a part
+		s.target.byteRange = exact
+		s.first, s.size, s.whole = offset, length, true
+	case wholeListed && size >= 0:
 		s.size, s.whole = size, length == size
 	case rangeListed && status == http.StatusPartialContent:
 		s.target.byteRange = exact
@@ -114,6 +121,38 @@ func (s *segmentWriter) identify(status int) bool {
 		return false
 	}
 	return s.size <= integrity.MaxSegment
+}
+
+// hinted deals with the response to a request that was made on a hint, before a
+// playlist listed what it asks for. If one does by now, listed is true. If not, the
+// body is digested, so that there is a statement once it is listed; until then
+// nothing is said, because a hint does not say whether it is part of an ad.
+func (s *segmentWriter) hinted(status int) (listed bool) {
+	h := s.Header()
+	offset, length, size, ok := bodyRange(status, h)
+	if !ok || length > integrity.MaxSegment {
+		return false
+	}
+	which := byteRange{offset, length}
+	if status == http.StatusOK {
+		which = byteRange{}
+	}
+	if !s.listed.hints[which] {
+		return false
+	}
+	if now := s.handler.rt.catalog.segment(s.listed.presentation.host, s.listed.path); now != nil && now != s.listed {
+		s.listed = now
+		if _, ok := now.ranges[which]; ok {
+			return true
+		}
+	}
+	if _, ok := shareable(h); !ok {
+		return false
+	}
+	s.version, s.resource, s.size, s.first, s.whole = validator(h), size, length, offset, true
+	s.target = segmentKey{location{s.listed.presentation.host, s.listed.path}, which}
+	s.digest()
+	return false
 }
 
 func (s *segmentWriter) announce(token, digests string) {

@@ -138,6 +138,9 @@ func (h *Handler) serveStatement(w http.ResponseWriter, r *http.Request, host st
 	}
 	rt := h.rt
 	l := rt.catalog.segment(host, path)
+	if l != nil && l.hints[which] {
+		return refuse(w, http.StatusNotFound, "not_known", "no playlist has listed that segment yet; ask again soon")
+	}
 	if l == nil || !h.policyShares(asIfFor(r, path), l, which) {
 		return refuse(w, http.StatusNotFound, "not_shared", "that segment is not shared")
 	}

@@ -99,8 +99,8 @@ func init() {
 func mayBeManifest(p string) bool { return !neverManifest[strings.ToLower(path.Ext(p))] }
 
 // bodyRange says which bytes of its resource a response carries: all size of
-// them (200), or length from offset of size (206 with one range). ok is false if
-// the header does not say.
+// them (200), or length from offset of size (206 with one range); size is -1 of
+// one that still grows. ok is false if the header does not say.
 func bodyRange(status int, h http.Header) (offset, length, size int64, ok bool) {
 	switch status {
 	case http.StatusOK:
@@ -112,7 +112,8 @@ func bodyRange(status int, h http.Header) (offset, length, size int64, ok bool) 
 	return 0, 0, 0, false
 }
 
-// parseContentRange reads "bytes first-last/size" (RFC 9110, section 14.4).
+// parseContentRange reads "bytes first-last/size" (RFC 9110, section 14.4); for the
+// size * it gives -1.
 func parseContentRange(s string) (offset, length, size int64, ok bool) {
 	s, isBytes := strings.CutPrefix(s, "bytes ")
 	span, total, slash := strings.Cut(s, "/")
@@ -123,7 +124,10 @@ func parseContentRange(s string) (offset, length, size int64, ok bool) {
 	a, err1 := strconv.ParseInt(first, 10, 64)
 	b, err2 := strconv.ParseInt(last, 10, 64)
 	n, err3 := strconv.ParseInt(total, 10, 64)
-	if err1 != nil || err2 != nil || err3 != nil || a < 0 || b < a || n <= b {
+	if total == "*" {
+		n, err3 = -1, nil
+	}
+	if err1 != nil || err2 != nil || err3 != nil || a < 0 || b < a || (n >= 0 && n <= b) || n < -1 {
 		return 0, 0, 0, false
 	}
 	return a, b - a + 1, n, true

@@ -6,6 +6,7 @@
 //	/v0/index.m3u8        a sliding window of one rendition
 //	/v0/init.mp4          its init section, under this name whatever it was on demand
 //	/v0/seg-<n>.m4s       segment n since the epoch; a name is never used again for other bytes
+//	/v0/seg-<n>.<p>.m4s   part p of segment n, where Config.Part is set (low-latency HLS)
 //
 // The presentation is repeated without a seam: in each segment the decode times (tfdt) and the sequence number
 // (mfhd) are rewritten, so that the timeline goes on over the end of the loop and no discontinuity is needed.
@@ -47,6 +48,15 @@ type Config struct {
 	// Delay is the time from the end of a segment to its appearance, as an encoder and a packager take it.
 	// Default 0.
 	Delay time.Duration
+	// Part makes the stream a low-latency one: segments are cut into parts no longer than about this (the ends of
+	// samples decide), which are listed as they come, with blocking reload, hints and delta updates
+	// (draft-pantos-hls-rfc8216bis). 0 means no parts.
+	Part time.Duration
+	// PartHoldBack is the PART-HOLD-BACK of playlists with parts, at least three times the longest part, which is
+	// the default.
+	PartHoldBack time.Duration
+	// PartRanges gives parts no names of their own: they are byte ranges of their segment, which grows.
+	PartRanges bool
 	// Epoch is when segment 0 starts. The zero time means DefaultEpoch.
 	Epoch time.Time
 	// Now is the clock. Nil means time.Now.
@@ -66,6 +76,13 @@ type Origin struct {
 	// grid is where segments end within the loop; the last is the length of the loop. It is that of the first
 	// video rendition, and all renditions publish on it, so that their media sequences agree.
 	grid []time.Duration
+
+	// For low latency, or 0 and empty.
+	part, partTarget, partHoldBack time.Duration
+	ranges                         bool         // PartRanges
+	parts                          []int        // the number of parts of each segment of the loop
+	partsBefore                    []int        // and of those before it; the last is that of the loop
+	ordered                        []*rendition // in the order of the presentation
 }
 
 // rendition is one encoding, with its segments ready to be moved on the timeline.
@@ -87,6 +104,7 @@ func New(config Config) (*Origin, error) {
 		epoch:      config.Epoch,
 		now:        config.Now,
 		renditions: map[string]*rendition{},
+		part:       config.Part, partHoldBack: config.PartHoldBack, ranges: config.PartRanges && config.Part > 0,
 	}
 	if o.window == 0 {
 		o.window = DefaultWindow
@@ -96,6 +114,9 @@ func New(config Config) (*Origin, error) {
 	}
 	if o.delay < 0 {
 		return nil, fmt.Errorf("live: a delay of %v would publish segments before they end; use 0 or more", o.delay)
+	}
+	if o.part != 0 && o.part < 100*time.Millisecond {
+		return nil, fmt.Errorf("live: parts of %v are too short to be worth a request; use at least 100ms", o.part)
 	}
 	if o.epoch.IsZero() {
 		o.epoch = DefaultEpoch
@@ -112,7 +133,6 @@ func New(config Config) (*Origin, error) {
 		return nil, fmt.Errorf("live: %w", err)
 	}
 	o.multivariant = p.Multivariant
-	var ordered []*rendition
 	for _, listed := range p.Renditions {
 		r, err := loadRendition(fsys, listed)
 		if err != nil {
@@ -122,13 +142,16 @@ func New(config Config) (*Origin, error) {
 			return nil, fmt.Errorf("live: %w: %s shares its folder; give each rendition one of its own, for the names of its segments",
 				ErrMedia, r.Playlist)
 		}
-		ordered = append(ordered, r)
+		o.ordered = append(o.ordered, r)
 		o.renditions[r.Name] = r
 	}
-	if err := o.align(ordered); err != nil {
+	if err := o.align(o.ordered); err != nil {
 		return nil, fmt.Errorf("live: %w", err)
 	}
-	o.dash = dashBody(ordered, o.grid)
+	if err := o.cutParts(o.ordered); err != nil {
+		return nil, fmt.Errorf("live: %w", err)
+	}
+	o.dash = dashBody(o.ordered, o.grid)
 	return o, nil
 }
 

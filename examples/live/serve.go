@@ -43,7 +43,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		serve(w, r, typeHLS, cacheMultivariant, tag(o.multivariant), time.Time{}, bytes.NewReader(o.multivariant))
 		return
 	case "manifest.mpd":
-		o.servePlaylist(w, r, now, typeDASH, func(_, _ sequence) string { return o.dashManifest(now) })
+		o.servePlaylist(w, r, typeDASH, func(now time.Time, _, _ sequence) string { return o.dashManifest(now) })
 		return
 	}
 	dir, file := path.Split(name)
@@ -54,22 +54,68 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch file {
 	case path.Base(rendition.Playlist):
-		o.servePlaylist(w, r, now, typeHLS, func(first, last sequence) string { return o.mediaPlaylist(rendition, first, last) })
+		o.serveMediaPlaylist(w, r, rendition)
 	case initName:
 		serve(w, r, typeInit, cacheInit, rendition.initTag, time.Time{}, bytes.NewReader(rendition.init))
 	default:
+		if at, ok := o.partOf(file); ok && !o.ranges {
+			if !o.out(r.Context(), at, now) {
+				notFound(w, "no such part now; the media playlist lists those that are out")
+				return
+			}
+			p := o.splice(rendition, at)
+			serve(w, r, typeSegment, cacheSegment, p.tag, o.partPublished(at), p)
+			return
+		}
 		n, ok := segmentNumber(file)
+		if ok && o.ranges && n == o.newest(now)+1 && o.serveGrowing(w, r, rendition, n, now) {
+			return
+		}
 		if !ok || !o.available(n, now) {
 			notFound(w, "no such segment now; the media playlist lists those that are out")
 			return
 		}
-		turn, index := o.split(n)
-		s := rendition.segments[index]
-		serve(w, r, typeSegment, cacheSegment, s.tag+"-"+strconv.FormatInt(n, 10), o.published(n), s.spliced(turn, n, rendition.tracks))
+		s := o.splice(rendition, place{n, whole})
+		serve(w, r, typeSegment, cacheSegment, s.tag, o.published(n), s)
 	}
 }
 
-func (o *Origin) servePlaylist(w http.ResponseWriter, r *http.Request, now time.Time, contentType string, write func(first, last sequence) string) {
+// whole is the part of a place that is the segment.
+const whole = -1
+
+// splice returns a segment or a part as it is under its number.
+func (o *Origin) splice(r *rendition, at place) *splicedReader {
+	turn, index := o.split(at.n)
+	before, all := o.fragments(index)
+	number := sequence(turn)*sequence(all) + sequence(before)
+	s := r.segments[index]
+	if at.part != whole {
+		s, number = s.parts[at.part], number+sequence(at.part)
+	}
+	out := s.spliced(turn, number, r.tracks)
+	out.tag = s.tag + "-" + strconv.FormatInt(at.n, 10)
+	return out
+}
+
+// serveMediaPlaylist waits for what the player asks for, where there are parts.
+func (o *Origin) serveMediaPlaylist(w http.ResponseWriter, r *http.Request, rendition *rendition) {
+	if o.part <= 0 {
+		o.servePlaylist(w, r, typeHLS, func(_ time.Time, first, last sequence) string { return o.mediaPlaylist(rendition, first, last) })
+		return
+	}
+	q := r.URL.Query()
+	if status := o.await(r.Context(), q); status != http.StatusOK {
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "that media sequence number or part cannot be waited for", status)
+		return
+	}
+	o.servePlaylist(w, r, typeHLS, func(now time.Time, first, last sequence) string {
+		return o.lowLatencyPlaylist(rendition, now, first, last, q.Get("_HLS_skip") == "YES")
+	})
+}
+
+func (o *Origin) servePlaylist(w http.ResponseWriter, r *http.Request, contentType string, write func(now time.Time, first, last sequence) string) {
+	now := o.now()
 	first, last, ok := o.listed(now)
 	if !ok {
 		wait := o.published(0).Sub(now)
@@ -78,8 +124,12 @@ func (o *Origin) servePlaylist(w http.ResponseWriter, r *http.Request, now time.
 		http.Error(w, "the stream has not started", http.StatusServiceUnavailable)
 		return
 	}
-	text := write(first, last)
-	serve(w, r, contentType, cachePlaylist, tag([]byte(text)), o.published(last), strings.NewReader(text))
+	text := write(now, first, last)
+	modified := o.published(last)
+	if o.part > 0 {
+		modified = now
+	}
+	serve(w, r, contentType, cachePlaylist, tag([]byte(text)), modified, strings.NewReader(text))
 }
 
 func serve(w http.ResponseWriter, r *http.Request, contentType, cache, tag string, modified time.Time, body io.ReadSeeker) {

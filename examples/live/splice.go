@@ -16,6 +16,7 @@ type segment struct {
 	times     []decodeTime // of each tfdt
 	patched   int          // everything to be changed lies before this offset
 	spans     []span       // of each track of the init section
+	parts     []*segment   // where the origin has parts
 }
 
 // decodeTime is one baseMediaDecodeTime: 64 bits at offset.
@@ -70,13 +71,13 @@ func (r *rendition) start(turn uint64, index int) time.Duration {
 	return t.at(turn*t.length + r.segments[index].spans[0].start)
 }
 
-// spliced returns the segment as it is in a turn of the loop, under its number since the epoch. Only the head, with
-// the numbers that change, is copied; the samples are shared.
-func (s *segment) spliced(turn uint64, n sequence, tracks []track) *splicedReader {
+// spliced returns the segment as it is in a turn of the loop, its movie fragments numbered from a number on since the
+// epoch. Only the head, with the numbers that change, is copied; the samples are shared.
+func (s *segment) spliced(turn uint64, number sequence, tracks []track) *splicedReader {
 	head := make([]byte, s.patched)
 	copy(head, s.data)
-	for _, offset := range s.sequences {
-		binary.BigEndian.PutUint32(head[offset:], uint32(n)+1) // 1 is the first, and 32 bits may wrap
+	for i, offset := range s.sequences {
+		binary.BigEndian.PutUint32(head[offset:], uint32(number)+uint32(i)+1) // 1 is the first, and 32 bits may wrap
 	}
 	for _, t := range s.times {
 		binary.BigEndian.PutUint64(head[t.offset:], turn*tracks[t.track].length+t.base)
@@ -86,6 +87,7 @@ func (s *segment) spliced(turn uint64, n sequence, tracks []track) *splicedReade
 
 // splicedReader reads a head and a tail as one file.
 type splicedReader struct {
+	tag        string // ETag
 	head, tail []byte
 	at         int64
 }
@@ -105,6 +107,11 @@ func (r *splicedReader) Read(p []byte) (int, error) {
 	}
 	r.at += int64(n)
 	return n, nil
+}
+
+// WriteTo writes what is left.
+func (r *splicedReader) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{r})
 }
 
 func (r *splicedReader) Seek(offset int64, whence int) (int64, error) {

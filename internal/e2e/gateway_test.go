@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/peer/gateway"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/freeport"
@@ -45,7 +46,7 @@ func TestPlayer(t *testing.T) {
 	base := demo(t)
 	client := newClient(t)
 	c := newCrowd(t)
-	c.join(client, base, newOriginal(t), nil)
+	c.join(client, base, newOriginal(t, live.Config{}), nil)
 	c.until("the other viewer to play", 20*time.Second, func(s viewer.Stats) bool { return s.Joined && s.PlayedMS > 0 })
 	url, g := serveGateway(t, client, base, c.log)
 

@@ -153,9 +153,9 @@ type original struct {
 	played int
 }
 
-func newOriginal(t *testing.T) *original {
+func newOriginal(t *testing.T, config live.Config) *original {
 	t.Helper()
-	o, err := live.New(live.Config{})
+	o, err := live.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,14 +164,19 @@ func newOriginal(t *testing.T) *original {
 
 // check is for player.Config.Played.
 func (o *original) check(r hls.Resource, data []byte) {
-	path := strings.TrimPrefix(r.URL.Path, "/live")
+	req := httptest.NewRequest(http.MethodGet, strings.TrimPrefix(r.URL.Path, "/live"), nil)
+	path, status := req.URL.Path, http.StatusOK
+	if r.Length > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1))
+		path, status = path+" "+req.Header.Get("Range"), http.StatusPartialContent
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	want, ok := o.sums[path]
 	if !ok {
 		w := httptest.NewRecorder()
-		o.origin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-		if w.Code != http.StatusOK {
+		o.origin.ServeHTTP(w, req)
+		if w.Code != status {
 			o.t.Errorf("%s was played and is not there any more: status %d", path, w.Code)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 )
 
@@ -14,7 +15,7 @@ func TestLive(t *testing.T) {
 	noLeaks(t)
 	base := demo(t)
 	client := newClient(t)
-	o := newOriginal(t)
+	o := newOriginal(t, live.Config{})
 	c := newCrowd(t)
 	// They come one after another. Connecting takes a few seconds on a busy machine
 	// under the race detector, and what is played until then is the origin's.
@@ -70,7 +71,7 @@ func TestLiar(t *testing.T) {
 	noLeaks(t)
 	base := demo(t)
 	client := newClient(t)
-	o := newOriginal(t)
+	o := newOriginal(t, live.Config{})
 	c := newCrowd(t)
 	liar := c.join(client, base, o, func(v *viewer.Config) {
 		v.Tamper = func(data []byte) []byte {

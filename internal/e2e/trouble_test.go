@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 )
@@ -16,7 +17,7 @@ import (
 // play on without it.
 func TestEdgeGoes(t *testing.T) {
 	noLeaks(t)
-	origin := newOriginal(t)
+	origin := newOriginal(t, live.Config{})
 	streams := httptest.NewServer(http.StripPrefix("/live", origin.origin))
 	t.Cleanup(streams.Close)
 	port := freeport.Port(t)
@@ -67,7 +68,7 @@ func TestRelay(t *testing.T) {
 	client := newClient(t)
 	c := newCrowd(t)
 	for range 2 {
-		c.join(client, base, newOriginal(t), func(v *viewer.Config) { v.RelayOnly = true })
+		c.join(client, base, newOriginal(t, live.Config{}), func(v *viewer.Config) { v.RelayOnly = true })
 	}
 	c.until("bytes over a relay", 40*time.Second, func(s viewer.Stats) bool { return s.RelayedBytes > 0 })
 	c.end()

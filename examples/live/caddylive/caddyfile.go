@@ -23,6 +23,9 @@ func init() {
 //		media  <folder>
 //		window <segments>
 //		delay  <duration>
+//		part   <duration>
+//		part_hold_back <duration>
+//		part_ranges
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -36,6 +39,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("demo_live: %s is set twice", option)
 		}
 		seen[option] = true
+		if option == "part_ranges" {
+			if d.NextArg() {
+				return d.Errf("demo_live: part_ranges takes no value")
+			}
+			h.PartRanges = true
+			continue
+		}
 		var value string
 		if !d.AllArgs(&value) {
 			return d.Errf("demo_live: %s takes one value", option)
@@ -49,14 +59,14 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.Errf("demo_live: window %q must be a number of segments, at least 3", value)
 			}
 			h.Window = n
-		case "delay":
-			delay, err := caddy.ParseDuration(value)
-			if err != nil || delay < 0 {
-				return d.Errf("demo_live: delay %q must be a duration such as 500ms", value)
+		case "delay", "part", "part_hold_back":
+			length, err := caddy.ParseDuration(value)
+			if err != nil || length < 0 {
+				return d.Errf("demo_live: %s %q must be a duration such as 500ms", option, value)
 			}
-			h.Delay = caddy.Duration(delay)
+			*map[string]*caddy.Duration{"delay": &h.Delay, "part": &h.Part, "part_hold_back": &h.PartHoldBack}[option] = caddy.Duration(length)
 		default:
-			return d.Errf("demo_live: unknown option %q; there are media, window and delay", option)
+			return d.Errf("demo_live: unknown option %q; there are media, window, delay, part, part_hold_back and part_ranges", option)
 		}
 	}
 	return nil

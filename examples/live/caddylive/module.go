@@ -31,6 +31,16 @@ type Handler struct {
 	// Delay is the time from the end of a segment to its appearance. Default: 0.
 	Delay caddy.Duration `json:"delay,omitempty"`
 
+	// Part makes the stream a low-latency one (LL-HLS), in parts of about this length, at least 100ms. Default: no
+	// parts.
+	Part caddy.Duration `json:"part,omitempty"`
+
+	// PartHoldBack is how far from the end of the stream players keep, at least three parts, which is the default.
+	PartHoldBack caddy.Duration `json:"part_hold_back,omitempty"`
+
+	// PartRanges makes parts byte ranges of their segment. Default: each has a name of its own.
+	PartRanges bool `json:"part_ranges,omitempty"`
+
 	origin *live.Origin
 }
 
@@ -44,7 +54,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the presentation.
 func (h *Handler) Provision(caddy.Context) error {
-	config := live.Config{Window: h.Window, Delay: time.Duration(h.Delay)}
+	config := live.Config{Window: h.Window, Delay: time.Duration(h.Delay),
+		Part: time.Duration(h.Part), PartHoldBack: time.Duration(h.PartHoldBack), PartRanges: h.PartRanges}
 	if h.Media != "" {
 		config.Media = os.DirFS(h.Media)
 	}

@@ -28,6 +28,8 @@ func TestAdapt(t *testing.T) {
 		{"matcher", "demo_live /live/*", `{"handler":"mesh_demo_live"}`},
 		{"all options", "demo_live {\n media sample\n window 5\n delay 1.5s\n}",
 			`{"delay":1500000000,"handler":"mesh_demo_live","media":"sample","window":5}`},
+		{"low latency", "demo_live {\n part 500ms\n part_hold_back 3s\n part_ranges\n}",
+			`{"handler":"mesh_demo_live","part":500000000,"part_hold_back":3000000000,"part_ranges":true}`},
 		// It answers before file_server, whatever the order in the file.
 		{"order", "file_server\ndemo_live", `{"handler":"mesh_demo_live"},{"handler":"file_server"`},
 	}
@@ -48,7 +50,9 @@ func TestAdaptErrorsNameFileAndLine(t *testing.T) {
 		"demo_live {\n delay -1s\n}":           "must be a duration such as 500ms, at Caddyfile:3",
 		"demo_live {\n window\n}":              "window takes one value, at Caddyfile:3",
 		"demo_live {\n window 5\n window 5\n}": "window is set twice, at Caddyfile:4",
-		"demo_live {\n widow 5\n}":             `unknown option "widow"; there are media, window and delay, at Caddyfile:3`,
+		"demo_live {\n widow 5\n}":             `unknown option "widow"; there are media, window, delay, part, part_hold_back and part_ranges, at Caddyfile:3`,
+		"demo_live {\n part soon\n}":           `part "soon" must be a duration such as 500ms, at Caddyfile:3`,
+		"demo_live {\n part_ranges yes\n}":     "part_ranges takes no value, at Caddyfile:3",
 	} {
 		_, err := adapt(t, ":8080 {\n"+text+"\n}\n")
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -39,6 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	listen := flags.String("listen", "127.0.0.1:8081", "`address` to listen on; port 0 picks a free one")
 	window := flags.Int("window", live.DefaultWindow, "`segments` in a media playlist, at least 3")
 	delay := flags.Duration("delay", 0, "time from the end of a segment to its appearance")
+	part := flags.Duration("part", 0, "`length` of parts, at least 100ms: makes it a low-latency stream (LL-HLS)")
+	ranges := flags.Bool("part-ranges", false, "parts are byte ranges of their segment instead of having names of their own")
 	folder := flags.String("media", "", "`folder` of an on-demand HLS presentation in fMP4 with index.m3u8 in it (default: the sample stream)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; everything is a flag, see --help", flags.Arg(0))
 	}
-	config := live.Config{Window: *window, Delay: *delay}
+	config := live.Config{Window: *window, Delay: *delay, Part: *part, PartRanges: *ranges}
 	if *folder != "" {
 		config.Media = os.DirFS(*folder)
 	}

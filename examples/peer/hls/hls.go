@@ -1,6 +1,7 @@
-// Package hls reads as much of HLS playlists (RFC 8216) as a viewer needs that
-// plays, hashes and shares segments but decodes nothing. It reads line by line,
-// passes over tags that it does not know, and writes no playlist.
+// Package hls reads as much of HLS playlists (RFC 8216, and its second edition
+// draft-pantos-hls-rfc8216bis for low latency) as a viewer needs that plays,
+// hashes and shares segments but decodes nothing. It reads line by line, passes
+// over tags that it does not know, and writes no playlist.
 package hls
 
 import (
@@ -18,6 +19,9 @@ var (
 	ErrNotPlaylist = errors.New("not an HLS playlist")
 	// ErrSyntax: a tag that a player depends on cannot be read.
 	ErrSyntax = errors.New("playlist tag cannot be read")
+	// ErrSkipped: a delta update leaves out segments that Context.Before does not
+	// have; load the playlist in full.
+	ErrSkipped = errors.New("playlist leaves out segments that were not seen before")
 )
 
 // Playlist is a multivariant playlist (Variants is not empty) or a media
@@ -33,6 +37,10 @@ type Playlist struct {
 	// Ended says that no segment will be added (EXT-X-ENDLIST, or of type VOD).
 	Ended    bool
 	Segments []Segment
+	// Low is what the playlist says for low latency, nil if nothing.
+	Low *LowLatency
+	// Variables are those that EXT-X-DEFINE sets, nil for none.
+	Variables map[string]string
 }
 
 // Multivariant says whether the playlist lists other playlists.
@@ -73,12 +81,26 @@ type Segment struct {
 	Gap bool
 	// Init is its init section (EXT-X-MAP), nil for none.
 	Init *Resource
+	// Parts are its parts in order (EXT-X-PART), as far as they are listed.
+	Parts []Part
 }
 
-// Parse reads a playlist that came from base. Errors wrap ErrNotPlaylist or
-// ErrSyntax.
-func Parse(text []byte, base *url.URL) (*Playlist, error) {
-	r := reader{p: &Playlist{}, base: base}
+// Context is what a playlist is read against.
+type Context struct {
+	// URL is where it came from; needed.
+	URL *url.URL
+	// Imports are the variables of the multivariant playlist that lists it.
+	Imports map[string]string
+	// Before is the playlist as it was read last, for delta updates.
+	Before *Playlist
+}
+
+// Parse reads a playlist that came from base, without anything known before.
+func Parse(text []byte, base *url.URL) (*Playlist, error) { return Context{URL: base}.Parse(text) }
+
+// Parse reads a playlist. Errors wrap ErrNotPlaylist, ErrSyntax or ErrSkipped.
+func (c Context) Parse(text []byte) (*Playlist, error) {
+	r := reader{p: &Playlist{}, from: c}
 	first := true
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\r\n \t")
@@ -96,6 +118,7 @@ func Parse(text []byte, base *url.URL) (*Playlist, error) {
 	if first {
 		return nil, ErrNotPlaylist
 	}
+	r.finish()
 	if !r.p.Multivariant() && r.p.Target == 0 {
 		for _, s := range r.p.Segments {
 			r.p.Target = max(r.p.Target, s.Duration.Round(time.Second))
@@ -107,16 +130,16 @@ func Parse(text []byte, base *url.URL) (*Playlist, error) {
 // reader holds what tags say of the lines to come.
 type reader struct {
 	p    *Playlist
-	base *url.URL
+	from Context
 
 	variant *Variant // of the next URI
 	segment Segment  // the next
 	timed   bool     // EXTINF of the next was read
 	ranged  bool     // EXT-X-BYTERANGE of the next was read
-	from    bool     // with an offset
+	offset  bool     // with an offset
 	init    *Resource
 	at      time.Time // of the next segment, if carried on
-	count   int64
+	hint    *Resource // EXT-X-PRELOAD-HINT of a part
 }
 
 func (r *reader) line(line string) error {
@@ -127,6 +150,13 @@ func (r *reader) line(line string) error {
 		return r.uri(line)
 	}
 	tag, value, _ := strings.Cut(line, ":")
+	if tag == "#EXT-X-DEFINE" {
+		return r.define(attributes(value))
+	}
+	value, err := r.expand(value)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSyntax, tag, err)
+	}
 	switch tag {
 	case "#EXT-X-STREAM-INF":
 		a := attributes(value)
@@ -162,7 +192,7 @@ func (r *reader) line(line string) error {
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrSyntax, tag, err)
 		}
-		r.segment.Length, r.segment.Offset, r.ranged, r.from = length, offset, true, from
+		r.segment.Length, r.segment.Offset, r.ranged, r.offset = length, offset, true, from
 	case "#EXT-X-DISCONTINUITY":
 		r.segment.Discontinuity = true
 		r.at = time.Time{}
@@ -174,12 +204,18 @@ func (r *reader) line(line string) error {
 		}
 	case "#EXT-X-MAP":
 		return r.initSection(attributes(value))
+	default:
+		return r.lowLatency(tag, value)
 	}
 	return nil
 }
 
 func (r *reader) uri(line string) error {
-	u, err := r.base.Parse(line)
+	line, err := r.expand(line)
+	if err != nil {
+		return fmt.Errorf("%w: URI: %w", ErrSyntax, err)
+	}
+	u, err := r.from.URL.Parse(line)
 	if err != nil {
 		return fmt.Errorf("%w: URI: %w", ErrSyntax, err)
 	}
@@ -193,26 +229,28 @@ func (r *reader) uri(line string) error {
 		return nil // RFC 8216 wants an EXTINF before each segment
 	}
 	s := r.segment
-	s.URL, s.Sequence, s.Init, s.At = u, r.p.Sequence+r.count, r.init, r.at
-	if r.ranged && !r.from {
+	s.URL, s.Sequence, s.Init, s.At = u, r.sequence(), r.init, r.at
+	if r.ranged && !r.offset {
 		// Section 4.3.2.2: it begins where the range before it ended.
 		if n := len(r.p.Segments); n > 0 && r.p.Segments[n-1].URL.String() == u.String() {
 			s.Offset = r.p.Segments[n-1].Offset + r.p.Segments[n-1].Length
 		}
 	}
 	r.p.Segments = append(r.p.Segments, s)
-	r.count++
 	if !r.at.IsZero() {
 		r.at = r.at.Add(s.Duration)
 	}
-	r.segment, r.timed, r.ranged, r.from = Segment{}, false, false, false
+	r.segment, r.timed, r.ranged, r.offset = Segment{}, false, false, false
 	return nil
 }
+
+// sequence is the media sequence number of the next segment.
+func (r *reader) sequence() int64 { return r.p.Sequence + int64(len(r.p.Segments)) }
 
 func (r *reader) media(a map[string]string) error {
 	m := Rendition{Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Default: a["DEFAULT"] == "YES"}
 	if uri := a["URI"]; uri != "" {
-		u, err := r.base.Parse(uri)
+		u, err := r.from.URL.Parse(uri)
 		if err != nil {
 			return fmt.Errorf("%w: EXT-X-MEDIA: %w", ErrSyntax, err)
 		}
@@ -223,7 +261,7 @@ func (r *reader) media(a map[string]string) error {
 }
 
 func (r *reader) initSection(a map[string]string) error {
-	u, err := r.base.Parse(a["URI"])
+	u, err := r.from.URL.Parse(a["URI"])
 	if err != nil || a["URI"] == "" {
 		return fmt.Errorf("%w: EXT-X-MAP has no URI that can be read", ErrSyntax)
 	}

@@ -96,6 +96,8 @@ func TestParseErrors(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"i\",BYTERANGE=\"1@2\"\n#EXTINF:4,\n#EXT-X-BYTERANGE:5\nx\n#EXT-X-ENDLIST"))
+	f.Add([]byte(lowLatencyText))
+	f.Add([]byte("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"{$a}\"\n#EXT-X-SKIP:SKIPPED-SEGMENTS=0\n#EXTINF:1,\n{$a}"))
 	f.Add([]byte("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"a\n#EXT-X-STREAM-INF:,=,\nx"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := Parse(text, base)
@@ -109,6 +111,11 @@ func FuzzParse(f *testing.F) {
 		}
 		if n := len(new(Timeline).Place(p, 0)); n != len(p.Segments) {
 			t.Errorf("%d starts for %d segments", n, len(p.Segments))
+		}
+		for i, u := range new(Timeline).Units(p, 0, true) {
+			if u.URL == nil || u.Duration < 0 || u.Offset < 0 || u.Length < 0 {
+				t.Errorf("unit %d: %+v", i, u)
+			}
 		}
 	})
 }

@@ -39,6 +39,9 @@ func (t *Timeline) End() time.Duration {
 	return t.starts[len(t.starts)-1]
 }
 
+// Dated says whether the timeline counts from 1970.
+func (t *Timeline) Dated() bool { return !t.at.IsZero() }
+
 // base is the start of the first segment of p, whose segments last length.
 func (t *Timeline) base(p *Playlist, length, edge time.Duration) time.Duration {
 	if len(p.Segments) == 0 {

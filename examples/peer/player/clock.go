@@ -86,17 +86,17 @@ func (p *Player) bufferedOf(t *track, pos time.Duration) (until time.Duration, l
 	until = pos
 	for i := range t.segments {
 		s := &t.segments[i]
-		if s.end() <= until+step {
+		if s.End() <= until+step {
 			continue
 		}
-		if s.start > until+step || !p.whole(s) {
+		if s.Start > until+step || !p.whole(s) {
 			return until, false
 		}
-		until = s.end()
+		until = s.End()
 	}
 	// A track may end a little before the others.
 	n := len(t.segments)
-	last = t.playlist.Ended && n > 0 && until >= t.segments[n-1].end()-step
+	last = t.playlist.Ended && n > 0 && until >= t.segments[n-1].End()-step
 	return until, last
 }
 
@@ -105,7 +105,7 @@ func (p *Player) pass(pos time.Duration) {
 	for _, t := range p.tracks {
 		for i := range t.segments {
 			s := &t.segments[i]
-			if s.end() > pos+step {
+			if s.End() > pos+step {
 				break
 			}
 			if s.played {
@@ -139,7 +139,7 @@ func (p *Player) skip(now time.Time) {
 			return
 		case p.stopped(s) && waited > max(minPatience, patience*t.playlist.Target):
 			p.log.Warn("skipping a segment that the origin does not deliver", "url", s.URL.String())
-			p.jump(s.end(), now)
+			p.jump(s.End(), now)
 			return
 		}
 	}
@@ -159,7 +159,7 @@ func (p *Player) blocked(pos time.Duration) bool {
 // next is the segment that plays at pos, or the first after it.
 func (t *track) next(pos time.Duration) *segment {
 	for i := range t.segments {
-		if s := &t.segments[i]; s.end() > pos+step {
+		if s := &t.segments[i]; s.End() > pos+step {
 			return s
 		}
 	}
@@ -172,7 +172,7 @@ func (p *Player) jump(to time.Duration, now time.Time) {
 	}
 	for _, t := range p.tracks { // what is jumped over is not played
 		for i := range t.segments {
-			if s := &t.segments[i]; s.end() <= to+step {
+			if s := &t.segments[i]; s.End() <= to+step {
 				s.played = true
 			}
 		}
@@ -195,4 +195,9 @@ func (p *Player) report(now time.Time, buffer time.Duration) {
 	p.quality.PlayedMS = p.played.Milliseconds()
 	p.quality.BufferMS = max(0, buffer.Milliseconds())
 	p.viewer.SetQuality(p.quality)
+	behind := time.Duration(0)
+	if p.live && p.started && p.tracks[0].timeline.Dated() {
+		behind = time.Duration(now.UnixNano()) - p.pos
+	}
+	p.behind.Store(int64(behind))
 }

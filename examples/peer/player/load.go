@@ -2,6 +2,7 @@ package player
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,40 +22,41 @@ const (
 	retryEvery = 300 * time.Millisecond
 )
 
-// load gets and reads a playlist.
-func (p *Player) load(ctx context.Context, u *url.URL) (*hls.Playlist, http.Header, error) {
+// load gets and reads a playlist, whose version before is known, or nil.
+func (p *Player) load(ctx context.Context, u *url.URL, before *hls.Playlist) (*hls.Playlist, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadWait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("load the playlist: %w", err)
+		return nil, fmt.Errorf("load the playlist: %w", err)
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("load the playlist: %w", err)
+		return nil, fmt.Errorf("load the playlist: %w", err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxPlaylist))
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("load the playlist %s: %w", u.Path, err)
+		return nil, fmt.Errorf("load the playlist %s: %w", u.Path, err)
 	case resp.StatusCode != http.StatusOK:
-		return nil, nil, fmt.Errorf("load the playlist %s: %w", u.Path, &origin.StatusError{Status: resp.StatusCode})
+		return nil, fmt.Errorf("load the playlist %s: %w", u.Path, &origin.StatusError{Status: resp.StatusCode})
 	}
-	pl, err := hls.Parse(text, resp.Request.URL) // after redirects
+	from := hls.Context{URL: resp.Request.URL, Imports: p.variables, Before: before} // after redirects
+	pl, err := from.Parse(text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the playlist %s: %w", u.Path, err)
+		return nil, fmt.Errorf("read the playlist %s: %w", u.Path, err)
 	}
 	if b, ok := edge.ParseBootstrap(resp.Header, resp.Request.URL); ok {
 		p.viewer.Bootstrap(b)
 	}
-	return pl, resp.Header, nil
+	return pl, nil
 }
 
 // choose loads the playlist at the start and gives the media playlists to play:
 // the rendition, and its audio where that is apart.
 func (p *Player) choose(ctx context.Context) ([]*track, error) {
-	pl, _, err := p.load(ctx, p.cfg.URL)
+	pl, err := p.load(ctx, p.cfg.URL, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +66,7 @@ func (p *Player) choose(ctx context.Context) ([]*track, error) {
 	if p.cfg.Rendition < 0 || p.cfg.Rendition >= len(pl.Variants) {
 		return nil, fmt.Errorf("there is no rendition %d: the playlist lists 0 to %d", p.cfg.Rendition, len(pl.Variants)-1)
 	}
+	p.variables = pl.Variables
 	variant := pl.Variants[p.cfg.Rendition]
 	tracks := []*track{{url: variant.URL}}
 	if variant.Audio != "" {
@@ -80,20 +83,30 @@ func (p *Player) choose(ctx context.Context) ([]*track, error) {
 	return tracks, nil
 }
 
-// poll loads the playlist of a track again and again, soon after a segment is
-// expected to be new, until it has ended. Failures are tried again.
+// poll loads the playlist of a track again and again until it has ended: soon
+// after something is expected to be new, or, where the server can wait, by asking
+// for that at once. Failures are tried again.
 func (p *Player) poll(ctx context.Context, t *track) {
 	var last *hls.Playlist
 	var changed time.Time // when a change was last seen
 	exact := false        // a change was seen between two loads that were close
+	plain := false        // the next load asks for nothing in particular
 	for {
-		pl, _, err := p.load(ctx, t.url)
+		u, blocks := t.url, false
+		if last != nil && !plain {
+			delta := last.Low != nil && time.Since(changed) < last.Low.SkipUntil/2
+			u, blocks = last.Update(t.url, delta)
+		}
+		pl, err := p.load(ctx, u, last)
 		if ctx.Err() != nil {
 			return
 		}
 		now := time.Now()
 		wait := retryEvery
+		plain = err != nil
 		switch {
+		case errors.Is(err, hls.ErrSkipped):
+			wait = 0
 		case err != nil:
 			p.troubled(err)
 			wait = 2 * retryEvery
@@ -102,11 +115,16 @@ func (p *Player) poll(ctx context.Context, t *track) {
 		default:
 			p.fine()
 			p.update(ctx, t, pl)
-			last, changed = pl, now
-			if exact && len(pl.Segments) > 0 {
+			if blocks || (pl.Low != nil && pl.Low.BlockReload) {
+				wait = 0 // the next request waits there
+			} else if exact && len(pl.Segments) > 0 {
 				next := min(pl.Segments[len(pl.Segments)-1].Duration, pl.Target)
-				wait = time.Until(changed.Add(next))
+				if pl.Low != nil && p.parts(pl) {
+					next = pl.Low.PartTarget
+				}
+				wait = time.Until(now.Add(next))
 			}
+			last, changed = pl, now
 		}
 		if last != nil && last.Ended {
 			return
@@ -121,4 +139,11 @@ func (p *Player) poll(ctx context.Context, t *track) {
 	}
 }
 
-func newest(pl *hls.Playlist) int64 { return pl.Sequence + int64(len(pl.Segments)) }
+// newest is how far a playlist goes: its segments, and the parts behind them.
+func newest(pl *hls.Playlist) [2]int64 {
+	end := [2]int64{pl.Sequence + int64(len(pl.Segments))}
+	if pl.Low != nil {
+		end[1] = int64(len(pl.Low.Tail))
+	}
+	return end
+}

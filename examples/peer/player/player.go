@@ -7,11 +7,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
@@ -26,6 +29,8 @@ type Config struct {
 	URL *url.URL
 	// Rendition is the index among the variants of a multivariant playlist.
 	Rendition int
+	// WholeSegments: play no parts, where a playlist lists them (LL-HLS).
+	WholeSegments bool
 	// Viewer is what the viewer is like; its HTTP and Log are the player's, too, and
 	// its Completed is for the player.
 	Viewer viewer.Config
@@ -74,6 +79,9 @@ type Player struct {
 	quality  viewer.Quality
 	stalled  time.Duration
 	played   time.Duration
+
+	variables map[string]string // of the multivariant playlist
+	behind    atomic.Int64      // see Latency
 }
 
 // track is one media playlist.
@@ -81,19 +89,16 @@ type track struct {
 	url      *url.URL
 	timeline hls.Timeline
 	playlist *hls.Playlist
-	segments []segment // in order, from some way behind the playhead on
+	segments []segment // in order, from some way behind the playhead on; or parts
 	init     string    // the init section that was fetched
 	initOK   bool
 }
 
 type segment struct {
-	hls.Segment
+	hls.Unit
 	id     wire.SegmentID
-	start  time.Duration
 	played bool
 }
-
-func (s *segment) end() time.Duration { return s.start + s.Duration }
 
 type update struct {
 	track    *track
@@ -126,6 +131,10 @@ func (p *Player) Close() { p.viewer.Close() }
 
 // Stats is how it went so far.
 func (p *Player) Stats() viewer.Stats { return p.viewer.Stats() }
+
+// Latency is how long ago that was made which plays now, by the dates of the
+// playlist and the clock here; 0 if it has none, or is not live.
+func (p *Player) Latency() time.Duration { return time.Duration(p.behind.Load()) }
 
 // Run plays until the presentation or ctx ends. The error says why there is
 // nothing to play; the end of ctx is none.
@@ -164,7 +173,7 @@ func (p *Player) Run(ctx context.Context) error {
 			if t := u.track; len(u.playlist.Segments) > 0 {
 				if r := u.playlist.Segments[len(u.playlist.Segments)-1].Init; r == nil {
 					t.initOK = true
-				} else if name := r.URL.String(); t.init != name {
+				} else if name := fmt.Sprint(r.URL, r.Offset); t.init != name {
 					t.init, t.initOK = name, t.init != "" // only the first is waited for
 					work.Go(func() { p.fetchInit(ctx, t, *r) })
 				}
@@ -231,23 +240,19 @@ func (p *Player) take(t *track, pl *hls.Playlist) {
 			edge = max(edge, o.timeline.End())
 		}
 	}
-	starts := t.timeline.Place(pl, edge)
+	units := t.timeline.Units(pl, edge, p.parts(pl))
 	t.playlist = pl
 	p.live = !pl.Ended
-	known := int64(-1)
-	if n := len(t.segments); n > 0 {
-		known = t.segments[n-1].Sequence
-		if pl.Segments[len(pl.Segments)-1].Sequence < known { // the stream began anew
-			t.segments, known = nil, -1
-		}
+	if n := len(t.segments); n > 0 && units[len(units)-1].Sequence < t.segments[n-1].Sequence {
+		t.segments = nil // the stream began anew
 	}
-	for i, s := range pl.Segments {
-		if s.Sequence > known {
-			t.segments = append(t.segments, segment{Segment: s, id: viewer.ID(s.Resource), start: starts[i], played: false})
+	for _, u := range units {
+		if n := len(t.segments); n == 0 || u.Follows(&t.segments[n-1].Unit) {
+			t.segments = append(t.segments, segment{Unit: u, id: viewer.ID(u.Resource)})
 		}
 	}
 	pos := p.position(time.Now())
-	t.segments = slices.DeleteFunc(t.segments, func(s segment) bool { return p.live && s.end() < pos-kept })
+	t.segments = slices.DeleteFunc(t.segments, func(s segment) bool { return p.live && s.End() < pos-kept })
 	if slices.ContainsFunc(p.tracks, func(t *track) bool { return t.playlist == nil }) {
 		return
 	}
@@ -259,24 +264,41 @@ func (p *Player) take(t *track, pl *hls.Playlist) {
 	p.show()
 }
 
-// startAt is where to begin to play.
+// parts says whether the parts of a playlist are to be played.
+func (p *Player) parts(pl *hls.Playlist) bool {
+	return pl.Low != nil && pl.Low.PartTarget > 0 && !p.cfg.WholeSegments
+}
+
+// holdBack is how far from its end a live playlist is started.
+func (p *Player) holdBack(pl *hls.Playlist) time.Duration {
+	switch {
+	case p.parts(pl):
+		return pl.Low.PartHoldBack
+	case pl.Low != nil:
+		return pl.Low.HoldBack
+	}
+	return behindLive * pl.Target
+}
+
+// startAt is where to begin to play: of a live stream with a segment, or with a
+// part that can be decoded on its own.
 func (p *Player) startAt() time.Duration {
 	if !p.live {
-		return p.tracks[0].segments[0].start
+		return p.tracks[0].segments[0].Start
 	}
-	start := time.Duration(0)
+	start, earliest := time.Duration(math.MaxInt64), time.Duration(0)
 	for _, t := range p.tracks {
-		n := len(t.segments)
-		edge := t.segments[n-1].end()
-		at := t.segments[0].start
+		edge := t.segments[len(t.segments)-1].End()
+		at := t.segments[0].Start
+		earliest = max(earliest, at)
 		for _, s := range t.segments {
-			if s.start <= edge-behindLive*t.playlist.Target+step {
-				at = s.start
+			if s.Independent && s.Start <= edge-p.holdBack(t.playlist)+step {
+				at = s.Start
 			}
 		}
-		start = max(start, at)
+		start = min(start, at)
 	}
-	return start
+	return max(start, earliest)
 }
 
 // show tells the viewer what the playlists list now.
@@ -287,7 +309,7 @@ func (p *Player) show() {
 		for i := range t.segments {
 			s := &t.segments[i]
 			if s.Sequence >= first && !s.Gap {
-				m.Segments = append(m.Segments, viewer.Segment{Resource: s.Resource, Sequence: s.Sequence, Start: s.start, Duration: s.Duration})
+				m.Segments = append(m.Segments, viewer.Segment{Resource: s.Resource, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration})
 			}
 		}
 	}

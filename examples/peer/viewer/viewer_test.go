@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -260,7 +261,7 @@ func TestRenew(t *testing.T) {
 	}
 	v := s.viewer(nil)
 	v.Bootstrap(s.bootstrap("s"))
-	s.until("the renewal", func() bool { return len(s.said) > 0 && s.said[len(s.said)-1] == signal.Renew })
+	s.until("the renewal", func() bool { return slices.Contains(s.said, signal.Renew) })
 	s.until("the new pass", func() bool {
 		var pass string
 		v.call(func() { pass = v.pass })

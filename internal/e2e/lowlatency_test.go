@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/examples/live"
+	"github.com/viewmesh/viewmesh/examples/peer/hls"
+	"github.com/viewmesh/viewmesh/examples/peer/player"
+	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/freeport"
+)
+
+// lowLatencySite starts Caddy with the mesh in front of a packager that makes
+// parts of half a second, and gives its URL. Players keep 3 s from the end, so that
+// a busy machine does not stall them.
+func lowLatencySite(t *testing.T, packager http.Handler) string {
+	t.Helper()
+	streams := httptest.NewServer(http.StripPrefix("/live", packager))
+	t.Cleanup(streams.Close)
+	port := freeport.Port(t)
+	start(t, fmt.Sprintf(`{
+		admin off
+		persist_config off
+		auto_https off
+		%s
+		mesh {
+			stun off
+		}
+	}
+	http://127.0.0.1:%s {
+		mesh {
+			stats
+		}
+		reverse_proxy %s
+	}`, quiet(t), port, streams.Listener.Addr()))
+	return "http://127.0.0.1:" + port
+}
+
+// TestLowLatency: viewers of a low-latency stream play its parts, which they take
+// from each other, closer to live than one who plays whole segments, with the
+// origin's bytes and without a stall. Parts have names of their own, or are ranges.
+func TestLowLatency(t *testing.T) {
+	for _, ranges := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ranges %v", ranges), func(t *testing.T) {
+			noLeaks(t)
+			o := newOriginal(t, live.Config{Part: 500 * time.Millisecond, PartHoldBack: 3 * time.Second, PartRanges: ranges})
+			base := lowLatencySite(t, o.origin)
+			client := newClient(t)
+			c := newCrowd(t)
+			var parts atomic.Int64
+			check := func(r hls.Resource, data []byte) {
+				o.check(r, data)
+				if isPart(r) {
+					parts.Add(1)
+				}
+			}
+			const viewers = 5
+			play := player.Config{URL: parseURL(t, base+"/live/index.m3u8"), Played: check}
+			for others := range viewers {
+				c.play(play, client)
+				c.until("its neighbors", 30*time.Second, func(s viewer.Stats) bool {
+					return s.Joined && s.StartupMS > 0 && s.Report.Neighbors == int64(others)
+				})
+			}
+			play.WholeSegments, play.Viewer.NoMesh = true, true
+			whole := c.play(play, client)
+			c.until("20 s of media", time.Minute, func(s viewer.Stats) bool { return s.PlayedMS >= 20_000 })
+			late := whole.Latency()
+			var peers, origin int64
+			for i, p := range c.players[:viewers] {
+				s, behind := p.Stats(), p.Latency()
+				t.Logf("viewer %d: %v behind live, %d bytes from peers, %d from the origin, %d stalls", i, behind.Round(time.Millisecond), s.PeerBytes, s.OriginBytes, s.Stalls)
+				if s.Stalls != 0 || s.BadChunks != 0 {
+					t.Errorf("viewer %d: %d stalls, %d bad chunks", i, s.Stalls, s.BadChunks)
+				}
+				if behind <= 0 || behind >= late {
+					t.Errorf("viewer %d is %v behind live, one with whole segments %v", i, behind, late)
+				}
+				peers += s.PeerBytes
+				origin += s.OriginBytes
+			}
+			c.end()
+			t.Logf("with whole segments %v behind live; offload %.1f %%", late.Round(time.Millisecond), 100*float64(peers)/float64(peers+origin))
+			if peers <= origin {
+				t.Errorf("%d bytes came from peers and %d from the origin", peers, origin)
+			}
+			// Each second of media is two parts of picture and two of sound.
+			if want := int64(viewers * 20 * 4 / 2); parts.Load() < want {
+				t.Errorf("%d parts were played, want %d at least", parts.Load(), want)
+			}
+			if t.Failed() {
+				t.Log(c.log)
+			}
+		})
+	}
+}
+
+// isPart says whether a resource of the live origin is a part.
+func isPart(r hls.Resource) bool {
+	return r.Length > 0 || strings.Count(path.Base(r.URL.Path), ".") == 2
+}
