@@ -31,6 +31,7 @@ type lane struct {
 	read    []int32           // messages that came
 	then    []func()          // what changes the world
 
+	event event // that the viewer gave itself
 	// Scratch of a step.
 	again []peer.Input // what the driver answers to the effects
 	in    peer.Input
@@ -102,11 +103,11 @@ func (w *lane) run(today []event, handle func(e *event)) {
 	for len(today) > 0 {
 		w.turn = today[0].to
 		for {
-			var e event
+			e := &w.event
 			if len(today) > 0 && today[0].to == w.turn && today[0].at <= w.own.next() {
-				e, today = today[0], today[1:]
+				e, today = &today[0], today[1:]
 			} else if w.own.len() > 0 {
-				e = w.own.pop()
+				*e = w.own.pop()
 			} else {
 				break
 			}
@@ -114,7 +115,7 @@ func (w *lane) run(today []event, handle func(e *event)) {
 				continue
 			}
 			w.now = e.at
-			handle(&e)
+			handle(e)
 		}
 	}
 }
