@@ -45,6 +45,12 @@
 // the origin would only just make it, everything outstanding is taken from it.
 // A peer without neighbors plays from the origin like any player.
 //
+// # Neighbors
+//
+// The engine looks for two thirds of the neighbors that it has room for. After a switch
+// those that play the other rendition count half, so that it finds some of its own;
+// of those that were of no use since the last announce, two go with each.
+//
 // # Giving
 //
 // Chunks are verified one by one, so they are announced and given before their

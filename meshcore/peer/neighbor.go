@@ -107,7 +107,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 		for i := range m.Peers {
 			p := &m.Peers[i]
 			if !p.Initiate || p.ID == e.cfg.ID || e.neighbor(p.ID) != nil || contains(e.barred, p.ID) ||
-				(!p.Upload && !e.upload) || e.occupied() >= e.target() {
+				(!p.Upload && !e.upload) || e.lacking() == 0 {
 				continue
 			}
 			e.addNeighbor(now, p.ID)
@@ -228,9 +228,21 @@ func (e *Engine) forgetPending(n *neighbor) {
 	n.pending, n.pendingBytes = n.pending[:0], 0
 }
 
+// lacking is how many neighbors the engine looks for. Those that play another rendition
+// count half, because they have less and less for it after a switch.
+func (e *Engine) lacking() int {
+	others := 0
+	for _, n := range e.slots {
+		if n != nil && n.up && n.number != e.number {
+			others++
+		}
+	}
+	return max(0, min(e.target()-e.occupied()+others/2, e.cfg.Neighbors-e.occupied()))
+}
+
 // lookForPeers has an announce sent soon if there are too few neighbors.
 func (e *Engine) lookForPeers(now time.Duration) {
-	if e.occupied() < e.target() && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
+	if e.lacking() > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
 		e.announceAt = min(e.announceAt, max(now, e.announced+announceFloor))
 	}
 }
@@ -243,7 +255,7 @@ func (e *Engine) announce(now time.Duration) {
 		e.announceAt = now + e.cfg.AnnounceInterval/4 // the edge does not know our uplink yet
 	}
 	e.review(now)
-	want := max(0, e.target()-e.occupied())
+	want := e.lacking()
 	if want > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
 		// Ask again soon, with some spread, while neighbors are lacking.
 		e.announceAt = now + 3*announceFloor + time.Duration(e.rng.Int64N(int64(2*announceFloor)))
@@ -262,34 +274,31 @@ func (e *Engine) announce(now time.Duration) {
 	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Announce, Announcement: a}})
 }
 
-// review drops, each announce interval, a neighbor that was of no use, when
-// there is another of the swarm to try in its place.
+// review drops, at each announce, a neighbor that was of no use since the last, and
+// two of those that play another rendition, when there are others of the swarm to try
+// in their place.
 func (e *Engine) review(now time.Duration) {
-	if e.occupied() < e.target() || e.swarmSize <= e.occupied()+1 {
-		for _, n := range e.slots {
-			if n != nil {
-				n.gaveRecent, n.tookRecent = 0, 0
-			}
-		}
-		return
+	spare := 0
+	if e.occupied() >= e.target() && e.swarmSize > e.occupied()+1 {
+		spare = 2
 	}
-	var worst *neighbor
-	for _, n := range e.slots {
-		if n == nil || !n.up || now-n.since < e.cfg.AnnounceInterval/2 {
-			continue
-		}
-		if n.gaveRecent+n.tookRecent == 0 && (worst == nil || (n.number != e.number && worst.number == e.number)) {
-			worst = n
+	for pass := range 2 { // those of another rendition first
+		for _, n := range e.slots {
+			if n == nil || spare <= 0 || !n.up || now-n.since < e.cfg.AnnounceInterval/2 || n.gaveRecent+n.tookRecent > 0 ||
+				(pass == 0) != (n.number != e.number) {
+				continue
+			}
+			if spare--; pass == 1 {
+				spare = 0
+			}
+			e.send(n, wire.Message{Type: wire.Bye, Reason: wire.ByeSlow})
+			e.release(now, n)
+			e.emit(Effect{Kind: Disconnect, Peer: n.id})
 		}
 	}
 	for _, n := range e.slots {
 		if n != nil {
 			n.gaveRecent, n.tookRecent = 0, 0
 		}
-	}
-	if worst != nil {
-		e.send(worst, wire.Message{Type: wire.Bye, Reason: wire.ByeSlow})
-		e.release(now, worst)
-		e.emit(Effect{Kind: Disconnect, Peer: worst.id})
 	}
 }

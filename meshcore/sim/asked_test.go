@@ -65,6 +65,17 @@ func TestFilm(t *testing.T) {
 	}
 }
 
+// TestNeighborsFollowASwitch: where uplinks are narrow, who switches needs neighbors
+// that play the new rendition. Even with perfect ones the highest rendition's viewers
+// have too little uplink among them: 0.85 of the ceiling would be all.
+func TestNeighborsFollowASwitch(t *testing.T) {
+	sc := small(t, "mixed-1k", 150, 3)
+	sc.Renditions, sc.SwitchS, sc.UpMaxMbps = []float64{3, 1.5, 0.75}, 60, 8
+	if r := Run(sc, Mesh, Options{}); r.Offload < 0.735*r.Ceiling || r.Stalls > 0 {
+		t.Errorf("offload %.4f of %.4f, %d stalls", r.Offload, r.Ceiling, r.Stalls)
+	}
+}
+
 // TestHostileAreFound: polluted chunks arrive, and none is kept.
 func TestHostileAreFound(t *testing.T) {
 	sc := small(t, "hostile-1k", 60, 3)

@@ -76,7 +76,7 @@ export function onSignal(e, now, m) {
     e.duty = m.duty ?? null;
     for (const p of peers) {
       if (!p.initiate || p.id === e.cfg.id || e.byID.has(p.id) || e.barred.includes(p.id) ||
-        (!p.upload && !e.upload) || occupied(e) >= target(e)) continue;
+        (!p.upload && !e.upload) || lacking(e) === 0) continue;
       addNeighbor(e, now, p.id);
       e.emit({ kind: Connect, peer: p.id });
     }
@@ -163,9 +163,20 @@ export function forgetPending(n) {
   n.pendingBytes = 0;
 }
 
+/**
+ * lacking is how many neighbors the engine looks for. Those that play another rendition count half, because they have
+ * less and less for it after a switch.
+ * @param {Engine} e
+ */
+function lacking(e) {
+  let others = 0;
+  for (const n of e.slots) if (n?.up && n.number !== e.number) others++;
+  return Math.max(0, Math.min(target(e) - occupied(e) + Math.trunc(others / 2), e.slots.length - occupied(e)));
+}
+
 /** lookForPeers has an announce sent soon if there are too few neighbors. @param {Engine} e @param {number} now */
 export function lookForPeers(e, now) {
-  if (occupied(e) < target(e) && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
+  if (lacking(e) > 0 && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
     e.announceAt = Math.min(e.announceAt, Math.max(now, e.announced + announceFloor));
   }
 }
@@ -178,7 +189,7 @@ export function announce(e, now) {
     e.announceAt = now + Math.trunc(e.cfg.announceInterval / 4); // the edge does not know our uplink yet
   }
   review(e, now);
-  const want = Math.max(0, target(e) - occupied(e));
+  const want = lacking(e);
   if (want > 0 && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
     // Ask again soon, with some spread, while neighbors are lacking.
     e.announceAt = now + 3 * announceFloor + e.rng.int64N(2 * announceFloor);
@@ -191,23 +202,22 @@ export function announce(e, now) {
 }
 
 /**
- * review drops, each announce interval, a neighbor that was of no use, when there is another of the swarm to try in its
- * place.
+ * review drops, at each announce, a neighbor that was of no use since the last, and two of those that play another
+ * rendition, when there are others of the swarm to try in their place.
  * @param {Engine} e
  * @param {number} now
  */
 function review(e, now) {
-  /** @type {Neighbor} */
-  let worst = null;
-  if (occupied(e) >= target(e) && e.swarmSize > occupied(e) + 1) {
+  let spare = occupied(e) >= target(e) && e.swarmSize > occupied(e) + 1 ? 2 : 0;
+  for (const other of [true, false]) { // those of another rendition first
     for (const n of e.slots) {
-      if (!n?.up || now - n.since < Math.trunc(e.cfg.announceInterval / 2)) continue;
-      if (n.gaveRecent + n.tookRecent === 0 && (!worst || (n.number !== e.number && worst.number === e.number))) worst = n;
+      if (!n?.up || spare <= 0 || now - n.since < Math.trunc(e.cfg.announceInterval / 2) || n.gaveRecent + n.tookRecent > 0 ||
+        other !== (n.number !== e.number)) continue;
+      spare = other ? spare - 1 : 0;
+      e.send(n, { type: wire.Bye, reason: wire.ByeSlow });
+      release(e, now, n);
+      e.emit({ kind: Disconnect, peer: n.id });
     }
   }
   for (const n of e.slots) if (n) n.gaveRecent = n.tookRecent = 0;
-  if (!worst) return;
-  e.send(worst, { type: wire.Bye, reason: wire.ByeSlow });
-  release(e, now, worst);
-  e.emit({ kind: Disconnect, peer: worst.id });
 }
