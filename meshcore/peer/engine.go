@@ -38,6 +38,8 @@ type Engine struct {
 	slots     []*neighbor
 	ids       []wire.PeerID // by slot, of a slot in use
 	memory    []neighbor    // what slots point into
+	paces     []pace        // by slot
+	giving    uint64        // slots of neighbors that are up and give
 	taken     int           // slots in use
 	ups       int           // neighbors that are up
 	upAt      time.Duration // when the first of them came
@@ -77,7 +79,7 @@ type Engine struct {
 	report signal.Report
 
 	order []*segment // scratch of plan
-	ready []*neighbor
+	ready uint64     // the same: slots of neighbors that may be asked for more
 }
 
 const never = time.Duration(1<<63 - 1)
@@ -95,6 +97,7 @@ func New(cfg Config) *Engine {
 		slots:       make([]*neighbor, cfg.Neighbors),
 		ids:         make([]wire.PeerID, cfg.Neighbors),
 		memory:      make([]neighbor, cfg.Neighbors),
+		paces:       make([]pace, cfg.Neighbors),
 		originRate:  startOrigin,
 		originDelay: 100 * time.Millisecond,
 		originDev:   50 * time.Millisecond,

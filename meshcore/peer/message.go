@@ -42,6 +42,7 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 		}
 	case wire.Status:
 		n.noUpload, n.number = m.Flags&wire.FlagNoUpload != 0, m.Rendition
+		e.noteGiving(n)
 		if n.noUpload {
 			for _, s := range e.list {
 				s.setTheirs(n.slot, 0)
@@ -83,6 +84,7 @@ func (e *Engine) onPass(now time.Duration, in *Input) {
 		return
 	}
 	n.up = true
+	e.noteGiving(n)
 	if e.ups++; e.ups == 1 {
 		e.upAt = now
 	}

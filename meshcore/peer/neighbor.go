@@ -9,19 +9,14 @@ import (
 
 // neighbor is a connected peer, or one that we are connecting to.
 type neighbor struct {
-	// What plan looks at, in one cache line.
-	id           wire.PeerID
-	slot         int
-	open         bool // the data channel is open
-	greeted      bool // its hello came
-	up           bool // its pass is good: chunks may travel
-	relayed      bool
-	noUpload     bool
-	busyUntil    time.Duration // it asked us to wait
-	rate         float64       // bytes/s it gives us
-	pendingBytes int64
-	minRoom      int64 // bytes that may be asked of it however slow it is
-	rtt          time.Duration
+	*pace
+	id       wire.PeerID
+	slot     int
+	open     bool // the data channel is open
+	greeted  bool // its hello came
+	up       bool // its pass is good: chunks may travel
+	relayed  bool
+	noUpload bool
 
 	pending  []pending     // what we asked of it, oldest first
 	lastAt   time.Duration // when its last chunk came
@@ -34,6 +29,15 @@ type neighbor struct {
 
 	gaveUs, tookFromUs     int64 // bytes, over all
 	gaveRecent, tookRecent int64 // since the last review
+}
+
+// pace is what plan looks at of a neighbor, for which those of all lie side by side.
+type pace struct {
+	busyUntil    time.Duration // it asked us to wait
+	rate         float64       // bytes/s it gives us
+	pendingBytes int64         // asked of it and not come
+	minRoom      int64         // bytes that may be asked of it however slow it is
+	rtt          time.Duration
 }
 
 type pending struct {
@@ -60,6 +64,14 @@ func (e *Engine) neighbor(id wire.PeerID) *neighbor {
 	return nil
 }
 
+// noteGiving keeps the set of neighbors that chunks may be asked of.
+func (e *Engine) noteGiving(n *neighbor) {
+	e.giving &^= 1 << n.slot
+	if n.up && !n.noUpload {
+		e.giving |= 1 << n.slot
+	}
+}
+
 // target is the number of neighbors that the engine looks for itself; the
 // rest of the slots is for those who look for it.
 func (e *Engine) target() int { return max(1, e.cfg.Neighbors*2/3) }
@@ -68,7 +80,8 @@ func (e *Engine) addNeighbor(now time.Duration, id wire.PeerID) *neighbor {
 	for i, n := range e.slots {
 		if n == nil {
 			n = &e.memory[i]
-			*n = neighbor{id: id, slot: i, since: now, rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10, pending: n.pending[:0]}
+			e.paces[i] = pace{rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10}
+			*n = neighbor{pace: &e.paces[i], id: id, slot: i, since: now, pending: n.pending[:0]}
 			e.slots[i], e.ids[i] = n, id
 			e.taken++
 			return n
@@ -216,6 +229,7 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 	if n.up {
 		n.up = false
 		e.ups--
+		e.noteGiving(n)
 	}
 	e.dirty(now)
 }

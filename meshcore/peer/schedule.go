@@ -30,20 +30,18 @@ func (e *Engine) plan(now time.Duration) {
 	for _, s := range e.order {
 		wake = min(wake, e.planOrigin(now, s))
 	}
-	e.ready = e.ready[:0]
-	for i := range e.memory {
-		n := &e.memory[i]
-		if !n.up || n.noUpload {
-			continue
-		}
-		if n.busyUntil > now {
-			wake = min(wake, n.busyUntil)
-		} else if n.room() > 0 {
-			e.ready = append(e.ready, n)
+	e.ready = 0
+	for set := e.giving; set != 0; set &= set - 1 {
+		slot := bits.TrailingZeros64(set)
+		p := &e.paces[slot]
+		if p.busyUntil > now {
+			wake = min(wake, p.busyUntil)
+		} else if p.room() > 0 {
+			e.ready |= 1 << slot
 		}
 	}
 	for _, s := range e.order {
-		if len(e.ready) == 0 {
+		if e.ready == 0 {
 			break
 		}
 		wake = min(wake, e.planPeers(now, s))
@@ -103,13 +101,13 @@ func before(a, b *segment) bool {
 }
 
 // room is how many bytes more may be asked of a neighbor now.
-func (n *neighbor) room() int64 {
-	return max(int64(n.rate*pipeline.Seconds()), n.minRoom) - n.pendingBytes
+func (p *pace) room() int64 {
+	return max(int64(p.rate*pipeline.Seconds()), p.minRoom) - p.pendingBytes
 }
 
 // finish is how long a neighbor would need for bytes more.
-func (n *neighbor) finish(bytes int64) time.Duration {
-	return n.rtt + time.Duration(float64(n.pendingBytes+bytes)/n.rate*float64(time.Second))
+func (p *pace) finish(bytes int64) time.Duration {
+	return p.rtt + time.Duration(float64(p.pendingBytes+bytes)/p.rate*float64(time.Second))
 }
 
 // planPeers asks the ready neighbors for missing chunks of s: again and again
@@ -148,12 +146,14 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	for missing != 0 {
 		var best *neighbor
 		var bestAt time.Duration
-		for _, n := range e.ready {
-			if s.theirs[n.slot]&missing == 0 || n.room() <= 0 {
+		for set := e.ready & s.owners; set != 0; set &= set - 1 {
+			slot := bits.TrailingZeros64(set)
+			p := &e.paces[slot]
+			if s.theirs[slot]&missing == 0 || p.room() <= 0 {
 				continue
 			}
-			if at := n.finish(size); best == nil || at < bestAt {
-				best, bestAt = n, at
+			if at := p.finish(size); best == nil || at < bestAt {
+				best, bestAt = e.slots[slot], at
 			}
 		}
 		if best == nil || (bestAt > left && e.playing && asked) {
@@ -180,8 +180,8 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if !asked {
 		return wake
 	}
-	kept := e.ready[:0]
-	for _, n := range e.ready {
+	for set := e.ready & s.owners; set != 0; set &= set - 1 {
+		n := e.slots[bits.TrailingZeros64(set)]
 		if m := mask[n.slot]; m != 0 {
 			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(left, 0), time.Hour).Milliseconds())}
 			if !s.proven && s.proofFrom < 0 {
@@ -192,11 +192,10 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 			}
 			e.send(n, req)
 		}
-		if n.room() > 0 {
-			kept = append(kept, n)
+		if n.room() <= 0 {
+			e.ready &^= 1 << n.slot
 		}
 	}
-	e.ready = kept
 	return wake
 }
 
