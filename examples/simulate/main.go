@@ -4,6 +4,7 @@
 //
 //	simulate --scenario live-1k
 //	simulate --scenario all --minutes 5
+//	simulate --scenario live-1k,hostile-1k
 //	simulate --scenario my.json --policy viewmesh,origin-only --html out.html
 //	simulate --scenario hostile-1k --viewers 200 --json
 //
@@ -108,7 +109,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 func parse(args []string, stderr io.Writer) (*options, error) {
 	fs := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	scenario := fs.String("scenario", "", "a built-in `name`, all, or a file.json: "+strings.Join(sim.Names(), " "))
+	scenario := fs.String("scenario", "", "built-in `names` or files.json, separated by commas, or all; there are: "+strings.Join(sim.Names(), " "))
 	policy := fs.String("policy", "viewmesh,window-random,origin-only", "policies to run, separated by commas")
 	seed := fs.Uint64("seed", 0, "another seed than the scenario's")
 	viewers := fs.Int("viewers", 0, "another number of viewers than the scenario's")
@@ -118,7 +119,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	parallel := fs.Int("parallel", runtime.GOMAXPROCS(0), "cores that a run uses; they change nothing but the time that it takes")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stderr, "usage: simulate --scenario name|all|file.json [flags]")
+			fmt.Fprintln(stderr, "usage: simulate --scenario name,file.json,...|all [flags]")
 			fs.SetOutput(stderr)
 			fs.PrintDefaults()
 		}
@@ -179,9 +180,9 @@ func parsePolicies(list string) ([]sim.Policy, error) {
 	return ps, nil
 }
 
-// load finds the scenarios that a name stands for, changed as the flags say.
+// load finds the scenarios that a list of names stands for, changed as the flags say.
 func load(name string, change func(*sim.Scenario) error) ([]sim.Scenario, error) {
-	names := []string{name}
+	names := strings.Split(name, ",")
 	if name == "all" {
 		names = all
 	}

@@ -40,13 +40,13 @@ func file(t *testing.T, change func(m map[string]any)) string {
 }
 
 func TestTable(t *testing.T) {
-	code, out, errs := command("--scenario", "live-5", "--minutes", "4")
+	code, out, errs := command("--scenario", "live-5,live-3", "--minutes", "4")
 	if code != exitReached || errs != "" {
 		t.Fatalf("exit %d, %q\n%s", code, errs, out)
 	}
-	for _, want := range []string{"live-5: 5 viewers, 4 min, seed 1", "\n  viewmesh ", "\n  window-random ", "\n  origin-only ",
+	for _, want := range []string{"live-5: 5 viewers, 4 min, seed 1", "\nlive-3: 3 viewers, 4 min, seed 1", "\n  viewmesh ", "\n  window-random ", "\n  origin-only ",
 		"offload", "ceiling", "of it", "fetches/seg", "stalls", "start p50", "p95", "latency", "duplicate", "fairness", "wall",
-		"PASS         at least 0.97 of the ceiling: 0.9", "PASS         no stall: 0", "PASS         offload above window-random", "3 of 3 asked: pass"} {
+		"PASS         at least 0.97 of the ceiling: 0.9", "PASS         no stall: 0", "PASS         offload above window-random", "6 of 6 asked: pass"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
