@@ -73,7 +73,7 @@ const (
 	startUplink     = 600e3                  // the same of our own uplink
 	pipeline        = 500 * time.Millisecond // of a neighbor's rate is asked for at once
 	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
-	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent
+	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent, at most
 	maxStrikes      = 3                      // timeouts in a row after which a neighbor is dropped
 	maxMisses       = 2                      // announced chunks that were not there, likewise
 	maxTable        = 2048                   // segments known at once, placeholders included

@@ -59,7 +59,9 @@
 // sooner: the chunk that was given least often first (super-seeding, BEP 16), then
 // the earlier deadline; when the uplink is short, those who only take come last.
 // What the measured uplink would not deliver within maxQueue is rejected at once,
-// so that the other side can ask elsewhere.
+// so that the other side can ask elsewhere. The viewer's own download comes first: the
+// driver has no more chunks than leave within a quarter of a second, because our requests
+// wait behind them, and while the player waits half the uplink is given.
 //
 // # Trust
 //

@@ -25,6 +25,7 @@ type Engine struct {
 	playPos   time.Duration
 	needed    *segment      // what the player waits for
 	needBy    time.Duration //
+	waits     bool          // it plays nothing, for want of a segment
 	startedAt time.Duration
 	widenAt   time.Duration // when the next segment of a VOD comes within BufferGoal
 
@@ -185,7 +186,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 // before.
 func (e *Engine) NextDeadline() time.Duration {
 	at := min(e.planAt, e.haveAt, e.announceAt, e.reportAt)
-	if len(e.queue) > 0 && e.paceAt > 0 && e.inFlight < uploadWindow && !e.overRatio() {
+	if len(e.queue) > 0 && e.paceAt > 0 && e.inFlight < e.window() && !e.overRatio() {
 		at = min(at, e.paceAt)
 	}
 	return at

@@ -27,7 +27,9 @@ func (e *Engine) plan(now time.Duration) {
 		}
 	}
 	e.arrange(now)
+	e.waits = false
 	for _, s := range e.order {
+		e.waits = e.waits || s.due <= now
 		wake = min(wake, e.planOrigin(now, s))
 	}
 	e.ready = 0

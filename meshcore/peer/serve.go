@@ -89,7 +89,7 @@ func (n *neighbor) onlyTakes() bool { return n.tookFromUs > 4<<20 && n.gaveUs < 
 
 // serve hands the next chunks to the driver, as long as the window is open.
 func (e *Engine) serve(now time.Duration) {
-	for len(e.queue) > 0 && e.inFlight < uploadWindow && now >= e.paceAt && !e.overRatio() {
+	for len(e.queue) > 0 && e.inFlight < e.window() && now >= e.paceAt && !e.overRatio() {
 		short := float64(e.queueBytes) > e.uplink/2
 		best := 0
 		for i := 1; i < len(e.queue); i++ {
@@ -111,12 +111,27 @@ func (e *Engine) serve(now time.Duration) {
 		it.n.tookFromUs += it.bytes
 		it.n.tookRecent += it.bytes
 		e.report.UploadedBytes += it.bytes
-		if e.cfg.UploadRate > 0 {
-			e.paceAt = max(e.paceAt, now-100*time.Millisecond) + time.Duration(float64(it.bytes)/e.cfg.UploadRate*float64(time.Second))
+		if limit := e.limit(); limit > 0 {
+			e.paceAt = max(e.paceAt, now-100*time.Millisecond) + time.Duration(float64(it.bytes)/limit*float64(time.Second))
 		}
 		e.emit(Effect{Kind: SendChunk, Peer: it.n.id, Segment: it.seg.ID, Chunk: it.index})
 	}
 }
+
+// limit is the most that is given, in bytes a second, 0 for no limit: what the
+// configuration says, and half the uplink while our own player waits, whose requests and
+// acknowledgments go the same way. It is not nothing, because where all wait some must give.
+func (e *Engine) limit() float64 {
+	limit := e.cfg.UploadRate
+	if half := e.uplink / 2; e.waits && (limit == 0 || half < limit) {
+		limit = half
+	}
+	return limit
+}
+
+// window is how many bytes the driver may have and not have sent: no more than leave
+// soon, because what we ask of others waits behind them.
+func (e *Engine) window() int64 { return max(1, min(int64(e.uplink/4), uploadWindow)) }
 
 // overRatio says whether the upload ratio forbids another chunk.
 func (e *Engine) overRatio() bool {

@@ -3,7 +3,7 @@
 
 import * as wire from "../wire.js";
 import { bit, PCG } from "./bits.js";
-import { announceFloor, never, settle, startOrigin, startUplink, uploadWindow, withDefaults } from "./config.js";
+import { announceFloor, never, settle, startOrigin, startUplink, withDefaults } from "./config.js";
 import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
 import { onChunkChecked, onMessage, onPass, onProof } from "./message.js";
@@ -11,7 +11,7 @@ import { announce, connected, onDown, onOffered, onSignal, onUp } from "./neighb
 import { onOrigin } from "./origin.js";
 import { plan } from "./schedule.js";
 import { entry, keepWithinBudget } from "./segment.js";
-import { onSent, overRatio, serve, unqueue } from "./serve.js";
+import { onSent, openWindow, overRatio, serve, unqueue } from "./serve.js";
 
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
@@ -39,6 +39,7 @@ export class Engine {
     /** @type {SegmentState} */
     this.needed = null; // what the player waits for
     this.needBy = 0;
+    this.waits = false; // it plays nothing, for want of a segment
     this.startedAt = -1;
     this.widenAt = never; // when the next segment of a VOD comes within bufferGoal
 
@@ -188,7 +189,7 @@ export class Engine {
   /** nextDeadline is when step wants to be called with Tick if no input comes before. */
   nextDeadline() {
     let at = Math.min(this.planAt, this.haveAt, this.announceAt, this.reportAt);
-    if (this.queue.length && this.paceAt > 0 && this.inFlight < uploadWindow && !overRatio(this)) at = Math.min(at, this.paceAt);
+    if (this.queue.length && this.paceAt > 0 && this.inFlight < openWindow(this) && !overRatio(this)) at = Math.min(at, this.paceAt);
     return at;
   }
 

@@ -23,7 +23,11 @@ export function plan(e, now) {
   if (e.needed && !e.needed.whole && !e.needed.wanted) e.order.push(e.needed);
   for (const s of e.wanted) if (!s.whole) e.order.push(s);
   arrange(e, now);
-  for (const s of e.order) wake = Math.min(wake, planOrigin(e, now, s));
+  e.waits = false;
+  for (const s of e.order) {
+    e.waits ||= s.due <= now;
+    wake = Math.min(wake, planOrigin(e, now, s));
+  }
   e.ready = [];
   for (const n of e.slots) {
     if (!n || !n.up || n.noUpload) continue;

@@ -59,7 +59,7 @@ const onlyTakes = (n) => n.tookFromUs > 4 << 20 && n.gaveUs < Math.trunc(n.tookF
 
 /** serve hands the next chunks to the driver, as long as the window is open. @param {Engine} e @param {number} now */
 export function serve(e, now) {
-  while (e.queue.length && e.inFlight < uploadWindow && now >= e.paceAt && !overRatio(e)) {
+  while (e.queue.length && e.inFlight < openWindow(e) && now >= e.paceAt && !overRatio(e)) {
     const short = e.queueBytes > e.uplink / 2;
     let best = 0;
     for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best], short)) best = i;
@@ -72,12 +72,29 @@ export function serve(e, now) {
     it.n.tookFromUs += it.bytes;
     it.n.tookRecent += it.bytes;
     e.totals.uploaded_bytes += it.bytes;
-    if (e.cfg.uploadRate > 0) {
-      e.paceAt = Math.max(e.paceAt, now - 100 * Millisecond) + Math.trunc((it.bytes / e.cfg.uploadRate) * Second);
-    }
+    const rate = limit(e);
+    if (rate > 0) e.paceAt = Math.max(e.paceAt, now - 100 * Millisecond) + Math.trunc((it.bytes / rate) * Second);
     e.emit({ kind: SendChunk, peer: it.n.id, segment: it.seg.id, chunk: it.index });
   }
 }
+
+/**
+ * limit is the most that is given, in bytes a second, 0 for no limit: what the configuration says, and half the uplink
+ * while our own player waits, whose requests and acknowledgments go the same way. It is not nothing, because where all
+ * wait some must give.
+ * @param {Engine} e
+ */
+function limit(e) {
+  const rate = e.cfg.uploadRate, half = e.uplink / 2;
+  return e.waits && (rate === 0 || half < rate) ? half : rate;
+}
+
+/**
+ * openWindow is how many bytes the driver may have and not have sent: no more than leave soon, because what we ask of
+ * others waits behind them.
+ * @param {Engine} e
+ */
+export const openWindow = (e) => Math.max(1, Math.min(Math.trunc(e.uplink / 4), uploadWindow));
 
 /** overRatio says whether the upload ratio forbids another chunk. @param {Engine} e */
 export function overRatio(e) {
