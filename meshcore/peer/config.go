@@ -72,6 +72,7 @@ const (
 	startOrigin     = 500e3                  // the same of the origin
 	startUplink     = 600e3                  // the same of our own uplink
 	pipeline        = 500 * time.Millisecond // of a neighbor's rate is asked for at once
+	remeasure       = 20 * time.Second       // after which the rate of a neighbor that gave nothing is not known any more
 	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
 	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent, at most
 	maxStrikes      = 3                      // timeouts in a row after which a neighbor is dropped

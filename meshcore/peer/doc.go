@@ -21,7 +21,9 @@
 // would deliver first (its round trip plus what it already owes us, at the rate
 // it was measured at) is asked for the chunk that the fewest neighbors have. A
 // neighbor is asked for no more at once than half a second of its rate, so that
-// the choice stays open. Rarest first is BitTorrent's (Cohen, "Incentives build
+// the choice stays open. One whose rate is not known, because it gave nothing lately,
+// is thought to be as fast as the others and asked for one chunk where there is
+// time, so that no good neighbor stays unused. Rarest first is BitTorrent's (Cohen, "Incentives build
 // robustness in BitTorrent", 2003; Legout et al., "Rarest first and choke
 // algorithms are enough", 2006); a deadline window before it is that of
 // CoolStreaming (Zhang et al., 2005) and of Zhao, Lui and Chiu, "Exploring the

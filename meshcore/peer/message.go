@@ -269,7 +269,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 		dt := max(now-max(n.lastAt, asked), time.Millisecond)
 		sample := float64(bytes) / dt.Seconds()
 		n.rate += float64(0.3 * (min(sample, 8*n.rate) - n.rate))
-		n.lastAt = now
+		n.lastAt, n.hoped = now, 0
 		n.strikes, n.misses = 0, 0
 	case s.theirs[n.slot]&bit == 0 || !s.wanted:
 		e.report.DuplicateBytes += bytes

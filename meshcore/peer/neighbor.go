@@ -18,11 +18,9 @@ type neighbor struct {
 	relayed  bool
 	noUpload bool
 
-	pending  []pending     // what we asked of it, oldest first
-	lastAt   time.Duration // when its last chunk came
-	inFlight int64         // bytes for it that the driver has and has not sent
-	strikes  int           // timeouts in a row
-	misses   int           // announced chunks that were not there
+	pending  []pending // what we asked of it, oldest first
+	inFlight int64     // bytes for it that the driver has and has not sent
+	misses   int       // announced chunks that were not there
 	pingAt   time.Duration
 	number   uint64 // its rendition
 	since    time.Duration
@@ -38,6 +36,9 @@ type pace struct {
 	pendingBytes int64         // asked of it and not come
 	minRoom      int64         // bytes that may be asked of it however slow it is
 	rtt          time.Duration
+	lastAt       time.Duration // when its last chunk came
+	hoped        float64       // the rate it is thought to give while it is not known, else 0
+	strikes      int           // timeouts in a row
 }
 
 type pending struct {

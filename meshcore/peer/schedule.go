@@ -33,6 +33,7 @@ func (e *Engine) plan(now time.Duration) {
 		wake = min(wake, e.planOrigin(now, s))
 	}
 	e.ready = 0
+	measured, sum, unknown := 0, 0.0, uint64(0)
 	for set := e.giving; set != 0; set &= set - 1 {
 		slot := bits.TrailingZeros64(set)
 		p := &e.paces[slot]
@@ -40,6 +41,19 @@ func (e *Engine) plan(now time.Duration) {
 			wake = min(wake, p.busyUntil)
 		} else if p.room() > 0 {
 			e.ready |= 1 << slot
+		}
+		if p.measured(now) {
+			measured++
+			sum += p.rate
+		} else {
+			unknown |= 1 << slot
+		}
+	}
+	for set := unknown; set != 0; set &= set - 1 {
+		p := &e.paces[bits.TrailingZeros64(set)]
+		p.hoped = 0
+		if measured > 0 && p.strikes == 0 {
+			p.hoped = sum / float64(measured)
 		}
 	}
 	for _, s := range e.order {
@@ -107,10 +121,19 @@ func (p *pace) room() int64 {
 	return max(int64(p.rate*pipeline.Seconds()), p.minRoom) - p.pendingBytes
 }
 
-// finish is how long a neighbor would need for bytes more.
-func (p *pace) finish(bytes int64) time.Duration {
-	return p.rtt + time.Duration(float64(p.pendingBytes+bytes)/p.rate*float64(time.Second))
+// finish is how long a neighbor would need for bytes more. One that was not measured
+// lately is thought to be like the others as far as the first chunk goes, if there is
+// time: else it would never be asked while another has room.
+func (p *pace) finish(bytes int64, near bool) time.Duration {
+	rate := p.rate
+	if p.pendingBytes == 0 && !near {
+		rate = max(rate, p.hoped)
+	}
+	return p.rtt + time.Duration(float64(p.pendingBytes+bytes)/rate*float64(time.Second))
 }
+
+// measured says whether the neighbor's rate is known from a chunk that came lately.
+func (p *pace) measured(now time.Duration) bool { return p.lastAt != 0 && now-p.lastAt < remeasure }
 
 // planPeers asks the ready neighbors for missing chunks of s: again and again
 // the neighbor that would deliver first is asked for the chunk that the fewest
@@ -154,7 +177,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 			if s.theirs[slot]&missing == 0 || p.room() <= 0 {
 				continue
 			}
-			if at := p.finish(size); best == nil || at < bestAt {
+			if at := p.finish(size, s.near); best == nil || at < bestAt {
 				best, bestAt = e.slots[slot], at
 			}
 		}

@@ -48,6 +48,7 @@ export const startRate = 250e3; // bytes/s that a neighbor is thought to give be
 export const startOrigin = 500e3; // the same of the origin
 export const startUplink = 600e3; // the same of our own uplink
 export const pipeline = 0.5; // s of a neighbor's rate that is asked for at once
+export const remeasure = 20 * Second; // after which the rate of a neighbor that gave nothing is not known any more
 export const maxQueue = 0.8; // s of our uplink that is promised at once
 export const uploadWindow = 128 << 10; // bytes handed to the driver and not yet sent
 export const maxStrikes = 3; // timeouts in a row after which a neighbor is dropped

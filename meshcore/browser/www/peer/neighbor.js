@@ -32,6 +32,7 @@ export class Neighbor {
     this.rtt = 100 * Millisecond;
     this.pingAt = 0;
     this.rate = startRate; // bytes/s it gives us
+    this.hoped = 0; // the rate it is thought to give while it is not known
     this.lastAt = 0; // when its last chunk came
     this.busyUntil = 0; // it asked us to wait
     this.strikes = 0; // timeouts in a row

@@ -2,7 +2,7 @@
 
 import * as wire from "../wire.js";
 import { bit, full, trailingZeros } from "./bits.js";
-import { maxStrikes, Millisecond, never, pipeline, Second } from "./config.js";
+import { maxStrikes, Millisecond, never, pipeline, remeasure, Second } from "./config.js";
 import { takePending } from "./message.js";
 import { drop, remember } from "./neighbor.js";
 import { planOrigin, urgent } from "./origin.js";
@@ -29,11 +29,17 @@ export function plan(e, now) {
     wake = Math.min(wake, planOrigin(e, now, s));
   }
   e.ready = [];
+  let known = 0, sum = 0;
   for (const n of e.slots) {
     if (!n || !n.up || n.noUpload) continue;
     if (n.busyUntil > now) wake = Math.min(wake, n.busyUntil);
     else if (room(n) > 0) e.ready.push(n);
+    if (measured(n, now)) {
+      known++;
+      sum += n.rate;
+    }
   }
+  for (const n of e.ready) n.hoped = known > 0 && n.strikes === 0 && !measured(n, now) ? sum / known : 0;
   for (const s of e.order) {
     if (!e.ready.length) break;
     wake = Math.min(wake, planPeers(e, now, s));
@@ -79,8 +85,20 @@ function before(a, b) {
 /** room is how many bytes more may be asked of a neighbor now. @param {Neighbor} n */
 const room = (n) => Math.max(Math.trunc(n.rate * pipeline), n.minRoom) - n.pendingBytes;
 
-/** finish is how long a neighbor would need for bytes more. @param {Neighbor} n @param {number} bytes */
-const finish = (n, bytes) => n.rtt + Math.trunc(((n.pendingBytes + bytes) / n.rate) * Second);
+/**
+ * finish is how long a neighbor would need for bytes more. One that was not measured lately is thought to be like the
+ * others as far as the first chunk goes, if there is time: else it would never be asked while another has room.
+ * @param {Neighbor} n
+ * @param {number} bytes
+ * @param {boolean} near
+ */
+function finish(n, bytes, near) {
+  const rate = n.pendingBytes === 0 && !near ? Math.max(n.rate, n.hoped) : n.rate;
+  return n.rtt + Math.trunc(((n.pendingBytes + bytes) / rate) * Second);
+}
+
+/** measured says whether the neighbor's rate is known from a chunk that came lately. @param {Neighbor} n @param {number} now */
+const measured = (n, now) => n.lastAt !== 0 && now - n.lastAt < remeasure;
 
 /**
  * planPeers asks the ready neighbors for missing chunks of s: again and again the neighbor that would deliver first is
@@ -117,7 +135,7 @@ function planPeers(e, now, s) {
     let bestAt = 0;
     for (const n of e.ready) {
       if (!(s.theirs[n.slot] & missing) || room(n) <= 0) continue;
-      const at = finish(n, size);
+      const at = finish(n, size, s.near);
       if (!best || at < bestAt) {
         best = n;
         bestAt = at;
