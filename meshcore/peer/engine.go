@@ -203,6 +203,10 @@ func (e *Engine) Report() *signal.Report {
 // Neighbors is the number of neighbors that passes were exchanged with.
 func (e *Engine) Neighbors() int { return e.connected() }
 
+// OriginRate is what the origin was measured to give, in bytes a second; before the
+// first measurement it is a guess.
+func (e *Engine) OriginRate() float64 { return e.originRate }
+
 // Has says which chunks of a segment are verified, and whether all its bytes
 // are stored.
 func (e *Engine) Has(id wire.SegmentID) (chunks uint64, whole bool) {

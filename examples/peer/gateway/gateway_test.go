@@ -25,6 +25,7 @@ type stage struct {
 	mu     sync.Mutex
 	asked  map[string]int
 	server *httptest.Server
+	limit  int // bytes/s of a segment, 0 for none
 }
 
 const bootstrap = `v=1, session="/mesh/session", swarm="s"`
@@ -52,8 +53,29 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "video/iso.segment")
 		w.Header().Set("ETag", `"e"`)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(contentOf(r.URL.Path)))
+		http.ServeContent(&limited{w, s.limit}, r, "", time.Time{}, bytes.NewReader(contentOf(r.URL.Path)))
 	}
+}
+
+// limited is a response that is sent no faster than at a rate.
+type limited struct {
+	http.ResponseWriter
+	rate int // bytes/s, 0 for no limit
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	for sent := 0; l.rate > 0 && sent < len(p); {
+		n := min(len(p)-sent, l.rate/50)
+		time.Sleep(time.Second * time.Duration(n) / time.Duration(l.rate))
+		if _, err := l.ResponseWriter.Write(p[sent : sent+n]); err != nil {
+			return sent, err
+		}
+		sent += n
+		if sent == len(p) {
+			return sent, nil
+		}
+	}
+	return l.ResponseWriter.Write(p)
 }
 
 func (s *stage) count(path string) int {

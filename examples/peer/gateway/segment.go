@@ -119,6 +119,7 @@ func (g *Gateway) header(h http.Header, e *entry, segment *store.Segment) {
 func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segment *store.Segment, from, until int64, patience time.Duration) {
 	flush := http.NewResponseController(w)
 	at := from
+	var pace pace
 	for until < 0 || at < until {
 		p, err := waitFor(r.Context(), segment, at, patience)
 		switch {
@@ -135,6 +136,11 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segme
 		}
 		if until >= 0 {
 			p = p[:min(int64(len(p)), until-at)]
+		}
+		rate := e.rate(segment.Size())
+		p = p[:min(len(p), piece(rate))]
+		if !wait(r.Context(), pace.take(time.Now(), len(p), rate)) {
+			return
 		}
 		n, err := w.Write(p)
 		at += int64(n)

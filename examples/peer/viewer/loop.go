@@ -18,6 +18,7 @@ func (v *Viewer) loop() {
 		if v.ctx.Err() == nil {
 			v.drain()
 		}
+		v.originRate.Store(int64(v.engine.OriginRate()))
 		timer.Reset(min(max(v.engine.NextDeadline()-v.now(), 0), time.Minute))
 		select {
 		case f := <-v.inbox:

@@ -96,6 +96,7 @@ type Viewer struct {
 
 	session      atomic.Pointer[edge.Session] // nil before the first
 	quality      atomic.Pointer[Quality]
+	originRate   atomic.Int64                // bytes/s
 	header       atomic.Pointer[http.Header] // of the last segment from the origin
 	bootstrap    atomic.Pointer[edge.Bootstrap]
 	bootstrapped chan struct{} // there is a new one
@@ -250,6 +251,9 @@ func (v *Viewer) Header() http.Header {
 	}
 	return nil
 }
+
+// OriginRate is what the origin was measured to give, in bytes a second.
+func (v *Viewer) OriginRate() float64 { return float64(v.originRate.Load()) }
 
 // CountOrigin counts bytes of segments that the player got from the origin past
 // the engine: init sections, and what a gateway passed through.
