@@ -11,6 +11,7 @@ const TEE = 60_000; // ms that an answer may take to pass to the player
  *
  * @typedef {object} Host
  * @property {(input: import("./peer/input.js").Input) => void} step
+ * @property {(segment: string) => boolean} knows the engine knows the segment
  * @property {(segment: string) => Record|undefined} record
  * @property {(r: Record) => void} delivered the player has all of it
  * @property {() => import("./session.js").Session|null} session
@@ -23,29 +24,37 @@ export class Downloads {
     this.store = store;
     this.host = host;
     this.outside = 0; // bytes that the engine does not know of
+    this.passed = 0; // bytes of segments that passed to the player
+    this.passing = 0; // ms that they took
     /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player */
     this.teeing = new Map();
     /** @type {Map<string, Set<AbortController>>} */
     this.fetching = new Map();
   }
 
+  /** #tell tells the engine of a segment, or counts the bytes for it. @param {import("./peer/input.js").Input} input */
+  #tell(input) {
+    if (this.host.knows(input.segment)) this.host.step(input);
+    else this.outside += input.bytes ?? 0;
+  }
+
   /** @param {Record} r @returns {import("./origin.js").Job} */
   #job(r) {
-    const segment = r.id, entry = this.store.get(segment), { step } = this.host;
+    const segment = r.id, entry = this.store.get(segment);
     return {
       url: r.url, offset: r.offset, length: r.length, entry, statements: this.host.session()?.segment ?? "",
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
         entry.prove(proof);
-        step({ kind: k.OriginProof, segment, layout: proof.layout });
+        this.#tell({ kind: k.OriginProof, segment, layout: proof.layout });
       },
-      chunk: (chunk, bytes) => step({ kind: k.OriginChunk, segment, chunk, bytes }),
+      chunk: (chunk, bytes) => this.#tell({ kind: k.OriginChunk, segment, chunk, bytes }),
     };
   }
 
   /** fetch does what a FetchOrigin asks for. @param {string} segment @param {bigint} chunks */
   async fetch(segment, chunks) {
-    const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => this.host.step({ kind: k.OriginDone, segment, ok, bytes });
+    const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => this.#tell({ kind: k.OriginDone, segment, ok, bytes });
     const r = this.host.record(segment);
     if (!r) return done(false, 0);
     if (this.teeing.has(segment)) return void this.teeing.set(segment, this.teeing.get(segment) + 1);
@@ -82,17 +91,26 @@ export class Downloads {
     }, () => {});
   }
 
+  /** rate is how fast segments have passed to the player, bytes/s; 0 if none has. */
+  rate() {
+    return this.passing ? (this.passed / this.passing) * 1000 : 0;
+  }
+
   /** tee takes a segment that passes from the origin to the player. @param {Record} r */
   tee(r) {
     if (this.teeing.has(r.id)) return this.count();
     this.teeing.set(r.id, 0);
-    const job = this.#job(r);
+    const job = this.#job(r), asked = performance.now();
     const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => {
       const waiting = this.teeing.get(r.id) ?? 0;
       this.teeing.delete(r.id);
-      if (ok) this.host.delivered(r);
-      this.host.step({ kind: k.OriginDone, segment: r.id, ok, bytes });
-      for (let i = 1; i < waiting; i++) this.host.step({ kind: k.OriginDone, segment: r.id, ok, bytes: 0 });
+      if (ok) {
+        this.host.delivered(r);
+        this.passed += job.entry.size;
+        this.passing += performance.now() - asked;
+      }
+      this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes });
+      for (let i = 1; i < waiting; i++) this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes: 0 });
     };
     return new Pipe(async (answer) => {
       const res = await take(job, answer, AbortSignal.timeout(TEE)).catch(() => ({ ok: false, bytes: 0 }));

@@ -81,15 +81,13 @@ export class Mesh extends EventTarget {
   }
 
   #leave() {
-    for (const v of this.viewers.values()) this.#retire(v);
+    for (const v of this.viewers.values()) v.close();
     this.viewers.clear();
   }
 
-  /** @param {Viewer} v */
-  #retire(v) {
-    const r = v.report();
+  /** keep adds the totals of a session that has ended to those of the page. @param {import("./signal.js").Report} r */
+  keep(r) {
     for (const n in this.past) this.past[/** @type {keyof typeof this.past} */ (n)] += r[n] ?? 0;
-    v.close();
   }
 
   /** attach says which media element plays, where the page has several or hides it in a shadow tree. @param {HTMLMediaElement} media */
@@ -155,7 +153,7 @@ export class Mesh extends EventTarget {
   #tick() {
     for (const [swarm, v] of this.viewers) {
       if (performance.now() - v.lastUse > IDLE && !v.player.playing()) {
-        this.#retire(v);
+        v.close();
         this.viewers.delete(swarm);
       }
     }

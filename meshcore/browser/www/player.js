@@ -2,7 +2,7 @@
 // page's media element where there is one, else it estimates from what is asked for.
 
 const Second = 1e9;
-const JUMP = 60 * Second; // what is asked for further ahead than this is a seek
+const LOOKS = 6; // requests after which a player has begun, whatever its media element says
 
 export class Player {
   /** @param {() => void} moved is called when it starts, stalls, goes on, or is moved */
@@ -17,6 +17,7 @@ export class Player {
     // The estimate without a media element.
     this.guess = 0;
     this.guessAt = -1; // performance.now(), -1 before the first request
+    this.asks = 0;
     // Quality.
     this.firstAsk = 0;
     this.startup = 0; // ms
@@ -81,17 +82,19 @@ export class Player {
 
   /**
    * asked notes that the player asks for a segment. delivered is the end of the one it was given before, ns, or null: by
-   * now it should be in the buffer.
+   * now it should be in the buffer. A player that passes over segments is moved, or looked at one only to see what it is.
    * @param {number} start ns
    * @param {number|null} delivered
+   * @param {boolean} skipped it passes over some
    */
-  asked(start, delivered) {
+  asked(start, delivered, skipped) {
     this.find();
     const now = performance.now();
     this.firstAsk ||= now;
-    const at = this.guessAt < 0 ? start : this.guess + (now - this.guessAt) * 1e6;
-    this.guess = start < at || start > at + JUMP ? start : at;
+    const at = this.guessAt < 0 ? start : this.#guessed();
+    this.guess = skipped || start < at ? start : at;
     this.guessAt = now;
+    this.asks++;
     const end = this.buffered();
     if (this.fixed || delivered === null || end === null) return;
     // What was given last may not be in the buffer yet, so the least that was seen is nearest.
@@ -104,7 +107,16 @@ export class Player {
   /** position is where the playhead is, ns. */
   position() {
     if (this.media && this.offset !== null) return Math.trunc(this.media.currentTime * Second + this.offset);
+    return this.#guessed();
+  }
+
+  #guessed() {
     return Math.trunc(this.playing() && this.guessAt >= 0 ? this.guess + (performance.now() - this.guessAt) * 1e6 : this.guess);
+  }
+
+  /** begun says whether the player has something to play; before, it may only be looking what there is, and from where. */
+  begun() {
+    return this.buffered() !== null || this.asks > LOOKS;
   }
 
   /** playing says whether the playhead runs. */

@@ -3,7 +3,9 @@
 
 import { id as segmentId } from "./integrity.js";
 import { parseMPD } from "./mpd.js";
-import { parse, Timeline } from "./playlist.js";
+import { parse, Second, Timeline } from "./playlist.js";
+
+const SLIP = 0.5 * Second; // between the end of a segment and the start of the next one, where timestamps are not exact
 
 /**
  * @typedef {import("./playlist.js").Playlist} Playlist
@@ -38,9 +40,6 @@ class Media {
     /** @type {(() => Promise<void>)|null} lists what has come since, where the manifest does not */
     this.list = null;
     this.from = 0; // where the player needs it from, ns
-    /** @type {Record} the last that was asked for */
-    this.last = null;
-    this.lastDone = false;
   }
 }
 
@@ -56,6 +55,8 @@ export class Presentation {
     this.playlists = new Map();
     /** @type {Map<string, Media>} which the player plays now, by kind */
     this.active = new Map();
+    /** @type {Map<string, {r: Record, done: boolean}>} what the player asked for last, by kind, and whether it has it */
+    this.last = new Map();
     /** @type {Map<string, Record[]>} by URL */
     this.index = new Map();
     /** @type {Map<string, Record>} */
@@ -171,31 +172,33 @@ export class Presentation {
   }
 
   /**
-   * asked notes that the player asks for a segment or a part. It says whether the player plays something else now, or plays
-   * it from elsewhere.
+   * asked notes that the player asks for a segment or a part. moved: it plays something else now, or from elsewhere, or by
+   * parts; skipped: it passes over some; delivered: the end of the one before, ns, if the player has that.
    * @param {Record} r
    */
   asked(r) {
-    const m = r.media;
-    m.last = r;
-    m.lastDone = false;
+    const m = r.media, last = this.last.get(m.kind);
+    const end = last ? last.r.start + last.r.duration : r.start;
     const parts = r.part || (m.parts && !r.parts);
-    const moved = this.active.get(m.kind) !== m || r.start < m.from;
+    const skipped = r.start > end + SLIP;
+    const moved = skipped || this.active.get(m.kind) !== m || r.start < m.from;
+    if (moved) m.from = r.start;
     const changed = moved || parts !== m.parts;
     m.parts = parts;
-    if (moved) m.from = r.start;
     this.active.set(m.kind, m);
-    return changed;
+    this.last.set(m.kind, { r, done: false });
+    return { moved: changed, skipped, delivered: last?.done && r.start > last.r.start ? end : null };
   }
 
   /** done notes that the player has been given a segment. @param {Record} r */
   done(r) {
-    if (r.media.last === r) r.media.lastDone = true;
+    const last = this.last.get(r.media.kind);
+    if (last?.r === r) last.done = true;
   }
 
   /**
    * manifest is what the player plays, as the engine sees it: the playlists that play at once become one. It is null before
-   * the player has asked for anything.
+   * the player has asked for a segment.
    * @param {boolean} download list segments; without them the engine takes nothing
    * @returns {import("./peer/input.js").Manifest|null}
    */

@@ -27,7 +27,8 @@ const BLOB_LEAD = 0.75 * Second;
  * @typedef {import("./answer.js").Answer|{tee: import("./origin.js").Pipe|null}} Answered
  */
 
-const now = () => Math.trunc(performance.now() * 1e6);
+const START = 60_000; // ms on the engine's clock when the page begins: for an engine, all that never was lies before 0
+const now = () => Math.trunc((START + performance.now()) * 1e6);
 
 export class Viewer {
   /** @param {Mesh} mesh @param {{session: string, swarm: string}} bootstrap */
@@ -45,6 +46,7 @@ export class Viewer {
     });
     this.downloads = new Downloads(this.store, {
       step: (input) => this.step(input),
+      knows: (segment) => this.#knows(segment),
       record: (segment) => this.presentation.byId.get(segment),
       delivered: (r) => this.presentation.done(r),
       session: () => this.session,
@@ -57,6 +59,7 @@ export class Viewer {
     /** @type {Engine} */
     this.engine = null;
     this.closed = false;
+    this.begun = false; // the player has begun, and the engine knows what it plays
     this.lead = LEAD;
     this.lastUse = performance.now();
     /** @type {any[]} */
@@ -111,14 +114,27 @@ export class Viewer {
       },
     });
     this.switches();
-    this.#manifest();
-    this.#replay();
-    this.#play();
+    if (this.begun) this.#begin();
   }
 
-  /** #replay tells a new engine what is stored. */
+  /** #begin tells the engine what there is when the player has begun, and of what passed to the player before. */
+  #begin() {
+    this.begun = true;
+    if (!this.engine) return;
+    this.engine.originRate = this.downloads.rate() || this.engine.originRate;
+    this.#manifest();
+    this.#replay();
+  }
+
+  /** #knows says whether the engine has seen a segment in a manifest. @param {string} segment */
+  #knows(segment) {
+    return this.begun && !!this.engine?.lookup(segment)?.known;
+  }
+
+  /** #replay tells the engine what is stored of what it knows. */
   #replay() {
     for (const [segment, e] of this.store.entries) {
+      if (!this.#knows(segment)) continue;
       let bytes = 0;
       if (e.proof) {
         this.step({ kind: k.OriginProof, segment, layout: e.proof.layout });
@@ -130,13 +146,14 @@ export class Viewer {
         bytes = e.rawBytes;
         this.step({ kind: k.OriginDone, segment, ok: true, bytes });
       }
-      if (this.sessions > 0) this.downloads.outside -= bytes; // they were reported before
+      this.downloads.outside -= bytes; // they were counted before
     }
-    this.sessions = (this.sessions ?? 0) + 1;
   }
 
   /** #end ends the session; what is stored stays. */
   #end() {
+    this.mesh.keep(this.report());
+    this.downloads.outside = 0;
     this.signaling?.close();
     this.connections?.closeAll();
     clearTimeout(this.timer);
@@ -161,6 +178,7 @@ export class Viewer {
   /** switches tells the engine whether to give and to take. */
   switches() {
     this.step({ kind: k.SetUpload, ok: this.mesh.state.upload });
+    this.#play();
     this.#manifest();
   }
 
@@ -182,10 +200,15 @@ export class Viewer {
     return this.presentation.read(asked, url, text);
   }
 
-  /** #manifest tells the engine what the player plays. */
+  /**
+   * #manifest tells the engine what the player plays. Before the player has begun that is nothing yet, but the engine may
+   * look for neighbors.
+   */
   #manifest() {
-    const manifest = this.engine && this.presentation.manifest(this.mesh.state.download);
-    if (manifest) this.step({ kind: k.ManifestIn, manifest });
+    const manifest = this.engine && this.presentation.manifest(this.begun && this.mesh.state.download);
+    if (!manifest) return;
+    if (!this.begun) Object.assign(manifest, { rendition: "", number: "0".repeat(16) });
+    this.step({ kind: k.ManifestIn, manifest });
   }
 
   #tick() {
@@ -221,7 +244,7 @@ export class Viewer {
     if (!r) return { tee: this.downloads.count() };
     if (r.initSection) return { tee: this.downloads.count() };
     this.#asked(r);
-    if (!this.engine || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.engine.lookup(r.id)) {
+    if (!this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.#knows(r.id)) {
       const all = r.length > 0 || (first === 0 && last < 0);
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }
@@ -245,11 +268,14 @@ export class Viewer {
 
   /** #asked learns from a request what the player plays and where it is. @param {Record} r */
   #asked(r) {
-    const { last, lastDone } = r.media;
-    const delivered = last && lastDone && r.start > last.start ? last.start + last.duration : null;
-    this.player.asked(r.start, delivered);
-    if (this.presentation.asked(r) || !this.engine?.lookup(r.id)) this.#manifest();
-    this.#play();
+    const { moved, skipped, delivered } = this.presentation.asked(r);
+    this.player.asked(r.start, delivered, skipped);
+    this.#play(); // first, for by it the engine judges what comes new
+    if (!this.begun && this.player.begun()) {
+      this.#begin();
+    } else if (moved || !this.#knows(r.id)) {
+      this.#manifest();
+    }
   }
 
   // --- the engine ---
