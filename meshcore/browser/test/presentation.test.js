@@ -72,11 +72,22 @@ test("the engine has a segment or its parts, as the player plays", async () => {
   const at = (name) => p.index.get(new URL(name, base).href)[0];
   p.asked(at("s10.m4s"));
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.m4s 22+2 #11"]);
-  assert.ok(p.asked(at("s11.0.m4s")), "that is something else to the engine");
+  assert.ok(p.asked(at("s11.0.m4s")).changed, "that is something else to the engine");
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.0.m4s 22+1 #11", "s11.1.m4s 23+1 #11", "s12.mp4@0+500 24+1 #12", "s12.mp4@500+300 25+0.5 #12"]);
-  assert.ok(!p.asked(at("s10.m4s")), "which lists no parts, and says nothing");
-  assert.ok(p.asked(at("s11.m4s")));
+  assert.ok(!p.asked(at("s10.m4s")).changed, "which lists no parts, and says nothing");
+  assert.ok(p.asked(at("s11.m4s")).changed);
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.m4s 22+2 #11"]);
+});
+
+test("a player looks at the first segment, and goes to the live edge", async () => {
+  const { p, engine } = presentation();
+  await p.read(base, base, low(10, [10, 11, 12, 13, 14].map((n) => `#EXTINF:2,\ns${n}.m4s`).join("\n")));
+  const at = (name) => p.index.get(new URL(name, base).href)[0];
+  assert.deepEqual(p.asked(at("s10.m4s")), { changed: true, skipped: false, delivered: null });
+  p.done(at("s10.m4s"));
+  assert.deepEqual(p.asked(at("s12.m4s")), { changed: true, skipped: true, delivered: 22e9 });
+  assert.deepEqual(engine(), ["s12.m4s 24+2 #12", "s13.m4s 26+2 #13", "s14.m4s 28+2 #14"], "what it passed over is not wanted");
+  assert.deepEqual(p.asked(at("s13.m4s")), { changed: false, skipped: false, delivered: null }, "s12 has not been given yet");
 });
 
 test("reloads with directives are of one playlist, and may leave segments out", async () => {

@@ -172,7 +172,7 @@ export class Presentation {
   }
 
   /**
-   * asked notes that the player asks for a segment or a part. moved: it plays something else now, or from elsewhere, or by
+   * asked notes that the player asks for a segment or a part. changed: it plays something else now, or from elsewhere, or by
    * parts; skipped: it passes over some; delivered: the end of the one before, ns, if the player has that.
    * @param {Record} r
    */
@@ -187,7 +187,7 @@ export class Presentation {
     m.parts = parts;
     this.active.set(m.kind, m);
     this.last.set(m.kind, { r, done: false });
-    return { moved: changed, skipped, delivered: last?.done && r.start > last.r.start ? end : null };
+    return { changed, skipped, delivered: last?.done && r.start > last.r.start ? end : null };
   }
 
   /** done notes that the player has been given a segment. @param {Record} r */

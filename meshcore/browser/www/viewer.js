@@ -268,12 +268,12 @@ export class Viewer {
 
   /** #asked learns from a request what the player plays and where it is. @param {Record} r */
   #asked(r) {
-    const { moved, skipped, delivered } = this.presentation.asked(r);
+    const { changed, skipped, delivered } = this.presentation.asked(r);
     this.player.asked(r.start, delivered, skipped);
     this.#play(); // first, for by it the engine judges what comes new
     if (!this.begun && this.player.begun()) {
       this.#begin();
-    } else if (moved || !this.#knows(r.id)) {
+    } else if (changed || !this.#knows(r.id)) {
       this.#manifest();
     }
   }
