@@ -60,9 +60,9 @@ function statementOf(h) {
 /** @param {string} s */
 const decode64 = (s) => Uint8Array.from(atob(s), (c) => c.charCodeAt(0));
 
-/** @param {string|null} s Content-Range @returns {[number, number, number]|null} first, last, size */
+/** @param {string|null} s Content-Range @returns {[number, number, number]|null} first, last, size; NaN for one that still grows */
 function contentRange(s) {
-  const m = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(s ?? "");
+  const m = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(s ?? "");
   return m && [Number(m[1]), Number(m[2]), Number(m[3])];
 }
 

@@ -1,0 +1,33 @@
+package browsertest
+
+import "testing"
+
+// TestLowLatency: pages whose player plays the parts of a low-latency stream give
+// each other these, whether they have names of their own or are ranges of a
+// segment that grows. Players keep 3 s from the end, so that a busy machine does
+// not stall them.
+func TestLowLatency(t *testing.T) {
+	players := npmFolder(t)
+	browser := startBrowser(t)
+	for name, c := range map[string]struct{ path, live string }{
+		"hls.js":             {"/hls.html?src=/live/index.m3u8", ""},
+		"hls.js with loader": {"/hls.html?loader&src=/live/index.m3u8", "part_ranges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEdge(t, options{site: withPlayers(players), live: "part 500ms\npart_hold_back 3s\n" + c.live})
+			pages := watch(t, browser, e, 3, c.path, seconds(t, 12))
+			for _, p := range pages {
+				if whole := eval[int](p, "[...[...mesh.viewers.values()][0].presentation.active.values()].filter((m) => !m.parts).length"); whole > 0 {
+					t.Errorf("%s plays whole segments of %d playlists", p.name, whole)
+				}
+				t.Logf("%s is %.1f s behind live", p.name, eval[float64](p, "hls.latency"))
+			}
+			if share := offload(t, e, pages); share < 0.3 { // the ceiling is 0.67
+				t.Errorf("offload is %.3f", share)
+			}
+			for _, p := range pages {
+				p.quiet()
+			}
+		})
+	}
+}
