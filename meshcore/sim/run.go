@@ -17,7 +17,7 @@ type Options struct {
 	Progress func(share float64)
 	// Parallel, if not nil, calls do with 0 to n-1, once each, in any order and side by
 	// side as it likes, and returns when all calls have. The result is the same.
-	// Default: one after another.
+	// Default: one after another, as it always is where the origin's uplink is limited.
 	Parallel func(n int, do func(i int))
 }
 
