@@ -34,7 +34,9 @@ import (
 const (
 	maxPlaylist = 16 << 20
 	// patienceLive and patienceVOD are how long the next byte of a segment is
-	// waited for before the origin is asked directly.
+	// waited for before the origin is asked directly. That of a part is twice its
+	// length, and at least patiencePart.
+	patiencePart = 500 * time.Millisecond
 	patienceLive = 3 * time.Second
 	patienceVOD  = 6 * time.Second
 	// idle is how long after the last request a presentation is let go.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +26,8 @@ type stage struct {
 	mu     sync.Mutex
 	asked  map[string]int
 	server *httptest.Server
-	limit  int // bytes/s of a segment, 0 for none
+	limit  int    // bytes/s of a segment, 0 for none
+	low    string // the playlist of rendition low
 }
 
 const bootstrap = `v=1, session="/mesh/session", swarm="s"`
@@ -41,6 +43,9 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Mesh-Bootstrap", bootstrap)
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv0/index.m3u8\n"+
 			"#EXT-X-STREAM-INF:BANDWIDTH=2\n"+s.server.URL+"/show/v1/index.m3u8\n"))
+	case r.URL.Path == "/show/low/index.m3u8":
+		w.Header().Set("Mesh-Bootstrap", bootstrap)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(s.low))
 	case strings.HasSuffix(r.URL.Path, "/index.m3u8"):
 		w.Header().Set("Mesh-Bootstrap", bootstrap)
 		text := "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"init.mp4\"\n"
@@ -263,5 +268,53 @@ func TestParseRange(t *testing.T) {
 		if from, until, ok := parseRange(c.s, c.size); ok != c.ok || (ok && (from != c.from || until != c.until)) {
 			t.Errorf("%q of %d: %d to %d, %v", c.s, c.size, from, until, ok)
 		}
+	}
+}
+
+// TestParts: to a player that asks for parts the gateway gives them through the
+// mesh, ranges of a segment that is listed, too, and plays parts with it; one that
+// asks for segments gets those.
+func TestParts(t *testing.T) {
+	s, g, url, client := open(t)
+	s.low = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=1\n#EXT-X-DEFINE:NAME=\"n\",VALUE=\"seg\"\n#EXTINF:2,\n{$n}-0.m4s\n" +
+		"#EXT-X-PART:DURATION=1,URI=\"seg-1.m4s\",BYTERANGE=\"100@0\"\n#EXT-X-PART:DURATION=1,URI=\"seg-1.m4s\",BYTERANGE=\"200\"\n#EXTINF:2,\nseg-1.m4s\n" +
+		"#EXT-X-PART:DURATION=1,URI=\"seg-2.0.m4s\"\n"
+	get(t, client, url+"/show/low/index.m3u8")
+	plays := func() (ids []wire.SegmentID) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, u := range g.playlists["/show/low/index.m3u8"].playing() {
+			ids = append(ids, viewer.ID(u.Resource))
+		}
+		return ids
+	}
+	if got := plays(); len(got) != 2 {
+		t.Errorf("a player that has asked for nothing plays %d units", len(got))
+	}
+	want := string(contentOf("/show/low/seg-1.m4s"))
+	for range 2 {
+		resp, body := get(t, client, url+"/show/low/seg-1.m4s", "Range", "bytes=100-299")
+		if resp.StatusCode != http.StatusPartialContent || body != want[100:300] || resp.Header.Get("Content-Range") != "bytes 100-299/*" {
+			t.Errorf("a part: %s, %d bytes, %s", resp.Status, len(body), resp.Header.Get("Content-Range"))
+		}
+	}
+	if _, body := get(t, client, url+"/show/low/seg-2.0.m4s"); body != string(contentOf("/show/low/seg-2.0.m4s")) {
+		t.Error("a part of the segment that is being made is not what the origin has")
+	}
+	if n := s.count("/show/low/seg-1.m4s"); n != 1 {
+		t.Errorf("the origin was asked %d times for a part", n)
+	}
+	if got := plays(); len(got) != 4 {
+		t.Errorf("a player of parts plays %d units", len(got))
+	}
+	get(t, client, url+"/show/low/seg-0.m4s") // has no parts: it says nothing
+	if got := plays(); len(got) != 4 {
+		t.Errorf("after an old segment it plays %d units", len(got))
+	}
+	if _, body := get(t, client, url+"/show/low/seg-1.m4s"); body != want {
+		t.Error("the segment is not what the origin has")
+	}
+	if got := plays(); len(got) != 2 {
+		t.Errorf("a player of segments plays %d units", len(got))
 	}
 }

@@ -32,7 +32,10 @@ func (g *Gateway) serveSegment(w http.ResponseWriter, r *http.Request, e *entry,
 	g.ask(e)
 	s := e.playlist.show
 	patience := patienceVOD
-	if s.live {
+	switch {
+	case e.part:
+		patience = max(2*e.duration, patiencePart)
+	case s.live:
 		patience = patienceLive
 	}
 	s.viewer.Need(e.id, patience)

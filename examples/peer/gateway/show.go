@@ -22,7 +22,8 @@ type show struct {
 	viewer    *viewer.Viewer
 	playlists []*playlist
 	live      bool
-	last      *time.Timer // lets the show go
+	last      *time.Timer       // lets the show go
+	variables map[string]string // of the multivariant playlist
 
 	// The playhead, as it is thought to be.
 	started bool
@@ -40,19 +41,23 @@ type playlist struct {
 	kind     string // "" for a variant, or the TYPE of EXT-X-MEDIA
 	timeline hls.Timeline
 	list     *hls.Playlist
-	starts   []time.Duration
+	segments []hls.Unit // as the player sees them if it plays no parts
+	units    []hls.Unit // and if it does
+	parts    bool       // it does
 	loaded   time.Time
 	asked    time.Time // when a segment of it was asked for
 	keys     []string  // in Gateway.segments
 }
 
-// entry is a segment that a playlist lists.
+// entry is a segment, or a part of one, that a playlist lists.
 type entry struct {
 	playlist        *playlist
 	resource        hls.Resource
 	id              wire.SegmentID
 	start, duration time.Duration
 	init            bool // it is an init section, which does not go through the mesh
+	part            bool
+	divided         bool // it is a segment whose parts are listed, too
 }
 
 // way is how a request is answered.
@@ -78,28 +83,25 @@ func (g *Gateway) find(r *http.Request) (*entry, way) {
 			return listed[0], fromOrigin // the origin knows
 		}
 	}
+	from, until, ranged := parseRange(r.Header.Get("Range"), -1)
+	var whole *entry
 	for _, e := range listed {
-		if e.init {
-			continue
+		switch {
+		case e.init:
+		case e.resource.Length == 0:
+			whole = e
+		case ranged && from == e.resource.Offset && until == from+e.resource.Length:
+			return e, fromMeshRange // also where the whole is listed: a part
 		}
-		if e.resource.Length == 0 {
-			return e, fromMesh
-		}
-		from, until, ok := parseRange(r.Header.Get("Range"), -1)
-		if ok && from == e.resource.Offset && until == from+e.resource.Length {
-			return e, fromMeshRange
-		}
+	}
+	if whole != nil {
+		return whole, fromMesh
 	}
 	return listed[0], fromOrigin
 }
 
 // learn takes a playlist that the player has loaded.
 func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
-	pl, err := hls.Parse(text, u)
-	if err != nil {
-		g.log.Debug("a playlist is passed on and not understood", "path", u.Path, "err", err)
-		return
-	}
 	b, bootstrapped := edge.ParseBootstrap(h, u)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -107,6 +109,15 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 		return
 	}
 	p := g.playlists[u.EscapedPath()]
+	from := hls.Context{URL: u}
+	if p != nil {
+		from.Before, from.Imports = p.list, p.show.variables
+	}
+	pl, err := from.Parse(text)
+	if err != nil {
+		g.log.Debug("a playlist is passed on and not understood", "path", u.Path, "err", err)
+		return
+	}
 	if p == nil {
 		if !bootstrapped {
 			return // there is no mesh for this one
@@ -120,6 +131,7 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 		s.viewer.Bootstrap(b)
 	}
 	if pl.Multivariant() {
+		s.variables = pl.Variables
 		for _, v := range pl.Variants {
 			g.addPlaylist(s, v.URL.EscapedPath(), "")
 		}
@@ -203,21 +215,40 @@ func (g *Gateway) update(p *playlist, pl *hls.Playlist) {
 			edge = max(edge, o.timeline.End())
 		}
 	}
-	p.starts = p.timeline.Place(pl, edge)
+	p.segments, p.units = p.timeline.Units(pl, edge, false), p.timeline.Units(pl, edge, true)
 	p.list, p.loaded = pl, time.Now()
 	p.show.live = !pl.Ended
 	g.unlist(p)
 	var init *hls.Resource
-	for i, s := range pl.Segments {
-		if s.Init != nil && s.Init != init {
-			init = s.Init
+	for i := range p.segments {
+		u := &p.segments[i]
+		if u.Init != nil && u.Init != init {
+			init = u.Init
 			g.list(&entry{playlist: p, resource: *init, init: true})
 		}
-		if !s.Gap {
-			g.list(&entry{playlist: p, resource: s.Resource, id: viewer.ID(s.Resource), start: p.starts[i], duration: s.Duration})
+		g.listUnit(p, u, len(pl.Segments[i].Parts) > 0)
+	}
+	for i := range p.units {
+		if u := &p.units[i]; u.Part != hls.Whole {
+			g.listUnit(p, u, false)
 		}
 	}
 	g.tell(p.show)
+}
+
+func (g *Gateway) listUnit(p *playlist, u *hls.Unit, divided bool) {
+	if !u.Gap {
+		g.list(&entry{playlist: p, resource: u.Resource, id: viewer.ID(u.Resource), start: u.Start, duration: u.Duration,
+			part: u.Part != hls.Whole, divided: divided})
+	}
+}
+
+// playing is what the player plays of a playlist.
+func (p *playlist) playing() []hls.Unit {
+	if p.parts {
+		return p.units
+	}
+	return p.segments
 }
 
 // list makes an entry known, if its URL is the origin's. g.mu is held.
@@ -239,9 +270,9 @@ func (g *Gateway) tell(s *show) {
 		if m.Rendition == "" || p.kind == "" {
 			m.Rendition = p.path
 		}
-		for i, seg := range p.list.Segments {
-			if !seg.Gap {
-				m.Segments = append(m.Segments, viewer.Segment{Resource: seg.Resource, Sequence: seg.Sequence, Start: p.starts[i], Duration: seg.Duration})
+		for _, u := range p.playing() {
+			if !u.Gap {
+				m.Segments = append(m.Segments, viewer.Segment{Resource: u.Resource, Sequence: u.Sequence, Start: u.Start, Duration: u.Duration})
 			}
 		}
 	}
@@ -283,9 +314,10 @@ func (g *Gateway) ask(e *entry) {
 		return
 	}
 	s.last.Reset(idle)
-	before := s.active()
+	before, parts := s.active(), p.parts
 	p.asked = now
-	if !slices.Equal(before, s.active()) {
+	p.parts = e.part || (p.parts && !e.divided)
+	if p.parts != parts || !slices.Equal(before, s.active()) {
 		g.tell(s)
 	}
 	if p.kind != "" && slices.ContainsFunc(s.active(), func(o *playlist) bool { return o.kind == "" }) {
