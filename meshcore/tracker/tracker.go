@@ -42,7 +42,9 @@ import (
 type Config struct {
 	// Seed makes the random draws repeatable.
 	Seed uint64
-	// MaxNeighbors is the number of neighbors at which a peer is full; default 24, as peer.Config has it.
+	// MaxNeighbors is the number of neighbors, those it was just introduced to included, at
+	// which a peer is full; default 32, a third more than peer.Config has, because not
+	// every introduction becomes a connection.
 	MaxNeighbors int
 	// MaxTold is how many peers that it was not introduced to before one session
 	// is told of in an hour; default 400.
