@@ -47,6 +47,7 @@ type conn struct {
 	renewed     time.Time // used by the reader only
 
 	mu      sync.Mutex
+	until   time.Time // when the pass runs out, zero before hello
 	queue   [][]byte
 	queued  int  // bytes in queue
 	writing bool // a writer is at work
@@ -78,6 +79,10 @@ func (c *conn) run() {
 			c.linger()
 			return
 		}
+		if c.expired() {
+			c.linger()
+			return
+		}
 		if m.Type == signal.Renew {
 			c.renew()
 			continue
@@ -87,6 +92,26 @@ func (c *conn) run() {
 		}
 		c.swarm.receive(c, &m)
 	}
+}
+
+// passUntil says when the peer's pass runs out.
+func (c *conn) passUntil(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t
+}
+
+// expired ends the connection of a peer that has let its pass run out: it is told
+// of nobody any more. The answer is looked for with each message and each ping.
+func (c *conn) expired() bool {
+	c.mu.Lock()
+	until := c.until
+	c.mu.Unlock()
+	if until.IsZero() || c.rt.now().Before(until) {
+		return false
+	}
+	c.fail("bad_pass", "the pass has run out; open a new session")
+	return true
 }
 
 // alive puts the read deadline off.
@@ -221,6 +246,9 @@ func (c *conn) sayGoodbye() {
 
 // sendPing keeps the connection open through proxies and finds dead ones.
 func (c *conn) sendPing() {
+	if c.expired() {
+		return
+	}
 	if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
 		c.abort()
 		return

@@ -150,6 +150,7 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 		return false
 	}
 	c.swarm, c.receiveOnly = s, pass.ReceiveOnly
+	c.passUntil(pass.Expires)
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: c.site.announce.Milliseconds(), ReportMS: c.site.report.Milliseconds(),
 	}))
@@ -190,6 +191,7 @@ func (c *conn) renew() {
 		c.fail("refused", "the session cannot be renewed")
 		return
 	}
+	c.passUntil(expires)
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
 		ICEServers: app.iceServers(c.at, c.peer.String(), c.swarm.id, expires),

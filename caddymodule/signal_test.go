@@ -158,6 +158,39 @@ func TestRenewAndReplace(t *testing.T) {
 	}
 }
 
+// TestPassRunsOut: a peer that lets its pass run out is told of nobody any more,
+// whether it says something or is silent.
+func TestPassRunsOut(t *testing.T) {
+	e := newEdge(t)
+	e.load("", "mesh\n root "+vod(t, 1, 100)+"\n file_server")
+	rt := currentRuntime(t)
+	for name, next := range map[string]func(s *socket, c *conn){
+		"talking": func(s *socket, _ *conn) {
+			s.send(&signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Want: 1}})
+		},
+		"silent": func(_ *socket, c *conn) { c.sendPing() },
+		"late":   func(s *socket, _ *conn) { s.send(&signal.Message{Type: signal.Renew}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := e.connect(e.openSession("/vod/index.m3u8"))
+			s.announce(0)
+			var c *conn
+			rt.mu.Lock()
+			for k := range rt.conns {
+				c = k
+			}
+			rt.mu.Unlock()
+			c.passUntil(rt.now())
+			next(s, c)
+			if m := s.until(signal.ErrorMsg); m.Code != "bad_pass" {
+				t.Errorf("got %+v", m)
+			}
+			s.closed()
+			waitFor(t, func() bool { return rt.connCount.Load() == 0 })
+		})
+	}
+}
+
 // TestStats: the numbers of the peers and of the edge stand side by side.
 func TestStats(t *testing.T) {
 	e := newEdge(t)

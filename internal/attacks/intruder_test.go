@@ -20,10 +20,13 @@ type intruder struct {
 	socket *edge.Socket
 	net    *rtc.Net
 	self   wire.PeerID // as it says
-	pass   string      // that it shows to peers
 	done   chan struct{}
 
 	mu       sync.Mutex
+	theirs   map[wire.PeerID]map[wire.SegmentID]uint64 // what peers said that they have
+	pass     string                                    // that it shows to peers
+	passes   int                                       // that came since
+	gone     bool                                      // the edge has closed the socket
 	conns    map[wire.PeerID]*rtc.Conn
 	got      []wire.Message
 	captured []byte // every message, as it is on the data channel, chunks whole
@@ -40,7 +43,7 @@ func intrude(t *testing.T, client *http.Client, s *edge.Session, pass string) *i
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &intruder{t: t, socket: socket, net: n, self: s.Peer, pass: pass, done: make(chan struct{}), conns: map[wire.PeerID]*rtc.Conn{}}
+	i := &intruder{t: t, socket: socket, net: n, self: s.Peer, pass: pass, done: make(chan struct{}), conns: map[wire.PeerID]*rtc.Conn{}, theirs: map[wire.PeerID]map[wire.SegmentID]uint64{}}
 	go i.run()
 	socket.Send(&signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Rendition: "/film/index.m3u8", Upload: true, Want: 16}})
 	t.Cleanup(func() {
@@ -65,7 +68,14 @@ func (i *intruder) run() {
 	for {
 		m, err := i.socket.Read()
 		if err != nil {
+			i.mu.Lock()
+			i.gone = true
+			i.mu.Unlock()
 			return
+		}
+		if m.Type == signal.Pass {
+			i.show(m.Pass)
+			continue
 		}
 		i.mu.Lock()
 		switch m.Type {
@@ -102,7 +112,10 @@ func (i *intruder) events(peer wire.PeerID, name string) rtc.Events {
 			i.socket.Send(&signal.Message{Type: signal.Candidate, To: &peer, Connection: name, Candidate: &c})
 		},
 		Open: func(bool) {
-			i.send(peer, &wire.Message{Type: wire.Hello, Version: wire.Version, Peer: i.self, Token: i.pass})
+			i.mu.Lock()
+			pass := i.pass
+			i.mu.Unlock()
+			i.send(peer, &wire.Message{Type: wire.Hello, Version: wire.Version, Peer: i.self, Token: pass})
 			i.send(peer, &wire.Message{Type: wire.Status})
 		},
 		Message: func(m *wire.Message) {
@@ -113,15 +126,75 @@ func (i *intruder) events(peer wire.PeerID, name string) rtc.Events {
 			} else {
 				i.captured = append(i.captured, wire.Append(nil, m)...)
 			}
+			if i.theirs[peer] == nil {
+				i.theirs[peer] = map[wire.SegmentID]uint64{}
+			}
+			for _, h := range m.Haves {
+				i.theirs[peer][h.Segment] = h.Mask
+			}
 			i.mu.Unlock()
 			for _, h := range m.Haves {
-				if h.Mask != 0 {
-					i.send(peer, &wire.Message{Type: wire.Request, Flags: wire.FlagProof, Segment: h.Segment, Mask: h.Mask, Within: 10_000})
-				}
+				i.ask(peer, h.Segment, h.Mask)
 			}
 		},
 		Closed: func(error) {},
 	}
+}
+
+func (i *intruder) ask(peer wire.PeerID, segment wire.SegmentID, mask uint64) {
+	if mask != 0 {
+		i.send(peer, &wire.Message{Type: wire.Request, Flags: wire.FlagProof, Segment: segment, Mask: mask, Within: 10_000})
+	}
+}
+
+// askAgain asks every peer for one chunk of all that it has, wherever it came
+// from before.
+func (i *intruder) askAgain() {
+	i.mu.Lock()
+	asks := map[wire.PeerID]wire.SegmentID{}
+	for peer, haves := range i.theirs {
+		for segment, mask := range haves {
+			if mask&1 != 0 {
+				asks[peer] = segment
+			}
+		}
+	}
+	i.mu.Unlock()
+	for peer, segment := range asks {
+		i.ask(peer, segment, 1)
+	}
+}
+
+// renew asks the edge for another pass, which is then shown to all peers.
+func (i *intruder) renew() { i.socket.Send(&signal.Message{Type: signal.Renew}) }
+
+// show shows all peers a pass.
+func (i *intruder) show(pass string) {
+	i.mu.Lock()
+	i.pass = pass
+	i.passes++
+	peers := make([]wire.PeerID, 0, len(i.conns))
+	for peer := range i.conns {
+		peers = append(peers, peer)
+	}
+	i.mu.Unlock()
+	for _, peer := range peers {
+		i.send(peer, &wire.Message{Type: wire.Hello, Version: wire.Version, Peer: i.self, Token: pass})
+	}
+}
+
+// passCount is how many passes came from the edge since the session was opened.
+func (i *intruder) passCount() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.passes
+}
+
+// isGone says whether the edge has closed the socket.
+func (i *intruder) isGone() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.gone
 }
 
 func (i *intruder) send(peer wire.PeerID, m *wire.Message) {

@@ -12,7 +12,7 @@ type Config struct {
 	ID wire.PeerID
 	// Seed makes the engine's draws repeatable.
 	Seed uint64
-	// Pass is shown to every neighbor.
+	// Pass is shown to every neighbor, until Renewed brings another.
 	Pass string
 	// ReceiveOnly: give no chunks.
 	ReceiveOnly bool
@@ -83,4 +83,5 @@ const (
 	keepBehind      = 20 * time.Second       // of a live stream that was played is kept
 	maxFetches      = 4                      // of one segment from the origin at once
 	announceFloor   = 2 * time.Second        // between two announces
+	passFloor       = time.Second            // between two passes of one neighbor that are checked
 )

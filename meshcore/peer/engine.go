@@ -48,6 +48,7 @@ type Engine struct {
 	failed    []wire.PeerID // could not connect
 	swarmSize int
 	duty      *signal.Duty
+	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
 
 	// The origin.
 	originKnown bool          // a fetch was measured
@@ -109,6 +110,7 @@ func New(cfg Config) *Engine {
 		planAt:      never,
 		widenAt:     never,
 		expireAt:    never,
+		passAt:      never,
 		haveAt:      never,
 		announceAt:  never,
 		reportAt:    never,
@@ -163,6 +165,11 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		}
 	case SetUpload:
 		e.setUpload(now, in.OK)
+	case Renewed:
+		e.renew(in.Pass)
+	}
+	if now >= e.passAt {
+		e.dropExpired(now)
 	}
 	if now >= e.planAt {
 		e.plan(now)
@@ -185,7 +192,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 // NextDeadline is when Step wants to be called with Tick if no input comes
 // before.
 func (e *Engine) NextDeadline() time.Duration {
-	at := min(e.planAt, e.haveAt, e.announceAt, e.reportAt)
+	at := min(e.planAt, e.haveAt, e.announceAt, e.reportAt, e.passAt)
 	if len(e.queue) > 0 && e.paceAt > 0 && e.inFlight < e.window() && !e.overRatio() {
 		at = min(at, e.paceAt)
 	}

@@ -38,7 +38,9 @@ const (
 	// another. Bytes is its length.
 	Sent
 
-	// PassChecked: the answer to CheckPass; OK says whether the pass is good.
+	// PassChecked: the answer to CheckPass; OK says whether the pass is good, and
+	// Within for how long from now. 0 is until the connection ends, for passes that
+	// have no end.
 	PassChecked
 	// ProofChecked: the answer to CheckProof; if OK, Layout is the segment's.
 	ProofChecked
@@ -66,6 +68,9 @@ const (
 	Joined
 	// SetUpload: uploading is allowed from now on if OK.
 	SetUpload
+	// Renewed: this peer's pass is Pass from now on. Neighbors are shown it, because
+	// they drop a peer whose pass has run out.
+	Renewed
 )
 
 // The effects: what the driver owes, and how failure comes back.
@@ -91,7 +96,8 @@ const (
 	SendProof
 
 	// CheckPass: verify the pass Message.Token of Peer: signature, expiry, swarm,
-	// that its subject is Peer. Answer PassChecked.
+	// that its subject is Peer. Answer PassChecked. It comes again when Peer shows a
+	// pass that it was given since; keep the newer one if that is good.
 	CheckPass
 	// CheckProof: verify the segment token Message.Token and Message.Hashes that
 	// came from Peer for Segment: signature, expiry, id, root. Keep both.
@@ -160,6 +166,7 @@ type Input struct {
 	Message  *wire.Message
 	Manifest *Manifest
 	Signal   *signal.Message
+	Pass     string
 }
 
 // Effect is one effect. Which fields count follows from Kind.

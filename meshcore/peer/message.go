@@ -19,12 +19,7 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 		e.lookForPeers(now)
 		return
 	case m.Type == wire.Hello:
-		if n.greeted || m.Version != wire.Version || m.Peer != n.id {
-			e.fault(now, n)
-			return
-		}
-		n.greeted, n.noUpload, n.number = true, m.Flags&wire.FlagNoUpload != 0, m.Rendition
-		e.emit(Effect{Kind: CheckPass, Peer: n.id, Message: *m})
+		e.onHello(now, n, m)
 		return
 	case !n.greeted:
 		if m.Type != wire.Ping && m.Type != wire.Pong {
@@ -71,27 +66,6 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 func (e *Engine) fault(now time.Duration, n *neighbor) {
 	e.barred = remember(e.barred, n.id)
 	e.drop(now, n, wire.ByeFault)
-}
-
-func (e *Engine) onPass(now time.Duration, in *Input) {
-	n := e.neighbor(in.Peer)
-	if n == nil || !n.greeted || n.up {
-		return
-	}
-	if !in.OK {
-		e.barred = remember(e.barred, n.id)
-		e.drop(now, n, wire.ByePass)
-		return
-	}
-	n.up = true
-	e.noteGiving(n)
-	if e.ups++; e.ups == 1 {
-		e.upAt = now
-	}
-	if e.upload {
-		e.sendAllHaves(n)
-	}
-	e.dirty(now)
 }
 
 func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave) {

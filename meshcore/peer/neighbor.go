@@ -25,6 +25,9 @@ type neighbor struct {
 	number   uint64 // its rendition
 	since    time.Duration
 
+	passSeen time.Duration // when its last hello came
+	passBy   time.Duration // when its pass runs out; 0 before it is up
+
 	gaveUs, tookFromUs     int64 // bytes, over all
 	gaveRecent, tookRecent int64 // since the last review
 }
@@ -174,8 +177,13 @@ func (e *Engine) onUp(now time.Duration, in *Input) {
 		return
 	}
 	n.open, n.relayed, n.pingAt = true, in.Relayed, now
-	e.send(n, wire.Message{Type: wire.Hello, Version: wire.Version, Flags: e.flags(), Peer: e.cfg.ID, Rendition: e.number, Token: e.cfg.Pass})
+	e.sayHello(n)
 	e.send(n, wire.Message{Type: wire.Ping, Nonce: uint32(n.slot)})
+}
+
+// sayHello introduces this peer, or shows the pass that it was given since.
+func (e *Engine) sayHello(n *neighbor) {
+	e.send(n, wire.Message{Type: wire.Hello, Version: wire.Version, Flags: e.flags(), Peer: e.cfg.ID, Rendition: e.number, Token: e.cfg.Pass})
 }
 
 func (e *Engine) onDown(now time.Duration, id wire.PeerID) {

@@ -67,6 +67,7 @@ type inputJSON struct {
 	Message    *messageJSON    `json:"message,omitempty"`
 	Manifest   *manifestJSON   `json:"manifest,omitempty"`
 	Signal     *signal.Message `json:"signal,omitempty"`
+	Pass       string          `json:"pass,omitempty"`
 }
 
 type manifestJSON struct {
@@ -127,7 +128,7 @@ var inputKinds = map[string]peer.Kind{
 	"neighbor_up": peer.NeighborUp, "neighbor_down": peer.NeighborDown, "offered": peer.Offered, "receive": peer.Receive,
 	"sent": peer.Sent, "pass_checked": peer.PassChecked, "proof_checked": peer.ProofChecked, "chunk_checked": peer.ChunkChecked,
 	"origin_proof": peer.OriginProof, "origin_chunk": peer.OriginChunk, "origin_done": peer.OriginDone,
-	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload,
+	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload, "renewed": peer.Renewed,
 }
 
 var effectKinds = map[peer.Kind]string{
@@ -223,7 +224,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 	ms := time.Millisecond
 	in := peer.Input{Kind: kind, Chunk: j.Chunk, OK: j.OK, Playing: j.Playing, Relayed: j.Relayed, Bytes: j.Bytes,
 		Position: time.Duration(j.PositionMS) * ms, Within: time.Duration(j.WithinMS) * ms,
-		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal}
+		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass}
 	if j.Peer != nil {
 		in.Peer = *j.Peer
 	}

@@ -31,6 +31,8 @@
 // # Order
 //
 // Each side sends hello first; anything else before it ends the connection.
+// It sends hello again when its pass was renewed, of which only the pass counts;
+// a peer whose last good pass has run out gets bye with [ByePass].
 // Have replaces what was known of the segments it lists: mask 0 says that the
 // sender no longer has any of it, chunks 0 that it does not know their number
 // yet. A request is answered by a chunk for each bit of its mask, or a reject
@@ -158,7 +160,7 @@ const (
 const (
 	ByeLeaving uint8 = iota + 1 // the viewer stops
 	ByeVersion                  // another protocol version
-	ByePass                     // the pass was not accepted
+	ByePass                     // the pass was not accepted, or has run out
 	ByeFault                    // the other side broke the protocol or sent a wrong chunk
 	ByeSlow                     // the other side was of no use
 	ByeFull                     // too many neighbors

@@ -3,6 +3,7 @@ package viewer
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
@@ -152,19 +153,20 @@ func (v *Viewer) sendChunk(f *peer.Effect) {
 	})
 }
 
-// checkPass verifies a neighbor's pass.
-func (v *Viewer) checkPass(id wire.PeerID, token string) bool {
+// checkPass verifies a neighbor's pass and gives how long it is good.
+func (v *Viewer) checkPass(id wire.PeerID, token string) (within time.Duration, ok bool) {
 	s, l := v.session.Load(), v.links[id]
 	if s == nil || l == nil {
-		return false
+		return 0, false
 	}
-	pass, err := s.Verifier.VerifyPass(token, s.Now())
+	now := s.Now()
+	pass, err := s.Verifier.VerifyPass(token, now)
 	if err != nil || pass.Peer != id.String() || pass.Swarm != s.Swarm {
 		v.log.Debug("a neighbor's pass is not good", "peer", id, "err", err)
-		return false
+		return 0, false
 	}
 	l.pass = &pass
-	return true
+	return pass.Expires.Sub(now), true
 }
 
 // fromEdge takes a message of the edge.
@@ -191,7 +193,7 @@ func (v *Viewer) fromEdge(m *signal.Message) {
 			l.conn.AddCandidate(*m.Candidate)
 		}
 	case signal.Pass:
-		v.pass = m.Pass
+		v.input(peer.Input{Kind: peer.Renewed, Pass: m.Pass})
 		if m.ICEServers != nil {
 			v.servers = m.ICEServers
 		}

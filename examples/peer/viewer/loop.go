@@ -84,11 +84,7 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 		v.disconnect(f.Peer)
 	case peer.Send:
 		if l := v.links[f.Peer]; l != nil {
-			m := f.Message
-			if m.Type == wire.Hello {
-				m.Token = v.pass // it may have been renewed since the engine was made
-			}
-			l.conn.Send(&m)
+			l.conn.Send(&f.Message)
 		}
 	case peer.SendChunk:
 		v.sendChunk(f)
@@ -101,7 +97,8 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 			l.conn.Send(&wire.Message{Type: wire.Proof, Segment: f.Segment, Token: p.Token, Hashes: p.Hashes})
 		}
 	case peer.CheckPass:
-		v.input(peer.Input{Kind: peer.PassChecked, Peer: f.Peer, OK: v.checkPass(f.Peer, f.Message.Token)})
+		within, ok := v.checkPass(f.Peer, f.Message.Token)
+		v.input(peer.Input{Kind: peer.PassChecked, Peer: f.Peer, OK: ok, Within: within})
 	case peer.CheckProof:
 		in := peer.Input{Kind: peer.ProofChecked, Peer: f.Peer, Segment: f.Segment}
 		if p, err := v.verify(f.Segment, f.Message.Token, f.Message.Hashes); err == nil {

@@ -114,7 +114,6 @@ type Viewer struct {
 	links     map[wire.PeerID]*link
 	offers    map[wire.PeerID]*signal.Message // not answered yet
 	socket    *edge.Socket
-	pass      string
 	servers   []signal.ICEServer
 	fetches   map[*fetch]struct{}
 	host      string // that the session is for

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +132,7 @@ func (s *stage) signal(w http.ResponseWriter, r *http.Request) {
 		n := len(s.hellos)
 		s.mu.Unlock()
 		if m.Type == signal.Renew {
-			say(ws, &signal.Message{Type: signal.Pass, Pass: "renewed", ExpiresMS: 60_000})
+			say(ws, &signal.Message{Type: signal.Pass, Pass: "renewed", ExpiresMS: 60_000, ICEServers: []signal.ICEServer{{Username: "renewed"}}})
 		}
 		if !welcomed {
 			welcomed = true
@@ -261,11 +260,10 @@ func TestRenew(t *testing.T) {
 	}
 	v := s.viewer(nil)
 	v.Bootstrap(s.bootstrap("s"))
-	s.until("the renewal", func() bool { return slices.Contains(s.said, signal.Renew) })
-	s.until("the new pass", func() bool {
-		var pass string
-		v.call(func() { pass = v.pass })
-		return pass == "renewed"
+	s.until("the renewal", func() bool {
+		var servers []signal.ICEServer
+		v.call(func() { servers = v.servers })
+		return len(servers) == 1 && servers[0].Username == "renewed"
 	})
 	close(closeIt)
 	s.until("the second hello", func() bool { return len(s.hellos) == 2 })

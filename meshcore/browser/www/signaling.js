@@ -10,6 +10,7 @@ const LONGEST = 60_000;
 /**
  * @typedef {object} Events
  * @property {() => void} open the edge has said welcome
+ * @property {(pass: string) => void} renewed
  * @property {(m: Message) => void} message peers, drop, offer, answer, candidate
  * @property {(afterMS: number) => void} lost another session is due
  */
@@ -48,6 +49,7 @@ export class Signaling {
           this.session.expires = performance.now() + m.expires_ms;
           if (m.ice_servers) this.session.iceServers = m.ice_servers;
           this.#renewLater();
+          this.events.renewed(m.pass);
           break;
         case "reconnect":
           this.close();

@@ -14,15 +14,16 @@ export class Trust {
     this.passes = new Map();
   }
 
-  /** pass says whether the pass that a peer shows is good, and keeps it. @param {string} peer @param {string} token */
+  /** pass says for how many seconds the pass that a peer shows is good, 0 if it is not, and keeps it. @param {string} peer @param {string} token */
   async pass(peer, token) {
     try {
-      const pass = await this.session.verifier.pass(token, this.session.now());
-      const ok = pass.peer === peer && pass.swarm === this.session.swarm;
-      if (ok) this.passes.set(peer, pass);
-      return ok;
+      const now = this.session.now();
+      const pass = await this.session.verifier.pass(token, now);
+      if (pass.peer !== peer || pass.swarm !== this.session.swarm) return 0;
+      this.passes.set(peer, pass);
+      return pass.expires - now;
     } catch {
-      return false;
+      return 0;
     }
   }
 

@@ -100,10 +100,8 @@ export class Viewer {
       signal: (m) => this.signaling.send(m),
     });
     this.signaling = new Signaling(this.session, {
-      open: () => {
-        this.engine.cfg.pass = this.session.pass;
-        this.step({ kind: k.Joined });
-      },
+      open: () => this.step({ kind: k.Joined }),
+      renewed: (pass) => this.step({ kind: k.Renewed, pass }),
       message: (m) => {
         if (m.type === "peers" || m.type === "drop") this.step({ kind: k.SignalIn, signal: m });
         else this.connections.signal(m);
@@ -347,8 +345,8 @@ export class Viewer {
 
   /** @param {string} peer @param {string} token */
   async #checkPass(peer, token) {
-    const ok = await this.trust.pass(peer, token);
-    this.step({ kind: k.PassChecked, peer, ok });
+    const good = await this.trust.pass(peer, token);
+    this.step({ kind: k.PassChecked, peer, ok: good > 0, within: Math.trunc(good * Second) });
   }
 
   /** @param {string} peer @param {string} segment @param {wire.Message} m */

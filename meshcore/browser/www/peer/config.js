@@ -58,4 +58,5 @@ export const joinPatience = 4 * Second; // how long a peer without neighbors wai
 export const hearing = Second / 2; // from when the first is there until we know what it has
 export const keepBehind = 20 * Second; // of a live stream that was played is kept
 export const maxFetches = 4; // of one segment from the origin at once
+export const passFloor = Second; // between two passes of one neighbor that are checked
 export const announceFloor = 2 * Second; // between two announces

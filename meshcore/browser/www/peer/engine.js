@@ -6,9 +6,10 @@ import { bit, PCG } from "./bits.js";
 import { announceFloor, never, settle, startOrigin, startUplink, withDefaults } from "./config.js";
 import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
-import { onChunkChecked, onMessage, onPass, onProof } from "./message.js";
+import { onChunkChecked, onMessage, onProof } from "./message.js";
 import { announce, connected, onDown, onOffered, onSignal, onUp } from "./neighbor.js";
 import { onOrigin } from "./origin.js";
+import { dropExpired, onPass, renew } from "./pass.js";
 import { plan } from "./schedule.js";
 import { entry, keepWithinBudget } from "./segment.js";
 import { onSent, openWindow, overRatio, serve, unqueue } from "./serve.js";
@@ -63,6 +64,7 @@ export class Engine {
     this.upAt = 0; // when the first neighbor came
     /** @type {import("../signal.js").Duty} */
     this.duty = null;
+    this.passAt = never; // when the pass of a neighbor runs out, the first of them
 
     // The origin.
     this.originKnown = false; // a fetch was measured
@@ -173,7 +175,11 @@ export class Engine {
         break;
       case k.SetUpload:
         this.#setUpload(now, !!input.ok);
+        break;
+      case k.Renewed:
+        renew(this, input.pass);
     }
+    if (now >= this.passAt) dropExpired(this, now);
     if (now >= this.planAt) plan(this, now);
     if (now >= this.haveAt) flushHaves(this, now);
     serve(this, now);
@@ -188,7 +194,7 @@ export class Engine {
 
   /** nextDeadline is when step wants to be called with Tick if no input comes before. */
   nextDeadline() {
-    let at = Math.min(this.planAt, this.haveAt, this.announceAt, this.reportAt);
+    let at = Math.min(this.planAt, this.haveAt, this.announceAt, this.reportAt, this.passAt);
     if (this.queue.length && this.paceAt > 0 && this.inFlight < openWindow(this) && !overRatio(this)) at = Math.min(at, this.paceAt);
     return at;
   }

@@ -5,7 +5,7 @@ export const Tick = "tick", ManifestIn = "manifest", Play = "play", Need = "need
 export const NeighborUp = "neighbor_up", NeighborDown = "neighbor_down", Offered = "offered", Receive = "receive", Sent = "sent";
 export const PassChecked = "pass_checked", ProofChecked = "proof_checked", ChunkChecked = "chunk_checked";
 export const OriginProof = "origin_proof", OriginChunk = "origin_chunk", OriginDone = "origin_done";
-export const SignalIn = "signal", Joined = "joined", SetUpload = "set_upload";
+export const SignalIn = "signal", Joined = "joined", SetUpload = "set_upload", Renewed = "renewed";
 
 export const Connect = "connect", Accept = "accept", Disconnect = "disconnect", Send = "send";
 export const SendChunk = "send_chunk", SendProof = "send_proof";
@@ -36,6 +36,7 @@ export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict
  * @property {import("../wire.js").Message} [message]
  * @property {Manifest} [manifest]
  * @property {import("../signal.js").Message} [signal]
+ * @property {string} [pass]
  *
  * @typedef {object} Effect
  * @property {string} kind

@@ -3,9 +3,10 @@
 import * as wire from "../wire.js";
 import { bit, full, seconds } from "./bits.js";
 import { maxMisses, Millisecond, Second } from "./config.js";
-import { CheckChunk, CheckPass, CheckProof, Complete, Disconnect, Signal } from "./input.js";
-import { queueHave, sendAllHaves } from "./have.js";
-import { connected, drop, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
+import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
+import { queueHave } from "./have.js";
+import { fault, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
+import { onHello } from "./pass.js";
 import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
 
@@ -24,12 +25,7 @@ export function onMessage(e, now, n, m) {
     return;
   }
   if (m.type === wire.Hello) {
-    if (n.greeted || m.version !== wire.Version || m.peer !== n.id) return fault(e, now, n);
-    n.greeted = true;
-    n.noUpload = (m.flags & wire.FlagNoUpload) !== 0;
-    n.number = m.rendition;
-    e.emit({ kind: CheckPass, peer: n.id, message: m });
-    return;
+    return onHello(e, now, n, m);
   }
   if (!n.greeted && m.type !== wire.Ping && m.type !== wire.Pong) return fault(e, now, n);
   switch (m.type) {
@@ -63,26 +59,6 @@ export function onMessage(e, now, n, m) {
     case wire.Chunk:
       return onChunk(e, now, n, m);
   }
-}
-
-/** fault ends the connection to a neighbor that broke the protocol. @param {Engine} e @param {number} now @param {Neighbor} n */
-function fault(e, now, n) {
-  remember(e.barred, n.id);
-  drop(e, now, n, wire.ByeFault);
-}
-
-/** @param {Engine} e @param {number} now @param {Input} input */
-export function onPass(e, now, input) {
-  const n = e.byID.get(input.peer);
-  if (!n || !n.greeted || n.up) return;
-  if (!input.ok) {
-    remember(e.barred, n.id);
-    return drop(e, now, n, wire.ByePass);
-  }
-  if (connected(e) === 0) e.upAt = now;
-  n.up = true;
-  if (e.upload) sendAllHaves(e, n);
-  e.dirty(now);
 }
 
 /** @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.SegmentHave[]} haves */

@@ -19,6 +19,8 @@ export class Neighbor {
     this.open = false; // the data channel is open
     this.greeted = false; // its hello came
     this.up = false; // its pass is good: chunks may travel
+    this.passSeen = 0; // when its last hello came
+    this.passBy = 0; // when its pass runs out; 0 before it is up
     this.relayed = false;
     this.noUpload = false;
     this.number = ""; // its rendition
@@ -116,8 +118,13 @@ export function onUp(e, now, input) {
   n.open = true;
   n.relayed = !!input.relayed;
   n.pingAt = now;
-  e.send(n, { type: wire.Hello, version: wire.Version, flags: e.flags(), peer: e.cfg.id, rendition: e.number, token: e.cfg.pass });
+  sayHello(e, n);
   e.send(n, { type: wire.Ping, nonce: n.slot });
+}
+
+/** sayHello introduces this peer, or shows the pass that it was given since. @param {Engine} e @param {Neighbor} n */
+export function sayHello(e, n) {
+  e.send(n, { type: wire.Hello, version: wire.Version, flags: e.flags(), peer: e.cfg.id, rendition: e.number, token: e.cfg.pass });
 }
 
 /** @param {Engine} e @param {number} now @param {string} id */
@@ -135,6 +142,12 @@ export function drop(e, now, n, reason) {
   release(e, now, n);
   e.emit({ kind: Disconnect, peer: n.id });
   lookForPeers(e, now);
+}
+
+/** fault ends the connection to a neighbor that broke the protocol. @param {Engine} e @param {number} now @param {Neighbor} n */
+export function fault(e, now, n) {
+  remember(e.barred, n.id);
+  drop(e, now, n, wire.ByeFault);
 }
 
 /** release forgets a neighbor and all that was asked of it or by it. @param {Engine} e @param {number} now @param {Neighbor} n */
