@@ -36,12 +36,13 @@ type conn struct {
 	ws     *websocket.Conn
 	site   *site
 	at     knownAs    // of the request
-	source netip.Addr // for limits and bans
+	source netip.Addr // for limits and bans; a /64 for IPv6
 	prefix string     // the peer's network
 
 	// Set by hello, then not changed.
-	peer  wire.PeerID
-	swarm *swarm
+	peer   wire.PeerID
+	swarm  *swarm
+	viewer viewerID // that the session's token names
 
 	receiveOnly bool
 	renewed     time.Time // used by the reader only

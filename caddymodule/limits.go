@@ -15,7 +15,7 @@ const (
 	sessionRate  = 50 // a second
 	// maxSources bounds the memory of a limiter or ban list.
 	maxSources = 1 << 16
-	// banTime is how long an address is refused after a peer of it was banned.
+	// banTime is how long a ban lasts.
 	banTime = 10 * time.Minute
 )
 
@@ -59,17 +59,17 @@ func (l *sourceLimiter) forget(now time.Time) {
 	l.next = kept
 }
 
-// banList holds source addresses that are refused for a while.
-type banList struct {
+// banList holds who is banned, for banTime.
+type banList[K comparable] struct {
 	mu    sync.Mutex
-	until map[netip.Addr]time.Time
+	until map[K]time.Time
 }
 
-func (b *banList) add(source netip.Addr, now time.Time) {
+func (b *banList[K]) add(who K, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.until == nil {
-		b.until = map[netip.Addr]time.Time{}
+		b.until = map[K]time.Time{}
 	}
 	for a, t := range b.until {
 		if len(b.until) < maxSources {
@@ -79,15 +79,15 @@ func (b *banList) add(source netip.Addr, now time.Time) {
 			delete(b.until, a)
 		}
 	}
-	b.until[source] = now.Add(banTime)
+	b.until[who] = now.Add(banTime)
 }
 
-func (b *banList) has(source netip.Addr, now time.Time) bool {
+func (b *banList[K]) has(who K, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t, ok := b.until[source]
+	t, ok := b.until[who]
 	if ok && !t.After(now) {
-		delete(b.until, source)
+		delete(b.until, who)
 		ok = false
 	}
 	return ok

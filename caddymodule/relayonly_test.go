@@ -58,37 +58,3 @@ func TestRelayOnly(t *testing.T) {
 		t.Errorf("the second candidate that came is %q", c)
 	}
 }
-
-// TestBan: whom two peers accuse is put out, and its address is refused.
-func TestBan(t *testing.T) {
-	e := newEdge(t)
-	e.load("", "mesh\n root "+vod(t, 1, 100)+"\n file_server")
-	liar := e.connect(e.openSession("/vod/index.m3u8"))
-	liar.announce(0)
-	var others []*socket
-	for range 2 {
-		s := e.connect(e.openSession("/vod/index.m3u8"))
-		s.announce(4)
-		others = append(others, s)
-	}
-	swarm := e.swarmOf("/vod/index.m3u8")
-	for _, s := range others {
-		s.send(&signal.Message{Type: signal.Complain, Peer: &liar.a.Peer, Reason: "digest"})
-	}
-	if m := liar.until(signal.Drop); m.Reason != "banned" {
-		t.Errorf("the liar got %+v", m)
-	}
-	liar.closed()
-	if m := others[0].until(signal.Drop); *m.Peer != liar.a.Peer {
-		t.Errorf("the others got %+v", m)
-	}
-	resp, b := e.do("POST", "/mesh/session", `{"v":1,"swarm":"`+swarm+`"}`)
-	if resp.StatusCode != 403 || !strings.Contains(string(b), `"banned"`) {
-		t.Errorf("a new session from its address: %d %s", resp.StatusCode, b)
-	}
-	again := e.dial(nil)
-	again.send(&signal.Message{Type: signal.Hello, Pass: liar.a.Pass})
-	if m := again.until(signal.ErrorMsg); m.Code != "banned" {
-		t.Errorf("the liar's pass: %+v", m)
-	}
-}

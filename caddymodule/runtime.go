@@ -48,7 +48,7 @@ type runtime struct {
 	statements *statements
 	digesting  singleflight.Group
 	sessions   sourceLimiter
-	bans       banList
+	bans       bans
 	sites      sites
 	egress     atomic.Int64 // bytes of segment bodies sent
 	late       atomic.Int64 // bytes that lateDigesters keep

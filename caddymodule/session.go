@@ -42,8 +42,6 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 		return refuse(w, http.StatusForbidden, "unknown_swarm", "this edge has not given out that swarm; load the manifest again")
 	case p.stopped.Load() != nil || h.Share == ShareNone:
 		return refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
-	case rt.bans.has(source, rt.now()):
-		return refuse(w, http.StatusForbidden, "banned", "sessions from this address are refused for a while; play from the origin")
 	}
 	stands, renewal, refused, err := h.entitle(r, p, req.Token)
 	if err != nil {
@@ -51,6 +49,12 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 	}
 	if refused != nil {
 		return refuseViewer(w, refused)
+	}
+	if rt.bans.refuses(stands.viewer, rt.now()) {
+		return refuse(w, http.StatusForbidden, banned.Code, banned.Detail)
+	}
+	if rt.bans.silences(stands.viewer, source, rt.now()) {
+		req.Mode = "receive_only"
 	}
 	answer, err := h.admit(&req, p, knownBy(host, r), stands)
 	var no *tokens.Refusal

@@ -106,6 +106,11 @@ var notShared = &signal.Message{
 	Type: signal.ErrorMsg, Code: "not_shared", Detail: "this presentation is not shared; play from the origin",
 }
 
+// banned ends sessions of a viewer that was banned.
+var banned = &signal.Message{
+	Type: signal.ErrorMsg, Code: "banned", Detail: "sessions of this viewer are refused for a while; play from the origin",
+}
+
 // greet takes the hello and puts the peer into its swarm. ok is false if the
 // connection ends; the peer has been told why.
 func (c *conn) greet() (ok bool) {
@@ -133,8 +138,6 @@ func (c *conn) greet() (ok bool) {
 		c.fail("bad_pass", "the pass is for a swarm that is not here; load the manifest again and open a new session")
 	case p.stopped.Load() != nil:
 		c.finish(notShared)
-	case c.rt.bans.has(c.source, c.rt.now()):
-		c.fail("banned", "sessions from this address are refused for a while; play from the origin")
 	case c.peer.UnmarshalText([]byte(pass.Peer)) != nil:
 		c.fail("bad_pass", "the pass names no peer of this edge")
 	default:
@@ -144,6 +147,12 @@ func (c *conn) greet() (ok bool) {
 }
 
 func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
+	now := c.rt.now()
+	stands, _ := c.standing(now)
+	if c.viewer = stands.viewer; c.rt.bans.refuses(c.viewer, now) {
+		c.finish(banned)
+		return false
+	}
 	s, err := c.rt.swarm(pass.Swarm, p)
 	if err != nil {
 		c.fail("draining", err.Error())
@@ -154,8 +163,9 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: c.site.announce.Milliseconds(), ReportMS: c.site.report.Milliseconds(),
 	}))
-	stands, _ := c.standing(c.rt.now())
-	s.join(c, tracker.Facts{Scope: c.rt.group(p, stands), Prefix: c.prefix, ReceiveOnly: pass.ReceiveOnly})
+	s.join(c, tracker.Facts{
+		Scope: c.rt.group(p, stands), Prefix: c.prefix, Viewer: trackerViewer(c.viewer, c.source), ReceiveOnly: pass.ReceiveOnly,
+	})
 	if p.stopped.Load() != nil { // meanwhile, when c was not in the swarm yet
 		c.finish(notShared)
 	}
@@ -167,7 +177,7 @@ func (c *conn) renew() {
 	now := c.rt.now()
 	app := c.rt.current.Load()
 	switch {
-	case app == nil, !c.swarm.has(c), c.rt.bans.has(c.source, now):
+	case app == nil, !c.swarm.has(c), c.rt.bans.refuses(c.viewer, now):
 		c.fail("refused", "the session is not renewed; play from the origin")
 		return
 	case now.Sub(c.renewed) < renewEvery:

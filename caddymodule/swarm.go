@@ -117,7 +117,7 @@ func (s *swarm) step(in tracker.Input) {
 			}
 		case tracker.Ban:
 			if c != nil {
-				s.rt.bans.add(c.source, s.rt.now())
+				s.rt.bans.add(c.viewer, c.source, s.rt.now())
 			}
 		}
 	}

@@ -25,8 +25,9 @@ const (
 
 // entitled is what a session stands on.
 type entitled struct {
-	scope []string  // path prefixes that the viewer token allows
-	until time.Time // when the token dies
+	scope  []string  // path prefixes that the viewer token allows
+	until  time.Time // when the token dies
+	viewer viewerID  // whom it names
 }
 
 // everything is what a session stands on at a site without viewer tokens.
@@ -73,7 +74,7 @@ func (h *Handler) entitle(r *http.Request, p *presentation, token string) (entit
 		return entitled{}, nil, first.refused, nil
 	}
 	e := first.entitlement
-	out := entitled{scope: e.Grant.Scope(), until: e.Expires}
+	out := entitled{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e)}
 	if e.Renewal != nil && e.Renewal.Transport == tokens.TransportCookie && e.Renewal.Expires.After(out.until) && !out.until.IsZero() {
 		out.until = e.Renewal.Expires
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -104,8 +105,12 @@ func reload(t *testing.T, caddyfile string) {
 }
 
 // newClient gives an HTTP client whose connections are closed at the end.
-func newClient(t *testing.T) *http.Client {
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
+func newClient(t *testing.T) *http.Client { return newClientFrom(t, "127.0.0.1") }
+
+// newClientFrom is newClient with a source address.
+func newClientFrom(t *testing.T, source string) *http.Client {
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, DialContext: d.DialContext}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }

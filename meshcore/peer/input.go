@@ -39,8 +39,8 @@ const (
 	Sent
 
 	// PassChecked: the answer to CheckPass; OK says whether the pass is good, and
-	// Within for how long from now. 0 is until the connection ends, for passes that
-	// have no end.
+	// Within for how long from now; 0 is until the connection ends, for passes that
+	// have no end. With ReceiveOnly the pass lets Peer take and not give.
 	PassChecked
 	// ProofChecked: the answer to CheckProof; if OK, Layout is the segment's.
 	ProofChecked
@@ -152,21 +152,22 @@ type Manifest struct {
 
 // Input is one input. Which fields count follows from Kind.
 type Input struct {
-	Kind     Kind
-	Peer     wire.PeerID
-	Segment  wire.SegmentID
-	Chunk    uint8
-	OK       bool
-	Playing  bool
-	Relayed  bool
-	Bytes    int64
-	Position time.Duration
-	Within   time.Duration
-	Layout   integrity.Layout
-	Message  *wire.Message
-	Manifest *Manifest
-	Signal   *signal.Message
-	Pass     string
+	Kind        Kind
+	Peer        wire.PeerID
+	Segment     wire.SegmentID
+	Chunk       uint8
+	OK          bool
+	Playing     bool
+	Relayed     bool
+	ReceiveOnly bool
+	Bytes       int64
+	Position    time.Duration
+	Within      time.Duration
+	Layout      integrity.Layout
+	Message     *wire.Message
+	Manifest    *Manifest
+	Signal      *signal.Message
+	Pass        string
 }
 
 // Effect is one effect. Which fields count follows from Kind.

@@ -36,14 +36,10 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 			n.pingAt = 0
 		}
 	case wire.Status:
-		n.noUpload, n.number = m.Flags&wire.FlagNoUpload != 0, m.Rendition
+		n.noUpload, n.number = n.mute || m.Flags&wire.FlagNoUpload != 0, m.Rendition
 		e.noteGiving(n)
 		if n.noUpload {
-			for _, s := range e.list {
-				s.setTheirs(n.slot, 0)
-			}
-			e.forgetPending(n)
-			e.dirty(now)
+			e.forgetHaves(now, n)
 		}
 	case wire.Have:
 		e.onHave(now, n, m.Haves)
@@ -66,6 +62,15 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 func (e *Engine) fault(now time.Duration, n *neighbor) {
 	e.barred = remember(e.barred, n.id)
 	e.drop(now, n, wire.ByeFault)
+}
+
+// forgetHaves takes nothing more from a neighbor.
+func (e *Engine) forgetHaves(now time.Duration, n *neighbor) {
+	for _, s := range e.list {
+		s.setTheirs(n.slot, 0)
+	}
+	e.forgetPending(n)
+	e.dirty(now)
 }
 
 func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave) {

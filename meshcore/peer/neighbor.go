@@ -25,6 +25,7 @@ type neighbor struct {
 	number   uint64 // its rendition
 	since    time.Duration
 
+	mute     bool          // its pass does not let it give
 	passSeen time.Duration // when its last hello came
 	passBy   time.Duration // when its pass runs out; 0 before it is up
 

@@ -51,6 +51,11 @@ func (e *Engine) onPass(now time.Duration, in *Input) {
 		n.passBy = now + in.Within
 		e.passAt = min(e.passAt, n.passBy)
 	}
+	if n.mute = in.ReceiveOnly; n.mute && !n.noUpload {
+		n.noUpload = true
+		e.noteGiving(n)
+		e.forgetHaves(now, n)
+	}
 	if n.up {
 		return
 	}

@@ -52,22 +52,23 @@ type step struct {
 
 // inputJSON is peer.Input; kind is a name of inputKinds.
 type inputJSON struct {
-	Kind       string          `json:"kind"`
-	Peer       *wire.PeerID    `json:"peer,omitempty"`
-	Segment    *wire.SegmentID `json:"segment,omitempty"`
-	Chunk      uint8           `json:"chunk,omitempty"`
-	OK         bool            `json:"ok,omitempty"`
-	Playing    bool            `json:"playing,omitempty"`
-	Relayed    bool            `json:"relayed,omitempty"`
-	Bytes      int64           `json:"bytes,omitempty"`
-	PositionMS int64           `json:"position_ms,omitempty"`
-	WithinMS   int64           `json:"within_ms,omitempty"`
-	Size       int64           `json:"size,omitempty"`       // of the layout
-	ChunkSize  int             `json:"chunk_size,omitempty"` // of the layout
-	Message    *messageJSON    `json:"message,omitempty"`
-	Manifest   *manifestJSON   `json:"manifest,omitempty"`
-	Signal     *signal.Message `json:"signal,omitempty"`
-	Pass       string          `json:"pass,omitempty"`
+	Kind        string          `json:"kind"`
+	Peer        *wire.PeerID    `json:"peer,omitempty"`
+	Segment     *wire.SegmentID `json:"segment,omitempty"`
+	Chunk       uint8           `json:"chunk,omitempty"`
+	OK          bool            `json:"ok,omitempty"`
+	Playing     bool            `json:"playing,omitempty"`
+	Relayed     bool            `json:"relayed,omitempty"`
+	Bytes       int64           `json:"bytes,omitempty"`
+	PositionMS  int64           `json:"position_ms,omitempty"`
+	WithinMS    int64           `json:"within_ms,omitempty"`
+	Size        int64           `json:"size,omitempty"`       // of the layout
+	ChunkSize   int             `json:"chunk_size,omitempty"` // of the layout
+	Message     *messageJSON    `json:"message,omitempty"`
+	Manifest    *manifestJSON   `json:"manifest,omitempty"`
+	Signal      *signal.Message `json:"signal,omitempty"`
+	Pass        string          `json:"pass,omitempty"`
+	ReceiveOnly bool            `json:"receive_only,omitempty"`
 }
 
 type manifestJSON struct {
@@ -224,7 +225,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 	ms := time.Millisecond
 	in := peer.Input{Kind: kind, Chunk: j.Chunk, OK: j.OK, Playing: j.Playing, Relayed: j.Relayed, Bytes: j.Bytes,
 		Position: time.Duration(j.PositionMS) * ms, Within: time.Duration(j.WithinMS) * ms,
-		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass}
+		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass, ReceiveOnly: j.ReceiveOnly}
 	if j.Peer != nil {
 		in.Peer = *j.Peer
 	}

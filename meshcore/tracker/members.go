@@ -282,14 +282,15 @@ func (s *Swarm) sweep(now time.Duration) {
 }
 
 // accuse counts a complaint of one member about another that it was introduced
-// to. The second distinct accuser gets the peer banned.
+// to. The second one, of another viewer, gets the peer banned.
 func (s *Swarm) accuse(now time.Duration, by *member, accused wire.PeerID) {
 	m := s.members[accused]
-	if m == nil || m == by || slices.Contains(m.accusers, by.id) ||
+	same := func(a accuser) bool { return a.peer == by.id || (a.viewer != 0 && a.viewer == by.facts.Viewer) }
+	if m == nil || m == by || slices.ContainsFunc(m.accusers, same) ||
 		(!slices.Contains(by.known, accused) && !slices.Contains(m.known, by.id)) {
 		return
 	}
-	m.accusers = append(m.accusers, by.id)
+	m.accusers = append(m.accusers, accuser{by.id, by.facts.Viewer})
 	if len(m.accusers) < 2 {
 		return
 	}

@@ -120,6 +120,36 @@ func TestTwoReportersBan(t *testing.T) {
 	}
 }
 
+// TestOneViewerBansNobody: however many sessions a viewer opens, it is one
+// reporter; another viewer's is the second. Peers whose viewer is not known are
+// each their own.
+func TestOneViewerBansNobody(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		viewers []uint64 // of the reporters
+		banned  bool
+	}{
+		{"one viewer", []uint64{7, 7, 7}, false},
+		{"two viewers", []uint64{7, 7, 8}, true},
+		{"not known", []uint64{0, 0}, true},
+		{"one not known", []uint64{7, 0}, true},
+	} {
+		d := newDriver(t, Config{})
+		reporters := make([]wire.PeerID, len(c.viewers))
+		for i := range reporters {
+			reporters[i] = wire.PeerID(2 + i)
+		}
+		introduce(d, 1, reporters...)
+		for i, p := range reporters {
+			d.join(p, Facts{Viewer: c.viewers[i]})
+			d.receive(p, complain(1))
+		}
+		if d.s.Has(1) == c.banned {
+			t.Errorf("%s: banned is %v", c.name, !c.banned)
+		}
+	}
+}
+
 func TestStrangersBanNobody(t *testing.T) {
 	d := newDriver(t, Config{})
 	introduce(d, 1, 2)

@@ -134,8 +134,8 @@ const (
 	// Close: the driver sends Message, if any, to Peer and closes its WebSocket.
 	// The member is gone already; no Leave is needed, one does no harm.
 	Close
-	// Ban: the driver refuses sessions to this Peer's address and token for a
-	// while, and does not renew its pass. A Close follows.
+	// Ban: the driver sees to it that the viewer of this Peer gives no chunks for a
+	// while, in a new session neither, and does not renew its pass. A Close follows.
 	Ban
 )
 
@@ -164,6 +164,10 @@ type Facts struct {
 	ASN uint32
 	// Prefix is the peer's network, for example its /24 or /48, as a string.
 	Prefix string
+	// Viewer names who opened the session: two sessions of one viewer have the same.
+	// Complaints count once for each viewer; of a peer whose viewer is not known, once
+	// for the peer.
+	Viewer uint64
 	// ReceiveOnly says that the peer gives no chunks, whatever it announces.
 	ReceiveOnly bool
 }
@@ -219,8 +223,14 @@ type member struct {
 	known     []wire.PeerID // whom it was introduced to by either's announce, the latest last
 	told      int           // new peers told of in this hour
 	toldFrom  time.Duration
-	accusers  []wire.PeerID
+	accusers  []accuser
 	stamp     uint64
+}
+
+// accuser is who complained of a member.
+type accuser struct {
+	peer   wire.PeerID
+	viewer uint64 // Facts.Viewer
 }
 
 // pool is a set of members with random access.

@@ -3,7 +3,6 @@ package viewer
 import (
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
@@ -153,20 +152,22 @@ func (v *Viewer) sendChunk(f *peer.Effect) {
 	})
 }
 
-// checkPass verifies a neighbor's pass and gives how long it is good.
-func (v *Viewer) checkPass(id wire.PeerID, token string) (within time.Duration, ok bool) {
+// checkPass verifies a neighbor's pass and gives what the engine is to know of it.
+func (v *Viewer) checkPass(id wire.PeerID, token string) peer.Input {
+	in := peer.Input{Kind: peer.PassChecked, Peer: id}
 	s, l := v.session.Load(), v.links[id]
 	if s == nil || l == nil {
-		return 0, false
+		return in
 	}
 	now := s.Now()
 	pass, err := s.Verifier.VerifyPass(token, now)
 	if err != nil || pass.Peer != id.String() || pass.Swarm != s.Swarm {
 		v.log.Debug("a neighbor's pass is not good", "peer", id, "err", err)
-		return 0, false
+		return in
 	}
 	l.pass = &pass
-	return pass.Expires.Sub(now), true
+	in.OK, in.Within, in.ReceiveOnly = true, pass.Expires.Sub(now), pass.ReceiveOnly
+	return in
 }
 
 // fromEdge takes a message of the edge.

@@ -97,8 +97,7 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 			l.conn.Send(&wire.Message{Type: wire.Proof, Segment: f.Segment, Token: p.Token, Hashes: p.Hashes})
 		}
 	case peer.CheckPass:
-		within, ok := v.checkPass(f.Peer, f.Message.Token)
-		v.input(peer.Input{Kind: peer.PassChecked, Peer: f.Peer, OK: ok, Within: within})
+		v.input(v.checkPass(f.Peer, f.Message.Token))
 	case peer.CheckProof:
 		in := peer.Input{Kind: peer.ProofChecked, Peer: f.Peer, Segment: f.Segment}
 		if p, err := v.verify(f.Segment, f.Message.Token, f.Message.Hashes); err == nil {

@@ -21,7 +21,7 @@ function bare(x) {
 }
 
 function toInput(j) {
-  const input = { ...j, chunk: j.chunk ?? 0, bytes: j.bytes ?? 0, position: (j.position_ms ?? 0) * ms, within: (j.within_ms ?? 0) * ms };
+  const input = { ...j, chunk: j.chunk ?? 0, bytes: j.bytes ?? 0, position: (j.position_ms ?? 0) * ms, within: (j.within_ms ?? 0) * ms, receiveOnly: j.receive_only };
   if (j.size) input.layout = new Layout(j.size, j.chunk_size);
   if (j.manifest) {
     const m = j.manifest;

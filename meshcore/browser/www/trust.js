@@ -14,16 +14,20 @@ export class Trust {
     this.passes = new Map();
   }
 
-  /** pass says for how many seconds the pass that a peer shows is good, 0 if it is not, and keeps it. @param {string} peer @param {string} token */
+  /**
+   * pass checks and keeps the pass that a peer shows; left is for how many seconds it is good. null if it is not.
+   * @param {string} peer
+   * @param {string} token
+   */
   async pass(peer, token) {
     try {
       const now = this.session.now();
       const pass = await this.session.verifier.pass(token, now);
-      if (pass.peer !== peer || pass.swarm !== this.session.swarm) return 0;
+      if (pass.peer !== peer || pass.swarm !== this.session.swarm) return null;
       this.passes.set(peer, pass);
-      return pass.expires - now;
+      return { left: pass.expires - now, receiveOnly: pass.receiveOnly };
     } catch {
-      return 0;
+      return null;
     }
   }
 

@@ -345,8 +345,8 @@ export class Viewer {
 
   /** @param {string} peer @param {string} token */
   async #checkPass(peer, token) {
-    const good = await this.trust.pass(peer, token);
-    this.step({ kind: k.PassChecked, peer, ok: good > 0, within: Math.trunc(good * Second) });
+    const pass = await this.trust.pass(peer, token);
+    this.step({ kind: k.PassChecked, peer, ok: !!pass, within: Math.trunc((pass?.left ?? 0) * Second), receiveOnly: pass?.receiveOnly });
   }
 
   /** @param {string} peer @param {string} segment @param {wire.Message} m */

@@ -37,6 +37,7 @@ export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict
  * @property {Manifest} [manifest]
  * @property {import("../signal.js").Message} [signal]
  * @property {string} [pass]
+ * @property {boolean} [receiveOnly]
  *
  * @typedef {object} Effect
  * @property {string} kind

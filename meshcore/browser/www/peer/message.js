@@ -5,7 +5,7 @@ import { bit, full, seconds } from "./bits.js";
 import { maxMisses, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
-import { fault, forgetPending, lookForPeers, release, remember } from "./neighbor.js";
+import { fault, forgetHaves, lookForPeers, release, remember } from "./neighbor.js";
 import { onHello } from "./pass.js";
 import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
@@ -38,13 +38,9 @@ export function onMessage(e, now, n, m) {
       }
       return;
     case wire.Status:
-      n.noUpload = (m.flags & wire.FlagNoUpload) !== 0;
+      n.noUpload = n.mute || (m.flags & wire.FlagNoUpload) !== 0;
       n.number = m.rendition;
-      if (n.noUpload) {
-        for (const s of e.list) s.theirs[n.slot] = 0n;
-        forgetPending(n);
-        e.dirty(now);
-      }
+      if (n.noUpload) forgetHaves(e, now, n);
       return;
     case wire.Have:
       return onHave(e, now, n, m.haves);

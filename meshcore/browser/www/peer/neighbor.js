@@ -19,6 +19,7 @@ export class Neighbor {
     this.open = false; // the data channel is open
     this.greeted = false; // its hello came
     this.up = false; // its pass is good: chunks may travel
+    this.mute = false; // its pass does not let it give
     this.passSeen = 0; // when its last hello came
     this.passBy = 0; // when its pass runs out; 0 before it is up
     this.relayed = false;
@@ -186,6 +187,13 @@ function lacking(e) {
   let others = 0;
   for (const n of e.slots) if (n?.up && n.number !== e.number) others++;
   return Math.max(0, Math.min(target(e) - occupied(e) + Math.trunc(others / 2), e.slots.length - occupied(e)));
+}
+
+/** forgetHaves takes nothing more from a neighbor. @param {Engine} e @param {number} now @param {Neighbor} n */
+export function forgetHaves(e, now, n) {
+  for (const s of e.list) s.theirs[n.slot] = 0n;
+  forgetPending(n);
+  e.dirty(now);
 }
 
 /** lookForPeers has an announce sent soon if there are too few neighbors. @param {Engine} e @param {number} now */

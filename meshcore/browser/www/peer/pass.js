@@ -4,7 +4,7 @@ import * as wire from "../wire.js";
 import { never, passFloor } from "./config.js";
 import { sendAllHaves } from "./have.js";
 import { CheckPass } from "./input.js";
-import { connected, drop, fault, remember, sayHello } from "./neighbor.js";
+import { connected, drop, fault, forgetHaves, remember, sayHello } from "./neighbor.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -52,6 +52,11 @@ export function onPass(e, now, input) {
   }
   n.passBy = within > 0 ? now + within : never;
   e.passAt = Math.min(e.passAt, n.passBy);
+  n.mute = !!input.receiveOnly;
+  if (n.mute && !n.noUpload) {
+    n.noUpload = true;
+    forgetHaves(e, now, n);
+  }
   if (n.up) return;
   if (connected(e) === 0) e.upAt = now;
   n.up = true;

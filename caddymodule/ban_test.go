@@ -1,0 +1,233 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// court is an edge behind a proxy, so that a viewer can come from any address.
+type court struct {
+	*edge
+	swarm string
+}
+
+// visitor is a viewer: where it comes from and what it shows.
+type visitor struct{ from, token string }
+
+// admit asks for a session and gives the answer, or the code of the refusal.
+func (c *court) admit(v visitor) (a signal.SessionAnswer, code string) {
+	c.t.Helper()
+	resp, b := c.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q}`, c.swarm, v.token), "X-Forwarded-For", v.from)
+	if resp.StatusCode != http.StatusOK {
+		var p struct{ Code string }
+		if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
+			c.t.Fatalf("%d %s: %v", resp.StatusCode, b, err)
+		}
+		return a, p.Code
+	}
+	if err := json.Unmarshal(b, &a); err != nil {
+		c.t.Fatal(err)
+	}
+	return a, ""
+}
+
+// enter opens a session and its socket.
+func (c *court) enter(v visitor) *socket {
+	c.t.Helper()
+	a, code := c.admit(v)
+	if code != "" {
+		c.t.Fatalf("%s is refused: %s", v.from, code)
+	}
+	return c.reenter(v, a)
+}
+
+func (c *court) reenter(v visitor, a signal.SessionAnswer) *socket {
+	c.t.Helper()
+	s := c.dial(http.Header{"X-Forwarded-For": {v.from}})
+	s.a = a
+	s.send(&signal.Message{Type: signal.Hello, Pass: a.Pass})
+	return s
+}
+
+// accuse has visitors, who were introduced to the accused, complain of it, and
+// says whether it was banned.
+func (c *court) accuse(accused *socket, by ...visitor) bool {
+	c.t.Helper()
+	rt := currentRuntime(c.t)
+	s := rt.allSwarms()[0]
+	before := s.stats().Banned
+	for _, v := range by {
+		a := c.enter(v)
+		found := false
+		for _, p := range a.announce(16).Peers {
+			found = found || p.ID == accused.a.Peer
+		}
+		if !found {
+			c.t.Fatal("an accuser was not introduced to the accused")
+		}
+		a.send(&signal.Message{Type: signal.Complain, Peer: &accused.a.Peer, Reason: "digest"})
+		for a.send(&signal.Message{Type: signal.Renew}); ; { // the answer shows that the complaint was taken
+			if m := a.next(); m.Type == signal.Pass {
+				break
+			}
+		}
+	}
+	return s.stats().Banned > before
+}
+
+// gives says whether a session may give chunks, by its limits and by its pass.
+func (c *court) gives(a signal.SessionAnswer) bool {
+	c.t.Helper()
+	pass, err := c.verifier().VerifyPass(a.Pass, time.Now())
+	if err != nil || pass.ReceiveOnly != a.Limits.ReceiveOnly {
+		c.t.Fatalf("pass %+v with limits %+v: %v", pass, a.Limits, err)
+	}
+	return !pass.ReceiveOnly
+}
+
+const behindProxy = "mesh {\n stun off\n }\n servers {\n trusted_proxies static 127.0.0.0/8\n }"
+
+// TestBanByAddress: without viewer tokens, two complaints of one address (a /64
+// for IPv6) are one; those of two addresses ban. The others behind the address of
+// the banned one keep their sessions, and new sessions from there may take and
+// not give.
+func TestBanByAddress(t *testing.T) {
+	e := newEdge(t)
+	e.load(behindProxy, "mesh\n root "+vod(t, 1, 100)+"\n file_server")
+	c := &court{e, e.swarmOf("/vod/index.m3u8")}
+	liar := visitor{from: "203.0.113.7"}
+	neighbor := c.enter(liar)
+	neighbor.announce(0)
+	l := c.enter(liar)
+	l.announce(0)
+	if c.accuse(l, visitor{from: "198.51.100.1"}, visitor{from: "198.51.100.1"}) {
+		t.Fatal("two sessions of one address banned a peer")
+	}
+	v6 := c.enter(visitor{from: "203.0.113.8"})
+	v6.announce(0)
+	if c.accuse(v6, visitor{from: "2001:db8:0:1::1"}, visitor{from: "2001:db8:0:1:ffff::2"}) {
+		t.Fatal("two addresses of one /64 banned a peer")
+	}
+	if !c.accuse(l, visitor{from: "198.51.100.2"}) {
+		t.Fatal("a second address did not ban it")
+	}
+	if m := l.until(signal.Drop); m.Reason != "banned" {
+		t.Errorf("it got %+v", m)
+	}
+	l.closed()
+	again := c.reenter(liar, l.a)
+	if m := again.until(signal.Drop); m.Reason != "banned" {
+		t.Errorf("its pass is still good: %+v", m)
+	}
+	neighbor.send(&signal.Message{Type: signal.Renew})
+	neighbor.until(signal.Pass)
+	neighbor.announce(0)
+	if a, code := c.admit(liar); code != "" || c.gives(a) {
+		t.Errorf("a new session from its address is refused (%q) or gives", code)
+	}
+	if a, code := c.admit(visitor{from: "203.0.113.9"}); code != "" || !c.gives(a) {
+		t.Errorf("a session from the next address is refused (%q) or does not give", code)
+	}
+}
+
+// TestBanByToken: with viewer tokens, a viewer is who its token names, wherever it
+// comes from. Its own sessions cannot ban; two viewers can, of one address too.
+// The banned one opens no session with another token of the same name, from
+// another address neither, and has none renewed; its address is nobody's fault.
+func TestBanByToken(t *testing.T) {
+	e := newEdge(t)
+	p := newProvider(t)
+	e.load(behindProxy, "mesh {\n token jwt {\n alg EdDSA\n jwks_file "+p.file+"\n paths_claim paths\n }\n }\n root "+vod(t, 1, 100)+"\n file_server")
+	life := time.Hour
+	named := func(sub string) string {
+		life += time.Second // each token is another
+		claims := map[string]any{"exp": time.Now().Add(life).Unix(), "paths": "/"}
+		if sub != "" {
+			claims["sub"] = sub
+		}
+		token, err := p.signer.Sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	resp, _ := e.get("/vod/index.m3u8", "Authorization", "Bearer "+named("a"))
+	_, swarm, ok := strings.Cut(resp.Header.Get(headerBootstrap), `swarm="`)
+	if !ok {
+		t.Fatalf("no bootstrap: %d", resp.StatusCode)
+	}
+	swarm, _, _ = strings.Cut(swarm, `"`)
+	c := &court{e, swarm}
+	const nat = "203.0.113.7"
+	at := func(sub string) visitor { return visitor{nat, named(sub)} }
+	other := c.enter(at("liar")) // another device of the same viewer
+	other.announce(0)
+	l := c.enter(at("liar"))
+	l.announce(0)
+	if c.accuse(l, at("mallory"), visitor{"198.51.100.1", named("mallory")}) {
+		t.Fatal("two sessions of one viewer banned a peer")
+	}
+	if !c.accuse(l, at("alice")) {
+		t.Fatal("a second viewer did not ban it")
+	}
+	l.until(signal.Drop)
+	l.closed()
+	for _, v := range []visitor{at("liar"), {"198.51.100.9", named("liar")}} {
+		if _, code := c.admit(v); code != "banned" {
+			t.Errorf("the banned viewer, from %s: %q", v.from, code)
+		}
+	}
+	if m := c.reenter(at("liar"), l.a).until(signal.ErrorMsg); m.Code != "banned" {
+		t.Errorf("its pass: %+v", m)
+	}
+	other.send(&signal.Message{Type: signal.Renew})
+	if m := other.until(signal.ErrorMsg); m.Code != "refused" {
+		t.Errorf("its other session is renewed: %+v", m)
+	}
+	if a, code := c.admit(at("bob")); code != "" || !c.gives(a) {
+		t.Errorf("another viewer of its address is refused (%q) or does not give", code)
+	}
+	// A token that names nobody is as none.
+	n := c.enter(visitor{nat, named("")})
+	n.announce(0)
+	if c.accuse(n, visitor{"198.51.100.1", named("")}, visitor{"198.51.100.1", named("")}) {
+		t.Fatal("two nameless sessions of one address banned a peer")
+	}
+	if !c.accuse(n, visitor{"198.51.100.2", named("")}) {
+		t.Fatal("a nameless session of another address did not ban it")
+	}
+	if a, code := c.admit(at("")); code != "" || c.gives(a) {
+		t.Errorf("a new nameless session from there is refused (%q) or gives", code)
+	}
+	if a, code := c.admit(at("bob")); code != "" || !c.gives(a) {
+		t.Errorf("a viewer with a name from there is refused (%q) or does not give", code)
+	}
+}
+
+// TestBanEnds: a ban lasts for ten minutes.
+func TestBanEnds(t *testing.T) {
+	var b bans
+	now := time.Unix(1_700_000_000, 0)
+	who, addr := viewerID{1}, sourceOf(netip.MustParseAddr("2001:db8::1"))
+	b.add(who, addr, now)
+	b.add(viewerID{}, addr, now)
+	for _, c := range []struct {
+		after time.Duration
+		holds bool
+	}{{0, true}, {banTime - 1, true}, {banTime, false}} {
+		at := now.Add(c.after)
+		if b.refuses(who, at) != c.holds || b.silences(viewerID{}, sourceOf(netip.MustParseAddr("2001:db8::ffff")), at) != c.holds {
+			t.Errorf("%v after: refuses %v, silences %v, want %v", c.after, b.refuses(who, at), b.silences(viewerID{}, addr, at), c.holds)
+		}
+	}
+	if b.refuses(viewerID{2}, now) || b.silences(who, addr, now) || b.refuses(viewerID{}, now) {
+		t.Error("it holds others too")
+	}
+}
