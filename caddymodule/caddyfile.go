@@ -159,6 +159,7 @@ func (t *TURN) unmarshal(d *caddyfile.Dispenser) error {
 //		upload_limit      SIZE
 //		upload_ratio      NUMBER
 //		neighbors         N
+//		max_told          N
 //		origins           ORIGIN...
 //		relay_only
 //		session_ttl       DURATION
@@ -217,6 +218,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return nil
 		},
 		"neighbors": intOption(&h.Neighbors),
+		"max_told":  intOption(&h.MaxTold),
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := listOption(&h.Origins)(d); err != nil {
 				return err

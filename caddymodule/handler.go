@@ -66,6 +66,11 @@ type Handler struct {
 	// Default: 0, the viewer's own measure.
 	Neighbors int `json:"neighbors,omitempty"`
 
+	// MaxTold is how many other viewers one session is told of in an hour, at most,
+	// and how many are told of it. What viewers are told of they learn the addresses
+	// of, unless relay_only is set. Default: 400.
+	MaxTold int `json:"max_told,omitempty"`
+
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "*" is any. Pages of the same host always may.
 	// Default: none.
@@ -103,6 +108,7 @@ type Handler struct {
 // site is what sessions need of a handler. It holds nothing of its config.
 type site struct {
 	limits                signal.Limits
+	maxTold               int // 0: the tracker's default
 	relayOnly             bool
 	tokens                bool // sessions stand on viewer tokens
 	ttl, announce, report time.Duration
@@ -127,6 +133,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.site = &site{
 		limits:    signal.Limits{Neighbors: h.Neighbors, UploadBPS: 8 * h.UploadLimit, UploadRatio: h.UploadRatio},
+		maxTold:   h.MaxTold,
 		relayOnly: h.RelayOnly,
 		ttl:       orDefault(h.SessionTTL, 10*time.Minute),
 		announce:  orDefault(h.AnnounceInterval, time.Minute),
@@ -172,8 +179,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("share %q: give all, encrypted_only or none", h.Share)
 	case h.Ads != "" && h.Ads != AdsOriginOnly && h.Ads != AdsShare:
 		return fmt.Errorf("ads %q: give origin_only or share", h.Ads)
-	case h.UploadLimit < 0 || h.UploadRatio < 0 || h.Neighbors < 0 || h.MaxSessions < 0:
-		return errors.New("upload_limit, upload_ratio, neighbors and max_sessions cannot be negative")
+	case h.UploadLimit < 0 || h.UploadRatio < 0 || h.Neighbors < 0 || h.MaxTold < 0 || h.MaxSessions < 0:
+		return errors.New("upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
 	case h.site.ttl < 30*time.Second || h.site.ttl > 24*time.Hour:
 		return fmt.Errorf("session_ttl %s: give 30s to 24h", h.site.ttl)
 	case h.site.announce < time.Second || h.site.announce > 2*time.Minute:

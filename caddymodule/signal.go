@@ -164,7 +164,8 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 		Type: signal.Welcome, AnnounceMS: c.site.announce.Milliseconds(), ReportMS: c.site.report.Milliseconds(),
 	}))
 	s.join(c, tracker.Facts{
-		Scope: c.rt.group(p, stands), Prefix: c.prefix, Viewer: trackerViewer(c.viewer, c.source), ReceiveOnly: pass.ReceiveOnly,
+		Scope: c.rt.group(p, stands), Prefix: c.prefix, Viewer: trackerViewer(c.viewer, c.source),
+		MaxTold: c.rt.sites.of(c.at.host, c.site).maxTold, ReceiveOnly: pass.ReceiveOnly,
 	})
 	if p.stopped.Load() != nil { // meanwhile, when c was not in the swarm yet
 		c.finish(notShared)

@@ -380,3 +380,46 @@ func BenchmarkAnnounce(b *testing.B) {
 		})
 	}
 }
+
+// TestWaitingIsNoWayAround: who asks for nobody and says that it has room is sent
+// to no more others than it might be told of, in an hour; and who leaves and comes
+// back has met whom it had met.
+func TestWaitingIsNoWayAround(t *testing.T) {
+	const most = 20
+	d := newDriver(t, Config{MaxTold: 400, Silence: 24 * time.Hour})
+	d.join(1, Facts{MaxTold: most})
+	d.announce(1, live(0))
+	next := wire.PeerID(2)
+	sentTo := func() (n int) {
+		for range 3 * most {
+			d.join(next, Facts{})
+			if slices.Contains(told(d.announce(next, live(signal.MaxPeers))), 1) {
+				n++
+			}
+			next++
+			d.announce(1, live(0)) // it has room still
+		}
+		return n
+	}
+	if n := sentTo(); n != most {
+		t.Errorf("%d peers were told of it, want %d", n, most)
+	}
+	d.step(Input{Kind: Leave, Peer: 1})
+	d.join(1, Facts{MaxTold: most})
+	if m := d.announce(1, live(signal.MaxPeers)); len(m.Peers) != most {
+		t.Errorf("it was told of %d, want %d", len(m.Peers), most)
+	}
+	d.step(Input{Kind: Leave, Peer: 1})
+	d.join(1, Facts{MaxTold: most})
+	if m := d.announce(1, live(signal.MaxPeers)); len(m.Peers) != 0 {
+		t.Errorf("it came back and was told of %d more", len(m.Peers))
+	}
+	if n := sentTo(); n != 0 {
+		t.Errorf("it came back, and %d more were told of it", n)
+	}
+	d.now += time.Hour
+	d.join(1, Facts{MaxTold: most})
+	if m := d.announce(1, live(signal.MaxPeers)); len(m.Peers) != most {
+		t.Errorf("an hour later it was told of %d, want %d", len(m.Peers), most)
+	}
+}

@@ -27,19 +27,18 @@ type candidate struct {
 func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement) {
 	s.regroup(now, m, ann)
 	m.pending = 0
-	if now-m.toldFrom >= time.Hour {
-		m.told, m.toldFrom = 0, now
-	}
 	answer := &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)}
-	want := min(ann.Want, s.cfg.MaxTold-m.told, signal.MaxPeers)
-	for _, c := range s.choose(m, want) {
+	want := min(ann.Want, s.maxTold(m)-m.met.in(now).told, signal.MaxPeers)
+	for _, c := range s.choose(now, m, want) {
 		answer.Peers = append(answer.Peers, signal.PeerInfo{ID: c.m.id, Rendition: c.m.ann.Rendition, Upload: c.m.uploads(), Initiate: true})
 		if m.know(c.m.id) {
 			// Only who is new can become one more neighbor.
 			c.m.pending++
-			m.told++
+			m.met.told++
 		}
-		c.m.know(m.id)
+		if c.m.know(m.id) {
+			c.m.met.in(now).shown++
+		}
 	}
 	m.ann.Failed = nil // answered; the next announce brings its own
 	s.emit(Send, m.id, answer)
@@ -60,7 +59,7 @@ func (m *member) know(id wire.PeerID) bool {
 }
 
 // choose gives up to want candidates for m, best first.
-func (s *Swarm) choose(m *member, want int) []candidate {
+func (s *Swarm) choose(now time.Duration, m *member, want int) []candidate {
 	if want <= 0 {
 		return nil
 	}
@@ -80,14 +79,14 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 		}
 	}
 	s.scratch = s.scratch[:0]
-	s.draw(m, m.group.all, max(2*want, 16))
+	s.draw(now, m, m.group.all, max(2*want, 16))
 	if m.uploads() {
-		s.draw(m, m.rendition.all, drawAll)
+		s.draw(now, m, m.rendition.all, drawAll)
 	} else {
-		s.draw(m, m.rendition.uploaders, drawAll)
+		s.draw(now, m, m.rendition.uploaders, drawAll)
 	}
 	if len(s.scratch) < want {
-		s.draw(m, s.all, drawAll)
+		s.draw(now, m, s.all, drawAll)
 	}
 	c := s.scratch
 	slices.SortStableFunc(c, func(a, b candidate) int {
@@ -103,7 +102,7 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 		// Nobody else is there: m may have lost those of whom it was told lately,
 		// longest ago first, or may not have reached them then.
 		for _, id := range known {
-			if o := s.members[id]; len(c) < want && o != nil && o.stamp == s.stamp-1 && s.eligible(m, o) {
+			if o := s.members[id]; len(c) < want && o != nil && o.stamp == s.stamp-1 && s.eligible(now, m, o) {
 				c = append(c, candidate{m: o})
 			}
 		}
@@ -124,9 +123,9 @@ func (s *Swarm) choose(m *member, want int) []candidate {
 }
 
 // draw adds candidates for m from a list to the scratch, at most n of them.
-func (s *Swarm) draw(m *member, list []*member, n int) {
+func (s *Swarm) draw(now time.Duration, m *member, list []*member, n int) {
 	consider := func(o *member) {
-		if o.stamp >= s.stamp-1 || !s.eligible(m, o) {
+		if o.stamp >= s.stamp-1 || !s.eligible(now, m, o) {
 			return
 		}
 		o.stamp = s.stamp
@@ -144,9 +143,9 @@ func (s *Swarm) draw(m *member, list []*member, n int) {
 }
 
 // eligible says whether o may be a neighbor of m and has room for one.
-func (s *Swarm) eligible(m, o *member) bool {
+func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
 	return o.announced && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
-		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors
+		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors && o.met.in(now).shown < s.maxTold(o)
 }
 
 // score is how good o is as a neighbor of m: the same rendition first, then for

@@ -47,7 +47,8 @@ type Config struct {
 	// every introduction becomes a connection.
 	MaxNeighbors int
 	// MaxTold is how many peers that it was not introduced to before one session
-	// is told of in an hour; default 400.
+	// is told of in an hour, and how many are told of it, which then offer it a
+	// connection; default 400. Facts.MaxTold goes before it.
 	MaxTold int
 	// Settle is how long changes of membership are gathered before the duty is
 	// pushed; default 500 ms.
@@ -168,6 +169,8 @@ type Facts struct {
 	// Complaints count once for each viewer; of a peer whose viewer is not known, once
 	// for the peer.
 	Viewer uint64
+	// MaxTold is Config.MaxTold for this peer; 0 is no other.
+	MaxTold int
 	// ReceiveOnly says that the peer gives no chunks, whatever it announces.
 	ReceiveOnly bool
 }
@@ -193,6 +196,8 @@ type Swarm struct {
 	sweepAt    time.Duration
 	ended      signal.Report
 	banned     map[wire.PeerID]bool
+	past       map[wire.PeerID]acquaintance // of sessions that left
+	pastOrder  []wire.PeerID                // the same, the longest ago first
 	stamp      uint64
 	scratch    []candidate
 	out        []Effect
@@ -221,8 +226,7 @@ type member struct {
 	allowedAt time.Duration
 	pending   int           // introductions since its last announce
 	known     []wire.PeerID // whom it was introduced to by either's announce, the latest last
-	told      int           // new peers told of in this hour
-	toldFrom  time.Duration
+	met       acquaintance
 	accusers  []accuser
 	stamp     uint64
 }
@@ -254,6 +258,7 @@ func New(cfg Config) *Swarm {
 		groups:     map[groupKey]*pool{},
 		renditions: map[groupKey]*pool{},
 		banned:     map[wire.PeerID]bool{},
+		past:       map[wire.PeerID]acquaintance{},
 	}
 }
 
