@@ -47,6 +47,9 @@ test("parts of a playlist", () => {
   assert.equal(p.segments[0].parts, undefined);
   assert.deepEqual(names(p.segments[1].parts), ["s11.0.m4s", "s11.1.m4s"]);
   assert.deepEqual(names(p.next), ["s12.mp4@0+500", "s12.mp4@500+300", "s12.x.m4s"]);
+  assert.deepEqual(names([p.hint]), ["s12.2.m4s"]);
+  assert.equal(p.hint.duration, 1 * Second);
+  assert.equal(parse(window.replace('URI="s12.2.m4s"', 'URI="s12.mp4",BYTERANGE-START=800'), base).hint, null, "a range without an end");
   assert.deepEqual(p.next.map((s) => [s.sequence, s.gap]), [[12, false], [12, false], [12, true]]);
 });
 
@@ -74,6 +77,9 @@ test("the engine has a segment or its parts, as the player plays", async () => {
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.m4s 22+2 #11"]);
   assert.ok(p.asked(at("s11.0.m4s")).changed, "that is something else to the engine");
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.0.m4s 22+1 #11", "s11.1.m4s 23+1 #11", "s12.mp4@0+500 24+1 #12", "s12.mp4@500+300 25+0.5 #12"]);
+  assert.ok(at("s12.2.m4s").hint, "the engine does not have what a hint names");
+  await p.read(base, base, window.replace("#EXT-X-PRELOAD-HINT:TYPE=PART", "#EXT-X-PART:DURATION=1"));
+  assert.ok(!at("s12.2.m4s").hint, "until it is listed");
   assert.ok(!p.asked(at("s10.m4s")).changed, "which lists no parts, and says nothing");
   assert.ok(p.asked(at("s11.m4s")).changed);
   assert.deepEqual(engine(), ["s10.m4s 20+2 #10", "s11.m4s 22+2 #11"]);

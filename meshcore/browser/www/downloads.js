@@ -42,7 +42,9 @@ export class Downloads {
   #job(r) {
     const segment = r.id, entry = this.store.get(segment);
     return {
-      url: r.url, offset: r.offset, length: r.length, entry, statements: this.host.session()?.segment ?? "",
+      url: r.url, offset: r.offset, length: r.length, entry,
+      // The edge says nothing for a part before it is listed: what came on a hint is for this player.
+      statements: r.hint ? "" : this.host.session()?.segment ?? "",
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
         entry.prove(proof);

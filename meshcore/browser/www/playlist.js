@@ -28,6 +28,7 @@ export const Second = 1e9;
  * @property {number} [skipped] segments before the first that the reload before had (EXT-X-SKIP)
  * @property {Segment[]} segments
  * @property {Segment[]} [next] parts of the segment that is not complete yet
+ * @property {Segment|null} [hint] the part that comes after them (EXT-X-PRELOAD-HINT)
  */
 
 /**
@@ -40,7 +41,7 @@ export const Second = 1e9;
 export function parse(text, base, variables) {
   if (!text.startsWith("#EXTM3U")) throw new Error("not an HLS playlist");
   /** @type {Playlist & {segments: Segment[], next: Segment[]}} */
-  const p = { children: [], variables: new Map(), target: 0, ended: false, skipped: 0, segments: [], next: [] };
+  const p = { children: [], variables: new Map(), target: 0, ended: false, skipped: 0, segments: [], next: [], hint: null };
   const fill = (/** @type {string} */ s) => s.replace(/\{\$([\w-]+)\}/g, (_, name) => {
     if (!p.variables.has(name)) throw new Error(`variable ${name} is not defined`);
     return p.variables.get(name);
@@ -55,6 +56,7 @@ export function parse(text, base, variables) {
   /** @type {number|null} */
   let at = null;
   let passed = 0; // the parts of the next segment, ns
+  let partTarget = 0; // ns
   /** @type {{length: number, offset: number}|null} */
   let range = null;
   /** @type {Resource|null} */
@@ -126,6 +128,15 @@ export function parse(text, base, variables) {
         duration = Math.trunc(parseFloat(value) * Second);
         if (!(duration >= 0)) duration = 0;
         break;
+      case "#EXT-X-PART-INF":
+        partTarget = Math.trunc(parseFloat(read(value)["PART-TARGET"]) * Second) || 0;
+        break;
+      case "#EXT-X-PRELOAD-HINT": {
+        const a = read(value), length = Number(a["BYTERANGE-LENGTH"] ?? 0), from = a["BYTERANGE-START"];
+        if (a.TYPE !== "PART" || !a.URI || (from && !length)) break;
+        p.hint = { ...resource(a.URI, length ? { length, offset: Number(from ?? 0) } : null, partEnds), sequence, duration: partTarget, at: null, gap: false, init };
+        break;
+      }
       case "#EXT-X-PART": {
         const a = read(value), d = Math.trunc(parseFloat(a.DURATION) * Second) || 0;
         if (!a.URI) break;

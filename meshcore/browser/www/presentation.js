@@ -9,7 +9,7 @@ const SLIP = 0.5 * Second; // between the end of a segment and the start of the 
 
 /**
  * @typedef {import("./playlist.js").Playlist} Playlist
- * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean, part: boolean}} Record one that is listed
+ * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean, part: boolean, hint: boolean}} Record one that is listed
  *
  * @typedef {object} Events
  * @property {(playlist: string, urls: string[]) => void} listed a playlist lists these URLs now
@@ -110,7 +110,7 @@ export class Presentation {
     }
     m.segments = p.segments;
     m.number ||= await segmentId(m.rendition);
-    const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? []);
+    const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? [], p.hint ?? []);
     const ids = new Map(await Promise.all(all.map(async (s) => /** @type {[typeof s, string]} */ ([s, await this.#idOf(s)]))));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
@@ -119,25 +119,27 @@ export class Presentation {
     const inits = new Set();
     /** @type {Record[]} */
     const records = [];
-    const add = (/** @type {import("./playlist.js").Segment} */ s, /** @type {number} */ start, part = false) => {
+    const add = (/** @type {import("./playlist.js").Segment} */ s, /** @type {number} */ start, part = false, hint = false) => {
       const init = s.init && `${s.init.url} ${s.init.offset}`;
       if (init && !inits.has(init)) {
         inits.add(init);
-        records.push({ ...s, ...s.init, id: "", start, duration: 0, media: m, initSection: true, part: false });
+        records.push({ ...s, ...s.init, id: "", start, duration: 0, media: m, initSection: true, part: false, hint: false });
       }
-      records.push({ ...s, id: ids.get(s), start, media: m, initSection: false, part });
+      records.push({ ...s, id: ids.get(s), start, media: m, initSection: false, part, hint });
     };
     const addParts = (/** @type {import("./playlist.js").Segment[]|undefined} */ parts, /** @type {number} */ start) => {
       for (const s of parts ?? []) {
         add(s, start, true);
         start += s.duration;
       }
+      return start;
     };
     p.segments.forEach((s, i) => {
       addParts(s.parts, starts[i]);
       add(s, starts[i]);
     });
-    addParts(p.next, m.timeline.end());
+    const end = addParts(p.next, m.timeline.end());
+    if (p.hint) add(p.hint, end, true, true);
     m.records = records;
     if (p.ended && [...this.playlists.values()].every((x) => !x.live)) this.events.ended();
     this.#reindex();
@@ -156,11 +158,11 @@ export class Presentation {
     const before = this.byId;
     this.byId = new Map();
     for (const m of this.playlists.values()) {
-      for (const r of [...m.previous, ...m.records]) {
+      for (const r of [...m.records, ...m.previous]) {
         const list = this.index.get(r.url);
         if (!list) this.index.set(r.url, [r]);
         else if (!list.some((x) => x.offset === r.offset && x.length === r.length)) list.push(r);
-        if (r.id) this.byId.set(r.id, r);
+        if (r.id && !this.byId.has(r.id)) this.byId.set(r.id, r);
       }
     }
     for (const [segment, r] of before) if (!this.byId.has(segment) && this.events.kept(segment)) this.byId.set(segment, r);
@@ -211,7 +213,7 @@ export class Presentation {
     if (download) {
       for (const m of all) {
         for (const r of m.records) {
-          if (r.initSection || r.gap || r.start + r.duration <= m.from) continue;
+          if (r.initSection || r.gap || r.hint || r.start + r.duration <= m.from) continue;
           if (m.parts ? r.parts : r.part) continue; // either a segment or its parts
           segments.push({ id: r.id, sequence: r.sequence, start: r.start, duration: r.duration, size: 0, private: false });
         }
