@@ -20,7 +20,7 @@ func TestPlayers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players)})
 			pages := watch(t, browser, e, 4, path, seconds(t, 12))
-			if share := offload(t, e, pages); share < 0.3 { // the ceiling is 0.75
+			if share := offload(t, e, pages); share < 0.4 { // the ceiling is 0.75; a busy machine goes to the origin early
 				t.Errorf("offload is %.3f", share)
 			}
 			for _, p := range pages {

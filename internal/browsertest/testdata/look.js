@@ -1,7 +1,7 @@
 // What the tests see of a page.
 
 const query = new URLSearchParams(location.search);
-export const video = globalThis.video = document.getElementById("video");
+export const video = document.getElementById("video");
 export const src = query.get("src");
 export const worker = !query.has("loader");
 
