@@ -159,7 +159,7 @@ func (s *segmentWriter) announce(token, digests string) {
 	h := s.Header()
 	h.Set(headerSegment, token)
 	h.Set(headerDigests, digests)
-	h.Add("Access-Control-Expose-Headers", headerSegment+", "+headerDigests)
+	h.Add("Access-Control-Expose-Headers", headerSegment+", "+headerDigests+", Content-Range")
 }
 
 // asListed says whether the query is one that a playlist gave, with or without a

@@ -10,13 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/viewmesh/viewmesh/internal/chromium"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -117,26 +117,7 @@ func TestBrowserOverHTTPSPort(t *testing.T) {
 // as good: it checks those of TURN servers as it does those of pages.
 func browserTrusting(t *testing.T, conn *tls.Conn) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		skipOrFail(t, "Chromium is not installed; it shows that browsers use the relay on the HTTPS port: apt-get install chromium")
-	}
 	key := sha256.Sum256(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("disable-component-update", true),
+	return chromium.Start(t, "browsers use the relay on the HTTPS port",
 		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	return browser
 }

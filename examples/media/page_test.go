@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/media"
+	"github.com/viewmesh/viewmesh/internal/chromium"
 )
 
 const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"origin_egress_bytes":0}`
@@ -37,7 +35,7 @@ func growingStats() http.HandlerFunc {
 }
 
 func TestPage(t *testing.T) {
-	browser := startBrowser(t)
+	browser := chromium.Start(t, "the demo page works")
 	tests := []struct {
 		name  string
 		stats http.HandlerFunc
@@ -86,7 +84,7 @@ func TestPage(t *testing.T) {
 
 			tab, closeTab := chromedp.NewContext(browser)
 			defer closeTab()
-			complaints := watchConsole(tab)
+			complaints := chromium.Complaints(tab)
 			// A phone's width; nothing may stick out.
 			if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 844), chromedp.Navigate(server.URL+"/")); err != nil {
 				t.Fatal(err)
@@ -114,57 +112,4 @@ func wait(t *testing.T, tab context.Context, what, expression string) {
 		now, _ := chromedp.Run(tab, chromedp.Evaluate[string](`document.body.innerText`))
 		t.Fatalf("%s did not come: %v; the page says:\n%s", what, err, now)
 	}
-}
-
-// watchConsole collects the warnings, errors and exceptions of a tab.
-func watchConsole(tab context.Context) (lines func() []string) {
-	var mu sync.Mutex
-	var all []string
-	messages := chromedp.Console(tab)
-	go func() {
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			switch m.Type {
-			case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
-				mu.Lock()
-				all = append(all, m.String())
-				mu.Unlock()
-			}
-		}
-	}()
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return all
-	}
-}
-
-// startBrowser starts Chromium without a window, or skips with its name where it is missing.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal("Chromium is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install chromium)")
-		}
-		t.Skip("Chromium is not installed; it shows that the demo page works (Debian: apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	return browser
 }

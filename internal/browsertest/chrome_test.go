@@ -2,47 +2,23 @@ package browsertest
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/viewmesh/viewmesh/internal/chromium"
 )
 
-// startBrowser starts Chromium without a window, or skips with its name where it
-// is missing.
+// startBrowser starts Chromium, whose pages may connect over loopback and each
+// count as one that a viewer looks at.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal("Chromium is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install chromium)")
-		}
-		t.Skip("Chromium is not installed; it shows that browsers are peers (Debian: apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
-		chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"), chromedp.Flag("disable-component-update", true),
-		// Each page counts as one that a viewer looks at.
+	return chromium.Start(t, "browsers are peers", chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"),
 		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	return browser
 }
 
 // page is one viewer: a tab with a profile of its own, so that pages share no
@@ -52,12 +28,11 @@ type page struct {
 	name string
 	ctx  context.Context
 
-	mu    sync.Mutex
-	lines []string // warnings, errors and exceptions of the console
+	complaints func() []string // of the console
 }
 
-// open opens a page of the edge.
-func open(t *testing.T, browser context.Context, name, url string) *page {
+// open opens a page of the edge; the scripts run before its own.
+func open(t *testing.T, browser context.Context, name, url string, before ...string) *page {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -65,33 +40,31 @@ func open(t *testing.T, browser context.Context, name, url string) *page {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	messages := chromedp.Console(ctx)
-	go func() {
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			switch m.Type {
-			case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
-				p.mu.Lock()
-				p.lines = append(p.lines, m.String())
-				p.mu.Unlock()
-			}
+	p.complaints = chromium.Complaints(ctx)
+	for _, script := range before {
+		if _, err := chromedp.Call(ctx, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-	}()
+	}
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return p
 }
 
+// leave goes to another page.
+func (p *page) leave(url string) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, chromedp.Navigate(url)); err != nil {
+		p.t.Fatalf("%s: %v", p.name, err)
+	}
+}
+
 // quiet says what the console said, and fails the test if it was anything.
 func (p *page) quiet() {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.lines) > 0 {
-		p.t.Errorf("%s: the console says:\n%s", p.name, strings.Join(p.lines, "\n"))
+	if lines := p.complaints(); len(lines) > 0 {
+		p.t.Errorf("%s: the console says:\n%s", p.name, strings.Join(lines, "\n"))
 	}
 }
 
@@ -111,9 +84,7 @@ func (p *page) until(what, expression string, within time.Duration) {
 	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(within))); err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		state, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`JSON.stringify(globalThis.look?.() ?? {})`))
-		p.t.Fatalf("%s: %s did not come within %v: %v; the page: %s; the console:\n%s", p.name, what, within, err, state, strings.Join(p.lines, "\n"))
+		p.t.Fatalf("%s: %s did not come within %v: %v; the page: %s; the console:\n%s", p.name, what, within, err, state, strings.Join(p.complaints(), "\n"))
 	}
 }

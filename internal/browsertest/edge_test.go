@@ -44,6 +44,10 @@ type stats struct {
 // silent makes every endpoint of the mesh answer 503, and breaks no connection.
 var silent atomic.Bool
 
+// told is what pages that no test can look into say of themselves, by what they
+// post to /told.
+var told atomic.Value
+
 // segmentRate bounds the bytes/s of each response that carries a segment; 0 is no
 // bound.
 var segmentRate atomic.Int64
@@ -57,8 +61,8 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("test_gate", httpcaddyfile.Before, "encode")
 }
 
-// gate stands before the mesh handler, for the test of an edge that stops
-// answering.
+// gate stands before the mesh handler, for tests of an edge that stops answering
+// or is slow, and of pages that report to it.
 type gate struct{}
 
 func (*gate) CaddyModule() caddy.ModuleInfo {
@@ -69,6 +73,11 @@ func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if silent.Load() && strings.HasPrefix(r.URL.Path, "/mesh/") {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return nil
+	}
+	if r.URL.Path == "/told" && r.Method == http.MethodPost {
+		b, err := io.ReadAll(r.Body)
+		told.Store(b)
+		return err
 	}
 	if rate := segmentRate.Load(); rate > 0 && strings.HasSuffix(r.URL.Path, ".m4s") {
 		w = &slow{w, rate}
@@ -108,6 +117,7 @@ type options struct {
 	mesh   string // of the directive mesh
 	live   string // of demo_live
 	site   string // further directives
+	report string // the report interval, 1s unless given
 }
 
 // startEdge starts Caddy.
@@ -115,6 +125,9 @@ func startEdge(t *testing.T, o options) *edge {
 	t.Helper()
 	if o.global == "" {
 		o.global = "stun off"
+	}
+	if o.report == "" {
+		o.report = "1s"
 	}
 	silent.Store(false)
 	segmentRate.Store(0)
@@ -141,7 +154,7 @@ func startEdge(t *testing.T, o options) *edge {
 		test_gate
 		mesh {
 			stats
-			report_interval 1s
+			report_interval %s
 			%s
 		}
 		handle_path /live/* {
@@ -162,7 +175,7 @@ func startEdge(t *testing.T, o options) *edge {
 			root %s
 			file_server
 		}
-	}`, t.TempDir(), o.global, addr, o.mesh, o.live, absolute(t, "../../examples/media/sample"),
+	}`, t.TempDir(), o.global, addr, o.report, o.mesh, o.live, absolute(t, "../../examples/media/sample"),
 		absolute(t, "../../examples/media/www"), o.site, absolute(t, "testdata"))
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {

@@ -78,10 +78,9 @@ func smooth(t *testing.T, pages []*page) {
 func TestNativeLive(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
-	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 24))
-	// The ceiling is 0.75; the first pages take their first segments from the origin,
-	// and a busy machine goes there early.
-	if share := offload(t, e, pages); share < 0.40 {
+	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 60))
+	// The ceiling is 0.75; what a player asks for before it has begun is from the origin.
+	if share := offload(t, e, pages); share < 0.68 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
@@ -96,7 +95,7 @@ func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 15))
-	if share := offload(t, e, pages); share < 0.55 {
+	if share := offload(t, e, pages); share < 0.70 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
@@ -107,7 +106,7 @@ func TestShortWindow(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{live: "window 5"})
 	pages := watch(t, browser, e, 4, "/native.html?src=/live/index.m3u8", seconds(t, 14))
-	if share := offload(t, e, pages); share < 0.45 {
+	if share := offload(t, e, pages); share < 0.50 {
 		t.Errorf("offload is %.3f", share)
 	}
 	for _, p := range pages {
@@ -115,15 +114,21 @@ func TestShortWindow(t *testing.T) {
 	}
 }
 
-// TestMany: six pages of the lowest rendition; the measure of the issue is
-// twelve, which VIEWMESH_PAGES sets.
+// TestMany: six pages of the lowest rendition, 120 kbit/s; the measure of the issue is
+// twelve and 0.85. VIEWMESH_PAGES sets the number.
 func TestMany(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
 	n := number(t, "VIEWMESH_PAGES", 6)
-	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 12))
-	if share := offload(t, e, pages); share < 0.60 {
-		t.Errorf("offload is %.3f", share)
+	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 60))
+	// The ceiling is 1-1/n. What each player takes before it has begun weighs more
+	// the fewer share the rest.
+	want := 0.74
+	if n >= 12 {
+		want = 0.85
+	}
+	if share := offload(t, e, pages); share < want {
+		t.Errorf("offload is %.3f, want %.3f", share, want)
 	}
 	for _, p := range pages {
 		p.quiet()

@@ -5,28 +5,37 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+// goPeers starts reference peers that watch the live stream until the test ends.
+func goPeers(t *testing.T, e *edge, n int) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "peer")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../examples/peer").CombinedOutput(); err != nil {
+		t.Fatalf("build the reference peer: %v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	peers := exec.CommandContext(ctx, program, "--count", strconv.Itoa(n), "--json", e.url("/live/v0/index.m3u8"))
+	if err := peers.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = peers.Wait() // ended by cancel
+	})
+}
 
 // TestWithGoPeers: browsers and reference peers are in one swarm and serve each
 // other.
 func TestWithGoPeers(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
-	program := filepath.Join(t.TempDir(), "peer")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../examples/peer").CombinedOutput(); err != nil {
-		t.Fatalf("build the reference peer: %v\n%s", err, out)
-	}
-	// The reference peers stay until the pages are done with them.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	peers := exec.CommandContext(ctx, program, "--count", "4", "--json", e.url("/live/v0/index.m3u8"))
-	if err := peers.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = peers.Wait() }() // ended by cancel
-	defer cancel()
+	goPeers(t, e, 4)
 	var pages []*page
 	for _, name := range []string{"page 0", "page 1"} {
 		pages = append(pages, open(t, browser, name, e.url("/native.html?src=/live/v0/index.m3u8")))

@@ -20,6 +20,13 @@ globalThis.look = () => ({
   levels: globalThis.levels, buffered: video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0,
 });
 
+// A page of a browser that the tests do not drive says how it goes.
+if (query.has("tell")) {
+  const faults = [];
+  for (const type of ["error", "unhandledrejection"]) addEventListener(type, (e) => faults.push(String(e.message ?? e.reason)));
+  setInterval(() => fetch("/told", { method: "POST", body: JSON.stringify({ ...look(), neighbors: globalThis.mesh?.neighbors, faults }) }), 500);
+}
+
 // compare asks for each segment of a playlist twice, of the worker and of the origin, and counts the equal ones.
 globalThis.compare = async (playlist) => {
   const text = await (await fetch(playlist + "#mesh")).text();

@@ -64,9 +64,16 @@ export class Downloads {
     const under = this.fetching.get(segment) ?? new Set();
     this.fetching.set(segment, under.add(abort));
     const job = this.#job(r);
+    /** @type {import("./origin.js").Result} */
     let res = { ok: false, bytes: 0 };
     try {
       res = await (chunks && job.entry.proof ? fetchChunks(job, chunks, abort.signal) : fetchWhole(job, abort.signal));
+      if (res.mismatch && !res.ok) {
+        const { bytes } = res;
+        job.entry.disown(0);
+        res = await fetchWhole(job, abort.signal);
+        res.bytes += bytes;
+      }
     } catch {
       // not ok
     }

@@ -23,7 +23,8 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  * @property {(i: number, bytes: number) => void} chunk a chunk is stored
  * @property {(proof: Proof) => void} prove
  *
- * @typedef {{ok: boolean, bytes: number}} Result bytes came that were not given as chunks
+ * @typedef {{ok: boolean, bytes: number, mismatch?: boolean}} Result bytes came that were not given as chunks; mismatch: a chunk
+ *   is not what the edge signed for
  */
 
 /** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
@@ -96,17 +97,26 @@ async function ask(job, signal) {
  */
 export async function take(job, answer, signal) {
   const { entry } = job;
+  /** @type {Result} */
   const res = { ok: false, bytes: 0 };
   const size = wholeSize(job, answer);
   if (size === null) return res;
   entry.type ||= answer.headers.get("Content-Type") ?? "";
-  let proof = entry.proof;
-  if (!proof) {
+  let proof = entry.disowned ? null : entry.proof;
+  if (!proof && !entry.disowned) {
     const s = statementOf(answer.headers);
     proof = s && (await job.verify(s));
     if (proof && proof.layout.size === size) job.prove(proof);
   }
-  if (proof && proof.layout.size === size) return takeChunks(job, proof, 0, proof.layout.chunks() - 1, answer.body, res);
+  if (proof && proof.layout.size === size) {
+    await takeChunks(job, proof, 0, proof.layout.chunks() - 1, answer.body, res);
+    // The origin's bytes are what the player gets, whatever was signed.
+    if (res.mismatch && entry.rawBytes === size) {
+      entry.finishRaw();
+      res.ok = true;
+    }
+    return res;
+  }
   entry.startRaw(size);
   for await (const piece of answer.body) {
     entry.addRaw(piece);
@@ -115,7 +125,7 @@ export async function take(job, answer, signal) {
   if (size > 0 && res.bytes !== size) return res;
   entry.finishRaw();
   res.ok = true;
-  if (!job.statements || proof) return res;
+  if (!job.statements || proof || entry.disowned) return res;
   try {
     const s = await ask(job, signal);
     proof = s && (await job.verify(s));
@@ -152,8 +162,8 @@ async function matches(entry, proof) {
 }
 
 /**
- * takeChunks reads the chunks from first to last. One that does not match ends it: the origin's bytes are not those that
- * the edge signed for.
+ * takeChunks reads the chunks from first to last. One that does not match ends it; if they were to be all, the segment is
+ * disowned, and what comes is raw.
  * @param {Job} job
  * @param {Proof} proof
  * @param {number} first
@@ -165,14 +175,31 @@ async function takeChunks(job, proof, first, last, body, res) {
   const { layout, hashes } = proof;
   let i = first, n = 0;
   let chunk = room(layout, i);
+  /** @param {Uint8Array} bytes */
+  const raw = (bytes) => {
+    job.entry.addRaw(bytes);
+    res.bytes += bytes.length;
+  };
   for await (let piece of body) {
+    if (res.mismatch) {
+      raw(piece);
+      continue;
+    }
     while (piece.length && i <= last) {
       const part = piece.subarray(0, chunk.length - n);
       chunk.set(part, n);
       n += part.length;
       piece = piece.subarray(part.length);
       if (n < chunk.length) continue;
-      if (!(await layout.check(hashes, i, chunk))) return (res.bytes += n), res;
+      if (!(await layout.check(hashes, i, chunk))) {
+        res.mismatch = true;
+        if (last - first + 1 < layout.chunks()) return (res.bytes += n), res;
+        job.entry.disown(i);
+        raw(chunk);
+        raw(piece);
+        n = 0;
+        break;
+      }
       job.entry.put(i, chunk);
       job.chunk(i, n);
       i++;
@@ -218,9 +245,11 @@ export async function fetchChunks(job, mask, signal) {
     if (runs.length && runs.at(-1)[1] === i - 1) runs.at(-1)[1] = i;
     else runs.push([i, i]);
   }
+  /** @type {Result} */
   const res = { ok: true, bytes: 0 };
   const work = async () => {
     for (let run = runs.shift(); run; run = runs.shift()) {
+      /** @type {Result} */
       const one = { ok: false, bytes: 0 };
       try {
         const from = job.offset + proof.layout.range(run[0])[0], to = job.offset + proof.layout.range(run[1])[1];
@@ -233,6 +262,7 @@ export async function fetchChunks(job, mask, signal) {
         // one is not ok
       }
       res.ok &&= one.ok;
+      res.mismatch ||= one.mismatch;
       res.bytes += one.bytes;
     }
   };

@@ -17,6 +17,7 @@ export class Entry {
     this.rawDone = false;
     this.size = 0; // bytes, 0 if not known
     this.type = ""; // Content-Type, "" if not known
+    this.disowned = false; // the origin's bytes are not those of the proof: raw has them, for this player alone
     this.gone = false;
     this.failed = false; // the origin did not give it
     /** @type {Set<() => void>} */
@@ -64,6 +65,13 @@ export class Entry {
     this.wake();
   }
 
+  /** disown begins a raw stretch with the first n chunks, which came from the origin. @param {number} n */
+  disown(n) {
+    this.disowned = true;
+    this.startRaw(this.size);
+    for (const c of this.chunks.slice(0, n)) this.addRaw(c);
+  }
+
   finishRaw() {
     this.rawDone = true;
     this.size = this.rawBytes;
@@ -85,7 +93,7 @@ export class Entry {
 
   /** at gives stored bytes from a position on, or null. @param {number} from @returns {Uint8Array|null} */
   at(from) {
-    if (this.proof) {
+    if (this.proof && !this.disowned) {
       const i = Math.floor(from / this.proof.layout.chunkSize);
       if (this.chunks[i]) return this.chunks[i].subarray(from - i * this.proof.layout.chunkSize);
     }

@@ -20,6 +20,7 @@ const PATIENCE = 3 * Second; // a player's request waits so long for peers at mo
 // when all of it is here.
 const LEAD = 0.25 * Second;
 const BLOB_LEAD = 0.75 * Second;
+const MOMENT = 0.7 * Second; // that a neighbor gets for what it has of the first segments
 
 /**
  * @typedef {import("./presentation.js").Record} Record
@@ -134,7 +135,7 @@ export class Viewer {
     for (const [segment, e] of this.store.entries) {
       if (!this.#knows(segment)) continue;
       let bytes = 0;
-      if (e.proof) {
+      if (e.proof && !e.disowned) {
         this.step({ kind: k.OriginProof, segment, layout: e.proof.layout });
         e.chunks.forEach((c, chunk) => {
           this.step({ kind: k.OriginChunk, segment, chunk, bytes: c.length });
@@ -214,10 +215,15 @@ export class Viewer {
     this.presentation.relist();
   }
 
+  /** #ahead is how long before the playhead reaches it a segment must be here, ns; below 0 before the player has begun. */
+  #ahead() {
+    return this.player.begun() ? this.lead : -MOMENT;
+  }
+
   /** #play tells the engine where the playhead is, if it believes otherwise. */
   #play() {
     if (!this.engine || !this.presentation.active.size) return;
-    const position = this.player.position() + this.lead, playing = this.player.playing();
+    const position = this.player.position() + this.#ahead(), playing = this.player.playing();
     const e = this.engine;
     if (playing !== e.playing || Math.abs(e.playhead(now()) - position) > 0.3 * Second) this.step({ kind: k.Play, playing, position });
   }
@@ -247,7 +253,7 @@ export class Viewer {
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }
     const entry = this.store.get(r.id);
-    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - this.lead));
+    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - this.#ahead()));
     this.step({ kind: k.Need, segment: r.id, within });
     return answer(r, entry, range, signal, (blob) => this.#pace(r, entry, blob), () => this.presentation.done(r));
   }
@@ -269,7 +275,9 @@ export class Viewer {
     const { changed, skipped, delivered } = this.presentation.asked(r);
     this.player.asked(r.start, delivered, skipped);
     this.#play(); // first, for by it the engine judges what comes new
-    if (!this.begun && this.player.begun()) {
+    // At the live edge it may begin with what a neighbor has.
+    const held = skipped && this.engine?.lookup(r.id)?.theirs.some(Boolean);
+    if (!this.begun && (held || this.player.begun())) {
       this.#begin();
     } else if (changed || !this.#knows(r.id)) {
       this.#manifest();
@@ -360,7 +368,7 @@ export class Viewer {
   async #checkChunk(peer, segment, chunk, data) {
     const entry = this.store.get(segment);
     const ok = !!entry.proof && (await entry.proof.layout.check(entry.proof.hashes, chunk, data));
-    if (ok && !entry.gone && !entry.chunks[chunk]) entry.put(chunk, data);
+    if (ok && !entry.gone && !entry.disowned && !entry.chunks[chunk]) entry.put(chunk, data);
     this.step({ kind: k.ChunkChecked, peer, segment, chunk, ok });
   }
 }

@@ -1,0 +1,68 @@
+// Package chromium starts the browser that tests drive.
+package chromium
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// Start starts Chromium without a window, and gives the context for its tabs; it
+// ends with the test. Where Chromium is missing the test is skipped with what it
+// shows, or fails with VIEWMESH_CI=1.
+func Start(t testing.TB, shows string, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("VIEWMESH_CI") == "1" {
+			t.Fatal("Chromium is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install chromium)")
+		}
+		t.Skipf("Chromium is not installed; it shows that %s (Debian: apt-get install chromium)", shows)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.Flag("disable-component-update", true))
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)
+	t.Cleanup(stop)
+	browser, closeBrowser := chromedp.NewContext(allocator)
+	t.Cleanup(closeBrowser)
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	return browser
+}
+
+// Complaints collects what the console of a tab says from now on that is a
+// warning, an error or an exception. lines may be called at any time.
+func Complaints(tab context.Context) (lines func() []string) {
+	var mu sync.Mutex
+	var all []string
+	messages := chromedp.Console(tab)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			switch m.Type {
+			case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
+				mu.Lock()
+				all = append(all, m.String())
+				mu.Unlock()
+			}
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return all
+	}
+}

@@ -1,0 +1,78 @@
+// Segments from the origin, against what the edge has signed for.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+
+import { Layout } from "../www/integrity.js";
+import { fetchChunks, take } from "../www/origin.js";
+import { Store } from "../www/store.js";
+
+const size = 5 * 16384 + 100;
+const signed = Uint8Array.from({ length: size }, (_, i) => i * 7 + (i >> 9));
+const layout = new Layout(size, 16384);
+const hashes = new Uint8Array(Buffer.concat(Array.from({ length: layout.chunks() }, (_, i) => createHash("sha256").update(signed.subarray(...layout.range(i))).digest())));
+const proof = { token: "t", hashes, path: "/x", layout };
+const changed = signed.slice();
+changed[2 * 16384 + 5] ^= 1;
+
+/** job gives a fetch of one segment, and what it tells. */
+function job() {
+  const chunks = [];
+  return { chunks, url: "http://origin/x", offset: 0, length: 0, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, chunk: (i) => chunks.push(i) };
+}
+
+/** answer is the origin's, in pieces of an odd length. */
+const answer = (bytes) => ({ status: 200, headers: new Headers({ "Content-Length": String(bytes.length) }), body: pieces(bytes) });
+async function* pieces(bytes) {
+  for (let i = 0; i < bytes.length; i += 10_007) yield bytes.subarray(i, i + 10_007);
+}
+
+async function all(entry) {
+  const got = [];
+  for await (const piece of entry.read(0, size, AbortSignal.timeout(5000))) got.push(piece);
+  return Buffer.concat(got);
+}
+const signal = AbortSignal.timeout(20_000);
+
+test("what the edge signed for comes as chunks", async () => {
+  const j = job();
+  j.entry.prove(proof);
+  assert.deepEqual(await take(j, answer(signed), signal), { ok: true, bytes: 0 });
+  assert.deepEqual(j.chunks, [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(await all(j.entry), Buffer.from(signed));
+});
+
+test("other bytes are the player's all the same, and count as not shared", async () => {
+  const j = job();
+  j.entry.prove(proof);
+  const res = await take(j, answer(changed), signal);
+  assert.ok(res.ok && res.mismatch);
+  assert.equal(res.bytes, size - 2 * 16384, "from the chunk that does not match on");
+  assert.deepEqual(j.chunks, [0, 1]);
+  assert.deepEqual(await all(j.entry), Buffer.from(changed));
+  j.entry.put(2, signed.slice(...layout.range(2))); // a neighbor's, late
+  assert.deepEqual(await all(j.entry), Buffer.from(changed), "the origin's bytes stand");
+});
+
+test("other bytes that break off are not a segment", async () => {
+  const j = job();
+  j.entry.prove(proof);
+  const a = answer(changed);
+  a.body = pieces(changed.subarray(0, 3 * 16384));
+  const res = await take(j, a, signal);
+  assert.ok(!res.ok && !j.entry.rawDone);
+});
+
+test("a run of chunks that does not match says so", async (t) => {
+  const j = job();
+  j.entry.prove(proof);
+  t.mock.method(globalThis, "fetch", async (url, { headers }) => {
+    const [from, to] = /bytes=(\d+)-(\d+)/.exec(headers.Range).slice(1).map(Number);
+    return new Response(changed.slice(from, to + 1), { status: 206, headers: { "Content-Range": `bytes ${from}-${to}/${size}` } });
+  });
+  const res = await fetchChunks(j, 0b101110n, signal);
+  assert.ok(!res.ok && res.mismatch);
+  assert.deepEqual(j.chunks.sort(), [1, 5], "the run from 1 to 3 ends at 2");
+  assert.ok(!j.entry.disowned, "that is for whoever asked to do, with all of the segment");
+});
