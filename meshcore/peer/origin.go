@@ -79,7 +79,7 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	// Live: the fetchers go at once; if nothing is heard of the segment, the
 	// next in the rotation follow, twice as many in each tenth of the slack. A segment that was
 	// there before this peer came has had its fetchers.
-	d := e.distance(s)
+	d := e.duty.Distance(s.Sequence)
 	if d < e.duty.Fetchers && s.fresh {
 		return min(urgentAt, s.known)
 	}
@@ -88,18 +88,8 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	return min(urgentAt, s.known+wait)
 }
 
-// distance is this peer's place in the rotation for s (signal.Duty).
-func (e *Engine) distance(s *segment) int {
-	of := int64(e.duty.Of)
-	d := (int64(e.duty.Rank) - s.Sequence*int64(e.duty.Fetchers)) % of
-	if d < 0 {
-		d += of
-	}
-	return int(d)
-}
-
 func (e *Engine) onDuty(s *segment) bool {
-	return e.live && s.fresh && e.duty != nil && s.Sequence >= 0 && e.distance(s) < e.duty.Fetchers
+	return e.live && s.fresh && e.duty != nil && s.Sequence >= 0 && e.duty.Fetches(s.Sequence)
 }
 
 // fetchUrgent takes from the origin what neighbors will not bring in time: all

@@ -177,6 +177,20 @@ type Duty struct {
 	Fetchers int `json:"fetchers"`
 }
 
+// Distance is this peer's distance for a media sequence number; d.Of must not be 0,
+// and Decode sees to that.
+func (d *Duty) Distance(sequence int64) int {
+	of := int64(d.Of)
+	at := (int64(d.Rank) - sequence*int64(d.Fetchers)) % of
+	if at < 0 {
+		at += of
+	}
+	return int(at)
+}
+
+// Fetches says whether it is this peer's turn.
+func (d *Duty) Fetches(sequence int64) bool { return d.Distance(sequence) < d.Fetchers }
+
 // ICECandidate is RTCIceCandidateInit.
 type ICECandidate struct {
 	Candidate        string  `json:"candidate"`

@@ -312,6 +312,10 @@ func (p *Player) show() {
 				m.Segments = append(m.Segments, viewer.Segment{Resource: s.Resource, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration})
 			}
 		}
+		if l := t.playlist.Low; p.parts(t.playlist) && p.live && l.Hint != nil && !l.HintOpen {
+			sequence := t.playlist.Sequence + int64(len(t.playlist.Segments))
+			m.Hints = append(m.Hints, viewer.Segment{Resource: *l.Hint, Sequence: sequence})
+		}
 	}
 	slices.SortStableFunc(m.Segments, func(a, b viewer.Segment) int { return cmp.Compare(a.Start, b.Start) })
 	p.viewer.SetManifest(m)

@@ -21,6 +21,22 @@ type fetch struct {
 	chunks uint64 // 0 for all
 	cancel context.CancelFunc
 	orphan bool // the engine that wanted it is gone
+	// early: it was begun on a hint, and the engine knows nothing of it. What it is
+	// to hear once the segment is listed is held.
+	early bool
+	held  []peer.Input
+	over  bool
+	bytes int64 // that came in all, once it is over
+	gone  bool  // the engine will never hear of it
+}
+
+// tell gives the engine what came of a fetch.
+func (v *Viewer) tell(f *fetch, in peer.Input) {
+	if f != nil && f.early {
+		f.held = append(f.held, in)
+	} else {
+		v.input(in)
+	}
 }
 
 var errNoSession = errors.New("there is no session whose keys could check it")
@@ -66,13 +82,16 @@ func (v *Viewer) fetch(id wire.SegmentID, chunks uint64) {
 	if p := g.Proof(); p != nil && chunks != 0 {
 		req.Chunks, req.Proof = chunks, &origin.Proof{Layout: p.Layout, Hashes: p.Hashes}
 	}
-	if s := v.session.Load(); s != nil && s.Statements.Host == r.URL.Host {
-		req.Statements = s.Statements
-	}
-	ctx, cancel := context.WithCancel(v.ctx)
-	f := &fetch{id: id, chunks: req.Chunks, cancel: cancel}
-	v.fetches[f] = struct{}{}
+	req.Statements = v.statements(r)
 	g.Begin(nil)
+	v.begin(&fetch{id: id, chunks: req.Chunks}, g, req)
+}
+
+// begin carries out a fetch.
+func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
+	ctx, cancel := context.WithCancel(v.ctx)
+	f.cancel = cancel
+	v.fetches[f] = struct{}{}
 	v.work.Add(1)
 	go func() {
 		defer v.work.Done()
@@ -81,9 +100,17 @@ func (v *Viewer) fetch(id wire.SegmentID, chunks uint64) {
 	}()
 }
 
+// statements is where to ask for the statement about a resource, nil for nowhere.
+func (v *Viewer) statements(r hls.Resource) *url.URL {
+	if s := v.session.Load(); s != nil && s.Statements.Host == r.URL.Host {
+		return s.Statements
+	}
+	return nil
+}
+
 // runFetch fetches and tells the engine how it ended.
 func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req origin.Request) {
-	to := &sink{v: v, g: g}
+	to := &sink{v: v, g: g, f: f}
 	res, err := v.origin.Fetch(ctx, req, to)
 	if errors.Is(err, origin.ErrMismatch) {
 		// The origin's bytes are what the player gets, whatever was signed.
@@ -98,11 +125,19 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 		v.log.Debug("the origin did not deliver", "url", req.URL.String(), "err", err)
 	}
 	v.post(func() {
+		f.over, f.bytes = true, res.Bytes
+		if f.gone {
+			v.forget(f)
+			return
+		}
+		v.tell(f, peer.Input{Kind: peer.OriginDone, Segment: f.id, OK: err == nil, Bytes: res.Loose})
+		if f.early {
+			return
+		}
 		delete(v.fetches, f)
 		if err != nil && !v.fetching(f.id) {
 			g.Stop(err)
 		}
-		v.input(peer.Input{Kind: peer.OriginDone, Segment: f.id, OK: err == nil, Bytes: res.Loose})
 	})
 }
 
@@ -150,8 +185,9 @@ func (v *Viewer) vouch(id wire.SegmentID, g *store.Segment) {
 type sink struct {
 	v       *Viewer
 	g       *store.Segment
-	private bool // nothing is to be verified
-	late    bool // the bytes were counted before
+	f       *fetch // nil where there is none
+	private bool   // nothing is to be verified
+	late    bool   // the bytes were counted before
 }
 
 func (s *sink) Header(h http.Header) {
@@ -174,7 +210,7 @@ func (s *sink) Verify(st origin.Statement) (origin.Proof, bool) {
 		return origin.Proof{}, false // neighbors have shown another one: the resource has changed
 	}
 	s.v.post(func() {
-		s.v.input(peer.Input{Kind: peer.OriginProof, Segment: s.g.ID, OK: true, Layout: p.Layout})
+		s.v.tell(s.f, peer.Input{Kind: peer.OriginProof, Segment: s.g.ID, OK: true, Layout: p.Layout})
 	})
 	return origin.Proof{Layout: p.Layout, Hashes: p.Hashes}, true
 }
@@ -193,7 +229,7 @@ func (s *sink) chunk(i int, bytes int64) {
 		bytes = 0
 	}
 	s.v.post(func() {
-		s.v.input(peer.Input{Kind: peer.OriginChunk, Segment: s.g.ID, Chunk: uint8(i), OK: true, Bytes: bytes})
+		s.v.tell(s.f, peer.Input{Kind: peer.OriginChunk, Segment: s.g.ID, Chunk: uint8(i), OK: true, Bytes: bytes})
 	})
 }
 

@@ -211,6 +211,7 @@ func (v *Viewer) adopt(s *edge.Session) {
 	v.base.Add(v.engine.Report())
 	v.before = v.reported
 	v.session.Store(s)
+	v.duty = nil
 	v.host, v.servers = s.Statements.Host, s.ICEServers
 	v.engine = peer.New(peer.Config{
 		ID: s.Peer, Seed: rand.Uint64(), Pass: s.Pass,
@@ -232,7 +233,7 @@ func (v *Viewer) adopt(s *edge.Session) {
 	v.manifest = &m
 	v.input(peer.Input{Kind: peer.ManifestIn, Manifest: v.manifest})
 	for f := range v.fetches {
-		f.orphan = true
+		f.orphan = !f.early
 	}
 	listed := map[wire.SegmentID]bool{}
 	for _, m := range v.manifest.Segments {

@@ -73,6 +73,8 @@ type Manifest struct {
 	Rendition string
 	Live      bool
 	Segments  []Segment
+	// Hints are the parts that are said to come next; their times do not matter.
+	Hints []Segment
 }
 
 // Quality is what the player knows of itself.
@@ -113,6 +115,7 @@ type Viewer struct {
 	net       *rtc.Net
 	links     map[wire.PeerID]*link
 	offers    map[wire.PeerID]*signal.Message // not answered yet
+	duty      *signal.Duty                    // the engine's
 	socket    *edge.Socket
 	servers   []signal.ICEServer
 	fetches   map[*fetch]struct{}
@@ -212,6 +215,7 @@ func (v *Viewer) SetManifest(m Manifest) {
 		}
 		v.resources, v.manifest = resources, out
 		v.input(peer.Input{Kind: peer.ManifestIn, Manifest: out})
+		v.hinted(m.Hints, func(id wire.SegmentID) bool { _, ok := resources[id]; return ok })
 	})
 }
 

@@ -43,6 +43,9 @@ type stage struct {
 	refuse []int
 	// differ has the origin serve other bytes than it signs for.
 	differ bool
+	// making are paths that are complete when the channel is closed.
+	making map[string]chan struct{}
+	asked  map[string]int // by path
 	// hold, if not nil, is waited for before a session is opened.
 	hold chan struct{}
 	// talk is what the edge does with a socket after the welcome.
@@ -55,12 +58,19 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, keys: keys, life: time.Minute}
+	s := &stage{t: t, keys: keys, life: time.Minute, asked: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /mesh/session", s.session)
 	mux.HandleFunc("/mesh/signal", s.signal)
 	mux.HandleFunc("/mesh/segment", s.statement)
 	mux.HandleFunc("/show/", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asked[r.URL.Path]++
+		made := s.making[r.URL.Path]
+		s.mu.Unlock()
+		if made != nil {
+			<-made
+		}
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.content(r.URL.Path)))
 	})
 	s.server = httptest.NewServer(mux)
