@@ -99,7 +99,7 @@ func BenchmarkParsePlaylist(b *testing.B) {
 	body := []byte(live(numbered(0, 12)...))
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if _, err := parseHLS(body); err != nil {
+		if _, err := parseHLS(body, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -60,6 +60,7 @@ type presentation struct {
 
 	// The rest is under catalog.mu.
 	scopes    []string
+	variables map[string]string          // of the multivariant playlist
 	playlists map[string]*servedPlaylist // by path
 	forbidden map[string]bool            // paths that are never shared
 	listed    int                        // weight of its segments
@@ -250,6 +251,7 @@ func (c *catalog) known(p *presentation, path string, body []byte, now time.Time
 func (c *catalog) learnMultivariant(p *presentation, base *url.URL, pl *playlist) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p.variables = pl.variables
 	for _, uri := range pl.renditions {
 		path, _, ok := resolve(base, p.host, uri)
 		if !ok || !tokens.CoversPath("/", path) {
@@ -306,23 +308,7 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		l.ad = l.ad || r.ad
 		l.add(byteRange{r.offset, r.length}, r.encrypted)
 	}
-	for _, r := range pl.hints {
-		path, query, ok := resolve(base, p.host, r.uri)
-		if !ok {
-			continue
-		}
-		l := fresh[path]
-		if l == nil {
-			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
-			fresh[path] = l
-			order = append(order, l)
-		}
-		if which := (byteRange{r.offset, r.length}); l.hints == nil && l.query == query {
-			if _, is := l.ranges[which]; !is {
-				l.hints = map[byteRange]bool{which: true}
-			}
-		}
-	}
+	order = noteHints(p, base, pl, fresh, order, now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forbid(p, base, pl.forbidden)

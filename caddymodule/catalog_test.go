@@ -14,7 +14,7 @@ import (
 func listMedia(t *testing.T, c *catalog, host, path string, now time.Time, body string) *presentation {
 	t.Helper()
 	p := c.presentation(host, path)
-	pl, err := parseHLS([]byte(body))
+	pl, err := parseHLS([]byte(body), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

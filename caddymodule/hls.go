@@ -15,10 +15,15 @@ var errPlaylist = errors.New("playlist cannot be read")
 // parts and ranges. A playlist in which both do not find the same segments in
 // the same order is refused, so that nothing is shared that only one of them
 // takes for a segment. The error wraps errPlaylist.
-func parseHLS(body []byte) (playlist, error) {
-	p, ok := readPlaylist(body)
+//
+// imports are the variables of the multivariant playlist.
+func parseHLS(body []byte, imports map[string]string) (playlist, error) {
+	p, ok := readPlaylist(body, imports)
 	if !ok {
 		return p, fmt.Errorf("%w: it does not begin with #EXTM3U", errPlaylist)
+	}
+	if p.undefined {
+		return p, fmt.Errorf("%w: it uses a variable that has no value for all viewers", errPlaylist)
 	}
 	if p.multivariant {
 		return p, nil
@@ -36,7 +41,7 @@ func parseHLS(body []byte) (playlist, error) {
 			return p, fmt.Errorf("%w: the library finds %d segments, the line reader more", errPlaylist, len(segments))
 		}
 		s := segments[i]
-		if s.URI != r.uri || (r.length >= 0 && s.Limit != r.length) {
+		if s.URI != r.raw || (r.length >= 0 && s.Limit != r.length) {
 			return p, fmt.Errorf("%w: segment %d is not the same to both readers", errPlaylist, i)
 		}
 		i++

@@ -196,3 +196,18 @@ func TestDeltaUpdate(t *testing.T) {
 		t.Error("what may be of an ad is shared, or what was listed before is not any more")
 	}
 }
+
+// TestVariables: a segment whose name a variable of the multivariant playlist makes
+// up is shared under the name that viewers ask for.
+func TestVariables(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "s/index.m3u8", "#EXTM3U\n#EXT-X-DEFINE:NAME=\"kind\",VALUE=\"seg\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv0/index.m3u8\n")
+	write(t, dir, "s/v0/index.m3u8", mediaPlaylist("#EXT-X-DEFINE:IMPORT=\"kind\"", "{$kind}-0.m4s"))
+	write(t, dir, "s/v0/seg-0.m4s", string(pattern("seg", 9000)))
+	e := newEdge(t)
+	e.load("", "mesh\n root "+dir+"\n file_server")
+	e.get("/s/index.m3u8")
+	e.get("/s/v0/index.m3u8")
+	resp, body := e.get("/s/v0/seg-0.m4s")
+	checkStatement(t, e.verifier(), "/s/v0/seg-0.m4s", body, resp.Header)
+}

@@ -222,7 +222,7 @@ func (m *manifestWriter) learn() {
 			return
 		}
 	} else {
-		pl, err = parseHLS(body)
+		pl, err = parseHLS(body, rt.catalog.importsOf(m.presentation))
 	}
 	if err != nil {
 		if c := m.handler.logger.Check(zap.DebugLevel, "playlist is passed on but nothing in it is shared"); c != nil {

@@ -13,37 +13,40 @@ import (
 // second edition, draft-pantos-hls-rfc8216bis).
 type playlist struct {
 	multivariant bool
-	ended        bool       // EXT-X-ENDLIST: nothing will be added
-	sequence     int64      // EXT-X-MEDIA-SEQUENCE
-	renditions   []string   // URIs of playlists that this one names
-	resources    []resource // what may be shared, in order
-	forbidden    []string   // URIs of keys and session data: never shared
-	hints        []resource // EXT-X-PRELOAD-HINT: what may come next, not listed yet
-	delta        bool       // EXT-X-SKIP: what is old is left out
+	ended        bool              // EXT-X-ENDLIST: nothing will be added
+	sequence     int64             // EXT-X-MEDIA-SEQUENCE
+	renditions   []string          // URIs of playlists that this one names
+	resources    []resource        // what may be shared, in order
+	forbidden    []string          // URIs of keys and session data: never shared
+	hints        []resource        // EXT-X-PRELOAD-HINT: what may come next, not listed yet
+	delta        bool              // EXT-X-SKIP: what is old is left out
+	variables    map[string]string // EXT-X-DEFINE
+	undefined    bool              // a variable is used that has no value
 }
 
 // resource is a segment, a part or an init section as a playlist lists it.
 type resource struct {
 	uri       string
-	offset    int64 // of the byte range
-	length    int64 // of the byte range, 0 for the whole resource
-	encrypted bool  // EXT-X-KEY other than NONE is in force
-	segment   bool  // a media segment with EXTINF, which the library must confirm
+	offset    int64  // of the byte range
+	length    int64  // of the byte range, 0 for the whole resource
+	encrypted bool   // EXT-X-KEY other than NONE is in force
+	segment   bool   // a media segment with EXTINF, which the library must confirm
+	raw       string // its line, before variables have their values
 
 	ad            bool      // part of an advertisement
 	at            time.Time // its date, zero if not known
 	discontinuity int       // how many EXT-X-DISCONTINUITY came before it
 }
 
-// readPlaylist reads the lines of a playlist. ok is false if it is none. It
-// never fails on a line it does not understand: what is not listed is not
+// readPlaylist reads the lines of a playlist; imports are the variables of the
+// multivariant one. ok is false if it is none. It never fails on a line it does not understand: what is not listed is not
 // shared.
-func readPlaylist(body []byte) (p playlist, ok bool) {
+func readPlaylist(body []byte, imports map[string]string) (p playlist, ok bool) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !bytes.HasPrefix(body, []byte("#EXTM3U")) {
 		return p, false
 	}
-	r := lineReader{p: &p, next: map[string]int64{}}
+	r := lineReader{p: &p, imports: imports, next: map[string]int64{}}
 	for line := range bytes.Lines(body) {
 		r.line(strings.TrimSpace(string(line)))
 	}
@@ -53,6 +56,7 @@ func readPlaylist(body []byte) (p playlist, ok bool) {
 
 type lineReader struct {
 	p         *playlist
+	imports   map[string]string
 	keys      map[string]bool // KEYFORMATs with a METHOD other than NONE
 	inf       bool            // EXTINF came, the next URI is a segment
 	streamInf bool            // EXT-X-STREAM-INF came, the next URI is a rendition
@@ -73,6 +77,11 @@ func (r *lineReader) line(line string) {
 		return
 	}
 	tag, value, _ := strings.Cut(line, ":")
+	if tag == "#EXT-X-DEFINE" {
+		r.define(attributes(value))
+		return
+	}
+	value = r.expand(value)
 	switch tag {
 	case "#EXTINF":
 		length, _, _ := strings.Cut(value, ",")
@@ -121,12 +130,13 @@ func (r *lineReader) line(line string) {
 	}
 }
 
-func (r *lineReader) uri(uri string) {
+func (r *lineReader) uri(raw string) {
+	uri := r.expand(raw)
 	switch {
 	case r.streamInf:
 		r.p.renditions = append(r.p.renditions, uri)
 	case r.inf && !r.badRange:
-		res := resource{uri: uri, encrypted: len(r.keys) > 0, segment: true}
+		res := resource{uri: uri, raw: raw, encrypted: len(r.keys) > 0, segment: true}
 		if r.rangeLen > 0 {
 			res.length, res.offset = r.rangeLen, r.rangeOff
 			if res.offset < 0 {
@@ -139,7 +149,7 @@ func (r *lineReader) uri(uri string) {
 		r.ads.pass(r.length)
 	case r.inf:
 		// Keeps the order of the segments; an impossible range is never shared.
-		r.p.resources = append(r.p.resources, resource{uri: uri, length: -1, segment: true})
+		r.p.resources = append(r.p.resources, resource{uri: uri, raw: raw, length: -1, segment: true})
 	}
 	r.inf, r.streamInf, r.rangeLen, r.badRange = false, false, 0, false
 }
@@ -183,22 +193,6 @@ func (r *lineReader) ranged(uri, byteRange string) {
 	}
 	r.ads.mark(&res)
 	r.p.resources = append(r.p.resources, res)
-}
-
-// hint takes EXT-X-PRELOAD-HINT. One for a range that has no end yet says nothing
-// that a response could be held against.
-func (r *lineReader) hint(a map[string]string) {
-	h := resource{uri: a["URI"]}
-	start, ranged := a["BYTERANGE-START"]
-	if ranged {
-		var bad bool
-		if h.length, h.offset, bad = parseByteRange(a["BYTERANGE-LENGTH"] + "@" + start); bad {
-			return
-		}
-	}
-	if h.uri != "" {
-		r.p.hints = append(r.p.hints, h)
-	}
 }
 
 // parseByteRange reads "length" or "length@offset"; offset is -1 if absent.

@@ -58,12 +58,14 @@ func TestParseHLS(t *testing.T) {
 			"#EXT-X-PART:DURATION=1,URI=\"a.mp4\",BYTERANGE=\"10@0\"\n#EXT-X-PART:DURATION=1,URI=\"a.mp4\",BYTERANGE=\"20\"\n#EXTINF:4,\na.m4s\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"b.1.m4s\"\n" +
 			"#EXT-X-RENDITION-REPORT:URI=\"../v1/index.m3u8\"\n",
 			"resource a.1.m4s\nresource a.mp4 10@0\nresource a.mp4 20@10\nresource a.m4s\nforbidden ../v1/index.m3u8\n"},
+		{"variables", head + "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"x/y\"\n#EXT-X-MAP:URI=\"{$a}.mp4\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"{$a}.key\"\n#EXTINF:4,\n{$a}.m4s?{$a}\n",
+			"resource x/y.mp4\nresource x/y.m4s?x/y encrypted\nforbidden x/y.key\n"},
 		{"multivariant", "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x, y\",URI=\"a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"a,b\"\n# in between\nv.m3u8\n" +
 			"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"i.m3u8\"\n#EXT-X-SESSION-KEY:METHOD=AES-128,URI=\"k\"\n#EXT-X-SESSION-DATA:DATA-ID=\"d\",URI=\"d.json\"\n",
 			"rendition a.m3u8\nrendition v.m3u8\nrendition i.m3u8\nforbidden k\nforbidden d.json\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := parseHLS([]byte(c.in))
+			p, err := parseHLS([]byte(c.in), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,10 +83,12 @@ func TestParseHLSRefuses(t *testing.T) {
 		"empty":                   "",
 		"page":                    "<html>",
 		"library panics":          "#EXTM3U\n#EXT-X-KEY:\nstray.ts\n#EXTINF:4,\na.ts\n",
+		"variable without value":  "#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"a\"\n#EXTINF:4,\nx.ts\n#EXTINF:4,\n{$a}.ts\n",
+		"variable of the viewer":  "#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM=\"a\"\n#EXTINF:4,\n{$a}.ts\n",
 		"library reads otherwise": "#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:1x@3\na.ts\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := parseHLS([]byte(in))
+			p, err := parseHLS([]byte(in), nil)
 			if err == nil && len(p.resources) > 0 && p.resources[0].length >= 0 {
 				t.Errorf("listed %+v", p)
 			}
@@ -98,13 +102,21 @@ func TestParseHLSRefuses(t *testing.T) {
 	}
 }
 
+// TestImports: a media playlist has the variables of the multivariant one.
+func TestImports(t *testing.T) {
+	p, err := parseHLS([]byte("#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"a\"\n#EXTINF:4,\n{$a}.ts\n"), map[string]string{"a": "x"})
+	if err != nil || summary(p) != "resource x.ts\n" {
+		t.Errorf("%s: %v", summary(p), err)
+	}
+}
+
 // TestLongPlaylist: the library is used within what it can, at any length.
 func TestLongPlaylist(t *testing.T) {
 	uris := make([]string, 20_000)
 	for i := range uris {
 		uris[i] = fmt.Sprintf("seg-%d.ts", i)
 	}
-	p, err := parseHLS([]byte(mediaPlaylist("", uris...)))
+	p, err := parseHLS([]byte(mediaPlaylist("", uris...)), nil)
 	if err != nil || len(p.resources) != len(uris) || !p.ended {
 		t.Errorf("%d segments, ended %v: %v", len(p.resources), p.ended, err)
 	}
@@ -145,7 +157,7 @@ func FuzzParseHLS(f *testing.F) {
 	f.Add([]byte("#EXTM3U\n#EXT-X-KEY:\n#EXTINF:4,\na.ts\n"))
 	f.Add([]byte("#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:9@\na\n#EXT-X-PART:URI=\"x\",BYTERANGE=\"5\"\n#EXT-X-ENDLIST"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parseHLS(body)
+		p, err := parseHLS(body, nil)
 		if err != nil {
 			return
 		}

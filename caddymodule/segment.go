@@ -123,38 +123,6 @@ func (s *segmentWriter) identify(status int) bool {
 	return s.size <= integrity.MaxSegment
 }
 
-// hinted deals with the response to a request that was made on a hint, before a
-// playlist listed what it asks for. If one does by now, listed is true. If not, the
-// body is digested, so that there is a statement once it is listed; until then
-// nothing is said, because a hint does not say whether it is part of an ad.
-func (s *segmentWriter) hinted(status int) (listed bool) {
-	h := s.Header()
-	offset, length, size, ok := bodyRange(status, h)
-	if !ok || length > integrity.MaxSegment {
-		return false
-	}
-	which := byteRange{offset, length}
-	if status == http.StatusOK {
-		which = byteRange{}
-	}
-	if !s.listed.hints[which] {
-		return false
-	}
-	if now := s.handler.rt.catalog.segment(s.listed.presentation.host, s.listed.path); now != nil && now != s.listed {
-		s.listed = now
-		if _, ok := now.ranges[which]; ok {
-			return true
-		}
-	}
-	if _, ok := shareable(h); !ok {
-		return false
-	}
-	s.version, s.resource, s.size, s.first, s.whole = validator(h), size, length, offset, true
-	s.target = segmentKey{location{s.listed.presentation.host, s.listed.path}, which}
-	s.digest()
-	return false
-}
-
 func (s *segmentWriter) announce(token, digests string) {
 	h := s.Header()
 	h.Set(headerSegment, token)

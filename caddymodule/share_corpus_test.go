@@ -70,7 +70,7 @@ func listing(t *testing.T, body string) string {
 		}
 		c.learnMPD(p, base, &m, now)
 	} else {
-		pl, err := parseHLS([]byte(body))
+		pl, err := parseHLS([]byte(body), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

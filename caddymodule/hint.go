@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+)
+
+// A low-latency playlist hints at the part that comes next (EXT-X-PRELOAD-HINT,
+// draft-pantos-hls-rfc8216bis, section 4.4.5.3), and a player may ask for it before
+// it is complete, and before any playlist lists it.
+
+// hint takes EXT-X-PRELOAD-HINT. One for a range that has no end yet says nothing
+// that a response could be held against.
+func (r *lineReader) hint(a map[string]string) {
+	h := resource{uri: a["URI"]}
+	start, ranged := a["BYTERANGE-START"]
+	if ranged {
+		var bad bool
+		if h.length, h.offset, bad = parseByteRange(a["BYTERANGE-LENGTH"] + "@" + start); bad {
+			return
+		}
+	}
+	if h.uri != "" {
+		r.p.hints = append(r.p.hints, h)
+	}
+}
+
+// noteHints adds the hints of a playlist to what it lists, and what is hinted at only
+// to the end of order.
+func noteHints(p *presentation, base *url.URL, pl *playlist, fresh map[string]*listed, order []*listed, now time.Time) []*listed {
+	for _, r := range pl.hints {
+		path, query, ok := resolve(base, p.host, r.uri)
+		if !ok {
+			continue
+		}
+		l := fresh[path]
+		if l == nil {
+			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
+			fresh[path] = l
+			order = append(order, l)
+		}
+		if which := (byteRange{r.offset, r.length}); l.hints == nil && l.query == query {
+			if _, is := l.ranges[which]; !is {
+				l.hints = map[byteRange]bool{which: true}
+			}
+		}
+	}
+	return order
+}
+
+// hinted deals with the response to a request that was made on a hint, before a
+// playlist listed what it asks for. If one does by now, listed is true. If not, the
+// body is digested, so that there is a statement once it is listed; until then
+// nothing is said, because a hint does not say whether it is part of an ad.
+func (s *segmentWriter) hinted(status int) (listed bool) {
+	h := s.Header()
+	offset, length, size, ok := bodyRange(status, h)
+	if !ok || length > integrity.MaxSegment {
+		return false
+	}
+	which := byteRange{offset, length}
+	if status == http.StatusOK {
+		which = byteRange{}
+	}
+	if !s.listed.hints[which] {
+		return false
+	}
+	if now := s.handler.rt.catalog.segment(s.listed.presentation.host, s.listed.path); now != nil && now != s.listed {
+		s.listed = now
+		if _, ok := now.ranges[which]; ok {
+			return true
+		}
+	}
+	if _, ok := shareable(h); !ok {
+		return false
+	}
+	s.version, s.resource, s.size, s.first, s.whole = validator(h), size, length, offset, true
+	s.target = segmentKey{location{s.listed.presentation.host, s.listed.path}, which}
+	s.digest()
+	return false
+}
