@@ -96,7 +96,7 @@ func (e *Engine) onDuty(s *segment) bool {
 // that is not asked of them, what they are late with, and, in the endgame, all
 // that has not come.
 func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
-	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+2*e.originDev+150*time.Millisecond
+	endgame := s.due-now <= e.originTime(s.bytes(s.asked))+2*e.originDev+250*time.Millisecond
 	again := never
 	for _, n := range e.slots {
 		if n == nil || s.asked == 0 {

@@ -85,7 +85,7 @@ const onDuty = (e, s) => e.live && s.fresh && !!e.duty && s.sequence >= 0 && dis
  * @param {SegmentState} s
  */
 function fetchUrgent(e, now, s) {
-  const endgame = s.due - now <= originTime(e, s.bytes(s.asked)) + 2 * e.originDev + 150 * Millisecond;
+  const endgame = s.due - now <= originTime(e, s.bytes(s.asked)) + 2 * e.originDev + 250 * Millisecond;
   for (const n of e.slots) {
     if (!n || !s.asked) continue;
     let cum = 0, mask = 0n;
