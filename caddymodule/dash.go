@@ -20,8 +20,11 @@ const (
 	maxTemplates   = 512 // of one MPD
 )
 
-// template is a SegmentTemplate whose number or time stands in the last part of
-// the path: prefix, digits, suffix.
+// maxTemplateDepth is how many directories may follow the number of a template.
+const maxTemplateDepth = 4
+
+// template is a SegmentTemplate with a number or time in its path: prefix,
+// digits, suffix.
 type template struct {
 	prefix, suffix string // escaped path before and after the digits
 	query          string
@@ -36,9 +39,20 @@ type mpd struct {
 }
 
 // parseMPD reads an MPD that came from base at host. Only what is understood is
-// listed: SegmentTemplate with $Number$ or $Time$ in the file's name, SegmentList,
-// and SegmentBase or a bare BaseURL as a whole file; of several BaseURLs the
-// first. The error wraps errMPD.
+// listed, in any number of Periods:
+//
+//   - SegmentTemplate with one $Number$ or $Time$, in the name of the file or of a
+//     directory, and its initialization. Not with $SubNumber$ or with several
+//     numbers, which would match more than the MPD means.
+//   - SegmentList, whole files and byte ranges.
+//   - Initialization with a byte range.
+//   - A Representation that is one file, such as subtitles. Not one with a
+//     SegmentBase: its players take byte ranges which the file's index names and the
+//     MPD does not, so that there is nothing to vouch for but all of a film.
+//
+// Of several BaseURLs of an element the first counts, as viewers take it; what they
+// take by another one is not listed. Documents that xlink brings in are not read.
+// The error wraps errMPD.
 func parseMPD(body []byte, base *url.URL, host string) (mpd, error) {
 	r := mpdReader{host: host, levels: []mpdLevel{{base: base}}}
 	d := xml.NewDecoder(bytes.NewReader(body))
@@ -93,6 +107,7 @@ type mpdLevel struct {
 	template  map[string]string
 	rep       map[string]string // attributes of the Representation
 	list      bool              // in a SegmentList
+	single    bool              // there is a SegmentBase: the file is indexed by itself
 	listed    *int              // number of segments that the Representation has listed
 	protected bool              // in a ContentProtection
 	text      []byte
@@ -107,7 +122,7 @@ type mpdReader struct {
 
 func (r *mpdReader) open(t xml.StartElement) {
 	up := &r.levels[len(r.levels)-1]
-	l := mpdLevel{base: up.base, encrypted: up.encrypted, template: up.template, rep: up.rep, list: up.list, listed: up.listed,
+	l := mpdLevel{base: up.base, encrypted: up.encrypted, template: up.template, rep: up.rep, list: up.list, single: up.single, listed: up.listed,
 		protected: up.protected}
 	attrs := map[string]string{}
 	for _, a := range t.Attr {
@@ -143,7 +158,7 @@ func (r *mpdReader) open(t xml.StartElement) {
 	case "Initialization", "RepresentationIndex", "BitstreamSwitching":
 		r.list(&l, attrs["sourceURL"], attrs["range"])
 	case "SegmentBase":
-		// The file itself is listed with the Representation.
+		up.single = true
 	case "UTCTiming":
 		r.forbid(l.base, attrs["value"])
 	}
@@ -189,7 +204,7 @@ func (r *mpdReader) representation(l *mpdLevel) {
 			r.add(l, init, 0, 0)
 		}
 		r.template(l, expand(l.template["media"], l.rep))
-	case *l.listed == 0 && !l.list && l.base != nil:
+	case *l.listed == 0 && !l.list && !l.single && l.base != nil:
 		r.add(l, "", 0, 0)
 	}
 }
@@ -242,7 +257,7 @@ func (r *mpdReader) template(l *mpdLevel, media string) {
 	}
 	path, query, ok := resolve(l.base, r.host, u.String())
 	prefix, suffix, whole := strings.Cut(path, mark)
-	if !ok || !whole || strings.Contains(suffix, "/") {
+	if !ok || !whole || strings.Count(suffix, "/") > maxTemplateDepth {
 		return
 	}
 	r.out.templates = append(r.out.templates, template{

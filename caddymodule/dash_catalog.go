@@ -17,7 +17,8 @@ type listedTemplate struct {
 	by           string // the path of the MPD
 }
 
-// dir is the directory of what the template matches.
+// dir is the directory that holds all that the template matches, some of it in
+// directories of their own.
 func (t *template) dir() string { return t.prefix[:strings.LastIndexByte(t.prefix, '/')+1] }
 
 // matches says whether an escaped path is one of the template's.
@@ -45,6 +46,9 @@ func (c *catalog) learnMPD(p *presentation, base *url.URL, m *mpd, now time.Time
 	}
 	for _, t := range m.templates {
 		dir := t.dir()
+		if dir == "/" && strings.Contains(t.suffix, "/") && !p.covers(dir) {
+			continue // the passes would cover all of the host
+		}
 		if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.prefix+"0"+t.suffix) {
 			continue
 		}
@@ -102,7 +106,17 @@ func (c *catalog) dropTemplates(p *presentation, by string) {
 // differ or if they belong to two presentations. c.mu is held.
 func (c *catalog) matchTemplate(at location) *listed {
 	var l *listed
-	for _, t := range c.templates[location{at.host, dirOfFile(at.path)}] {
+	dir := at.path
+	for depth := 0; depth <= maxTemplateDepth && dir != "/"; depth++ {
+		dir = dirOfFile(strings.TrimSuffix(dir, "/"))
+		l = c.matchIn(dir, at, l)
+	}
+	return l
+}
+
+// matchIn adds to l what the templates of a directory list at a location.
+func (c *catalog) matchIn(dir string, at location, l *listed) *listed {
+	for _, t := range c.templates[location{at.host, dir}] {
 		p := t.presentation
 		if !t.matches(at.path) || p.forbidden[at.path] || c.playlists[at] != nil || p.playlists[at.path] != nil {
 			continue

@@ -17,7 +17,7 @@ import (
 // among it.
 func TestShareCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/share/*.m*")
-	if err != nil || len(files) < 9 {
+	if err != nil || len(files) < 20 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
 	for _, file := range files {
@@ -32,7 +32,7 @@ func TestShareCorpus(t *testing.T) {
 			got := listing(t, string(body))
 			for line := range strings.Lines(got) {
 				name, _, _ := strings.Cut(line, " ")
-				for _, never := range []string{"key", "licen", "cert", "m3u8", "mpd", "data:", "json", "other."} {
+				for _, never := range []string{"key", "licen", "cert", "m3u8", "mpd", "data:", "json", "other.", "never"} {
 					if strings.Contains(name, never) && !strings.HasPrefix(line, "never") {
 						t.Errorf("may travel: %s", line)
 					}
@@ -231,6 +231,34 @@ func TestAds(t *testing.T) {
 	}
 }
 
+// TestNumberInDirectory: what a template with the number in a directory matches,
+// and what only looks like it.
+func TestNumberInDirectory(t *testing.T) {
+	c := newCatalog(nil)
+	base := &url.URL{Path: "/s/x.mpd"}
+	p := c.presentation("h", base.Path)
+	m, err := parseMPD([]byte(`<MPD><Period>
+		<AdaptationSet><SegmentTemplate media="v/$Number%03d$/a/seg.m4s"/><Representation id="v"/></AdaptationSet>
+		<AdaptationSet><SegmentTemplate media="v/$Number$.m4s"/><Representation id="flat"/></AdaptationSet>
+		<ContentProtection><Laurl>v/007/a/seg.m4s</Laurl></ContentProtection>
+	</Period></MPD>`), base, "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.known(p, base.Path, nil, time.Time{})
+	c.learnMPD(p, base, &m, time.Time{})
+	for path, want := range map[string]bool{
+		"/s/v/001/a/seg.m4s": true, "/s/v/1000/a/seg.m4s": true, "/s/v/9.m4s": true,
+		"/s/v/1/a/seg.m4s": false, "/s/v/0001/a/seg.m4s": false, "/s/v/00x/a/seg.m4s": false, "/s/v/001/b/a/seg.m4s": false,
+		"/s/v/001/seg.m4s": false, "/s/v/a/seg.m4s": false, "/s/v/001/a/": false, "/s/v/001/a/seg.m4s/2": false,
+		"/s/001/a/seg.m4s": false, "/s/v/007/a/seg.m4s": false, "/x/s/v/001/a/seg.m4s": false, "/": false, "": false, "*": false,
+	} {
+		if l := c.segment("h", path); (l != nil) != want {
+			t.Errorf("%q is listed: %v", path, l != nil)
+		}
+	}
+}
+
 func FuzzMPD(f *testing.F) {
 	files, _ := filepath.Glob("testdata/share/*.mpd")
 	for _, file := range files {
@@ -256,8 +284,14 @@ func FuzzMPD(f *testing.F) {
 			}
 		}
 		for _, tm := range m.templates {
-			if strings.Contains(tm.suffix, "/") || strings.Contains(tm.prefix, "?") {
+			if strings.Count(tm.suffix, "/") > maxTemplateDepth || strings.Contains(tm.prefix, "?") {
 				t.Fatalf("template %+v", tm)
+			}
+			// What it matches is listed once at most, in what the passes cover, and
+			// never what is forbidden or a manifest.
+			path := tm.prefix + strings.Repeat("7", tm.width) + tm.suffix
+			if l := c.segment("h", path); l != nil && (l.presentation != p || !p.covers(path) || p.forbidden[path] || path == base.Path) {
+				t.Fatalf("%s of %+v is listed", path, tm)
 			}
 		}
 	})
