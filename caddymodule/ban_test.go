@@ -123,7 +123,7 @@ func TestBanByAddress(t *testing.T) {
 	}
 	l.closed()
 	again := c.reenter(liar, l.a)
-	if m := again.until(signal.Drop); m.Reason != "banned" {
+	if m := again.until(signal.ErrorMsg); m.Code != "banned" {
 		t.Errorf("its pass is still good: %+v", m)
 	}
 	neighbor.send(&signal.Message{Type: signal.Renew})

@@ -158,6 +158,11 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 		c.fail("draining", err.Error())
 		return false
 	}
+	if s.banned(c.peer) {
+		c.rt.release(s)
+		c.finish(banned)
+		return false
+	}
 	c.swarm, c.receiveOnly = s, pass.ReceiveOnly
 	c.passUntil(pass.Expires)
 	c.send(signal.Encode(&signal.Message{

@@ -84,6 +84,13 @@ func (s *swarm) has(c *conn) bool {
 	return s.conns[c.peer] == c && s.engine.Has(c.peer)
 }
 
+// banned says whether a peer was banned.
+func (s *swarm) banned(p wire.PeerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.engine.Banned(p)
+}
+
 func (s *swarm) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -108,7 +108,7 @@ func TestTwoReportersBan(t *testing.T) {
 			t.Errorf("%v was not told to drop it: %+v", p, m)
 		}
 	}
-	if d.s.Has(1) || d.s.Stats().Banned != 1 {
+	if d.s.Has(1) || d.s.Stats().Banned != 1 || !d.s.Banned(1) || d.s.Banned(2) {
 		t.Error("it is still there")
 	}
 	// It may not come back, and speaks to nobody.

@@ -268,6 +268,9 @@ func (s *Swarm) Len() int { return len(s.all) }
 // Has says whether the peer is a member.
 func (s *Swarm) Has(p wire.PeerID) bool { return s.members[p] != nil }
 
+// Banned says whether the peer was banned.
+func (s *Swarm) Banned(p wire.PeerID) bool { return s.banned[p] }
+
 // Step takes one input at time now, which counts from any fixed moment and
 // never goes back. The effects are valid until the next call.
 func (s *Swarm) Step(now time.Duration, in Input) []Effect {
