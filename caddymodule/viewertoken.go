@@ -139,8 +139,12 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, host string, u *u
 	if err != nil {
 		return w, u, true, err
 	}
-	if a.refused == nil {
-		if u, err = cleanRequest(r, u, a.entitlement.URI); err != nil {
+	clean := a.entitlement.URI
+	if a.refused != nil {
+		clean = a.refused.URI
+	}
+	if clean != "" {
+		if u, err = cleanRequest(r, u, clean); err != nil {
 			return w, u, true, err
 		}
 	}

@@ -168,6 +168,20 @@ func TestRequireViewerToken(t *testing.T) {
 	}
 
 	e.load(global, site("observe"))
+	forged := good[:len(good)-8] + "AAAAAAAA"
+	for _, path := range []string{ // whatever is wrong with a token, the upstream does not see it
+		"/live/a.ts?URISigningPackage=" + forged, "/live/a.ts;URISigningPackage=" + forged + "?x=1",
+		"/live/a.ts?x=1&URISigningPackage=" + good + "&URISigningPackage=" + forged,
+		"/other/index.m3u8?URISigningPackage=" + good, "/live/unnamed?URISigningPackage=" + forged,
+	} {
+		if resp, _ := e.get(path); resp.StatusCode != 200 {
+			t.Errorf("observe: %d", resp.StatusCode)
+		}
+	}
+	uris := up.all()
+	if strings.Contains(uris, "URISigning") || strings.Contains(uris, "eyJ") || !strings.HasSuffix(uris, "/live/a.ts\n/live/a.ts?x=1\n/live/a.ts?x=1\n/other/index.m3u8\n/live/unnamed") {
+		t.Errorf("observe: the upstream saw %s", uris)
+	}
 	if resp, _ := e.get("/live/a.ts"); resp.StatusCode != 200 {
 		t.Errorf("observe: %d", resp.StatusCode)
 	}
@@ -175,7 +189,7 @@ func TestRequireViewerToken(t *testing.T) {
 		t.Error("observe: no session")
 	}
 	want := map[string]float64{"accepted ": 8, "refused missing": 14, "refused signature": 2, "refused expired": 2, "refused uri": 2,
-		"refused issuer": 2, "observed missing": 3}
+		"refused issuer": 2, "observed missing": 3, "observed signature": 3, "observed uri": 1, "observed malformed_uri": 1}
 	got := tokenCounts(t)
 	for name, n := range want {
 		if got[name] != n {

@@ -131,8 +131,13 @@ func (j *JWT) Verify(ctx context.Context, r Request) (Entitlement, error) {
 func (j *JWT) verify(ctx context.Context, r Request) (Entitlement, error) {
 	token, clean, err := j.find(r)
 	if err != nil {
-		return Entitlement{}, err
+		return Entitlement{}, withURI(err, clean)
 	}
+	e, err := j.verifyToken(ctx, r, token, clean)
+	return e, withURI(err, clean)
+}
+
+func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (Entitlement, error) {
 	uri, err := normalizeURI(clean)
 	if err != nil {
 		return Entitlement{}, err
@@ -167,9 +172,10 @@ func (j *JWT) verify(ctx context.Context, r Request) (Entitlement, error) {
 }
 
 // find gives the first token in the order configured, empty where there is
-// none, and the URI without any token, whichever was taken.
+// none, and the URI without any token, whichever was taken, with an error too.
 func (j *JWT) find(r Request) (token, clean string, err error) {
 	clean = r.URI
+	twice := false
 	for _, from := range j.config.From {
 		var found string
 		switch from.Place {
@@ -186,14 +192,17 @@ func (j *JWT) find(r Request) (token, clean string, err error) {
 			}
 			var ok bool
 			if found, clean, ok = cutToken(clean, from.Name, styles...); ok {
-				if _, _, twice := cutToken(clean, from.Name, styles...); twice {
-					return "", "", refuse(ReasonMalformedURI, "the URI holds two tokens")
+				if _, _, again := cutToken(clean, from.Name, styles...); again {
+					clean, twice = cutAll(clean, from.Name, styles...), true
 				}
 			}
 		}
 		if token == "" {
 			token = found
 		}
+	}
+	if twice {
+		return "", clean, refuse(ReasonMalformedURI, "the URI holds two tokens")
 	}
 	if r.Token != "" {
 		token = r.Token

@@ -52,6 +52,14 @@ func cutToken(uri, name string, styles ...style) (token, without string, ok bool
 	return "", uri, false
 }
 
+// cutAll takes out every parameter of a name.
+func cutAll(uri, name string, styles ...style) string {
+	for ok := true; ok; {
+		_, uri, ok = cutToken(uri, name, styles...)
+	}
+	return uri
+}
+
 // addFormParameter writes a token into a URI's query.
 func addFormParameter(uri, name, token string) string {
 	if strings.Contains(uri, "?") {

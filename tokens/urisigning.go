@@ -143,8 +143,13 @@ func (u *URISigning) Verify(ctx context.Context, r Request) (Entitlement, error)
 	}
 	tokens, clean, err := u.find(r)
 	if err != nil {
-		return Entitlement{}, err
+		return Entitlement{}, withURI(err, clean)
 	}
+	e, err := u.verify(ctx, r, tokens, clean)
+	return e, withURI(err, clean)
+}
+
+func (u *URISigning) verify(ctx context.Context, r Request, tokens []string, clean string) (Entitlement, error) {
 	uri, err := normalizeURI(clean)
 	if err != nil {
 		return Entitlement{}, err
@@ -170,7 +175,8 @@ func (u *URISigning) Verify(ctx context.Context, r Request) (Entitlement, error)
 func (u *URISigning) find(r Request) (tokens []string, clean string, err error) {
 	token, clean, ok := cutToken(r.URI, u.config.Attribute, pathParameter, formParameter)
 	if _, _, twice := cutToken(clean, u.config.Attribute, pathParameter, formParameter); twice {
-		return nil, "", refuse(ReasonMalformedURI, "the URI holds two tokens")
+		clean = cutAll(clean, u.config.Attribute, pathParameter, formParameter)
+		return nil, clean, refuse(ReasonMalformedURI, "the URI holds two tokens")
 	}
 	if r.Token != "" {
 		return []string{r.Token}, clean, nil

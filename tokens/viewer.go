@@ -144,6 +144,10 @@ type Refusal struct {
 	Status int
 	// Detail is a short sentence for the log, constant but for sizes.
 	Detail string
+	// URI is the request's URI without any token and otherwise as it came, for a
+	// server that lets the request through all the same; empty where none can be
+	// told.
+	URI string
 }
 
 func (r *Refusal) Error() string {
@@ -158,6 +162,15 @@ func ReasonOf(err error) Reason {
 		return r.Reason
 	}
 	return ""
+}
+
+// withURI gives a refusal the URI without tokens.
+func withURI(err error, clean string) error {
+	var r *Refusal
+	if errors.As(err, &r) {
+		r.URI = clean
+	}
+	return err
 }
 
 // refuse makes a refusal with status 403; the JWT viewer changes it for the

@@ -21,16 +21,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 	"time"
-
-	"github.com/viewmesh/viewmesh/examples/peer/viewer"
-	mesh "github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // options are the command line.
@@ -44,6 +40,7 @@ type options struct {
 	noMesh    bool
 	noUpload  bool
 	relayOnly bool
+	token     string
 	verbose   bool
 }
 
@@ -98,6 +95,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.BoolVar(&o.noMesh, "no-mesh", false, "take all from the origin, for comparison")
 	f.BoolVar(&o.noUpload, "no-upload", false, "take from peers, give them nothing")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "connect over relays only")
+	f.StringVar(&o.token, "token", "", "show this viewer `token` to the host of the URL, as Authorization: Bearer and in session requests;\n"+
+		"in MESH_TOKEN other users of the machine do not see it")
 	f.BoolVar(&o.verbose, "verbose", false, "log what happens")
 	f.Usage = func() {
 		fmt.Fprintln(usage, "usage: peer [flags] URL of an HLS playlist")
@@ -122,24 +121,9 @@ func parse(args []string, usage io.Writer) (options, error) {
 	case o.listen != "" && (o.count != 1 || o.json):
 		return o, errors.New("a gateway is one viewer and prints no JSON: leave out count and json")
 	}
+	if o.token == "" {
+		o.token = os.Getenv("MESH_TOKEN")
+	}
 	o.url = u
 	return o, nil
-}
-
-// client gives the HTTP client that viewers share. Bodies stay as the origin
-// sends them.
-func client() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableCompression = true
-	t.MaxIdleConnsPerHost = 64
-	t.ForceAttemptHTTP2 = true
-	return &http.Client{Transport: t}
-}
-
-// viewerConfig is what the flags say of a viewer.
-func (o *options) viewerConfig(c *http.Client, log *slog.Logger) viewer.Config {
-	return viewer.Config{
-		HTTP: c, Log: log, NoMesh: o.noMesh, NoUpload: o.noUpload, RelayOnly: o.relayOnly,
-		Device: mesh.Device{Kind: "desktop", Connection: "ethernet"},
-	}
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -30,6 +32,53 @@ func TestParse(t *testing.T) {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)
 		}
+	}
+}
+
+// TestToken: the viewer token comes from the flag or the environment, goes to the
+// host of the URL and no other, and into session requests, and is in no usage text.
+func TestToken(t *testing.T) {
+	var usage bytes.Buffer
+	t.Setenv("MESH_TOKEN", "from-environment")
+	if _, err := parse([]string{"-h"}, &usage); !errors.Is(err, flag.ErrHelp) || strings.Contains(usage.String(), "from-environment") {
+		t.Errorf("%v, usage\n%s", err, usage.String())
+	}
+	type ask struct{ host, authorization, cookie string }
+	asks := make(chan ask, 8)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asks <- ask{r.Host, r.Header.Get("Authorization"), r.Header.Get("Cookie")}
+		http.SetCookie(w, &http.Cookie{Name: "URISigningPackage", Value: "renewed", Path: "/"})
+	})
+	own, other := httptest.NewServer(handler), httptest.NewServer(handler)
+	defer own.Close()
+	defer other.Close()
+	for want, args := range map[string][]string{"from-environment": {own.URL}, "from-flag": {"--token", "from-flag", own.URL}} {
+		o, err := parse(args, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := o.client()
+		get := func(url string) ask {
+			resp, err := c.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return <-asks
+		}
+		if a := get(own.URL + "/a.m3u8"); a.authorization != "Bearer "+want || a.cookie != "" {
+			t.Errorf("its host was shown %+v, want %s", a, want)
+		}
+		if a := get(own.URL + "/b.ts"); a.cookie != "URISigningPackage=renewed" {
+			t.Errorf("the renewed token is not kept: %+v", a)
+		}
+		if a := get(other.URL + "/b.ts"); a.authorization != "" {
+			t.Errorf("another host was shown %+v", a)
+		}
+		if got := o.viewerConfig(c, nil).Token; got != want {
+			t.Errorf("session requests have %q", got)
+		}
+		c.CloseIdleConnections()
 	}
 }
 

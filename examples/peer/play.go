@@ -25,7 +25,7 @@ const (
 
 // play runs the viewers and prints how it went.
 func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.Writer) error {
-	http := client()
+	http := o.client()
 	defer http.CloseIdleConnections()
 	players := make([]*player.Player, o.count)
 	errs := make([]error, o.count)

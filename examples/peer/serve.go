@@ -24,7 +24,7 @@ func serve(ctx context.Context, o options, log *slog.Logger, logs *aside, out io
 	if err != nil {
 		return fmt.Errorf("listen for the player: %w", err)
 	}
-	http1 := client()
+	http1 := o.client()
 	defer http1.CloseIdleConnections()
 	g := gateway.New(gateway.Config{Origin: &url.URL{Scheme: o.url.Scheme, Host: o.url.Host}, Viewer: o.viewerConfig(http1, log)})
 	server := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

@@ -152,6 +152,8 @@ type bearer struct {
 	token string
 }
 
+func (b *bearer) Unwrap() http.RoundTripper { return b.Transport }
+
 func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.token != "" {
 		r = r.Clone(r.Context())

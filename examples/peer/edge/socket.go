@@ -37,14 +37,19 @@ type Socket struct {
 	done   chan struct{} // closed when the writer has ended
 }
 
-// Dial opens the WebSocket of a session and says hello with pass. proxy and TLS
-// are those of client, if its transport is an *http.Transport.
+// Dial opens the WebSocket of a session and says hello with pass. It is dialed as
+// client dials, with its proxy and TLS, if its transport is an *http.Transport or
+// unwraps to one.
 func Dial(ctx context.Context, client *http.Client, s *Session, pass string) (*Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, ReadBufferSize: 4096, WriteBufferSize: 4096}
-	if t, ok := client.Transport.(*http.Transport); ok {
-		d.Proxy, d.TLSClientConfig = t.Proxy, t.TLSClientConfig
+	transport := client.Transport
+	if w, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok {
+		transport = w.Unwrap()
+	}
+	if t, ok := transport.(*http.Transport); ok {
+		d.Proxy, d.TLSClientConfig, d.NetDialContext = t.Proxy, t.TLSClientConfig, t.DialContext
 	}
 	ws, resp, err := d.DialContext(ctx, s.Socket.String(), nil)
 	if err != nil {
