@@ -27,7 +27,7 @@
 //	relayonly.go    what is forwarded where viewers must not learn addresses
 //	swarm.go        one tracker engine, its lock, its timer, its connections
 //	swarmid.go      swarm ids
-//	limits.go       sessions by source address, bans
+//	limits.go       sessions by source address; viewerid.go says who is banned
 //	origins.go      which pages may use the endpoints
 //	problem.go      answers that refuse
 //	stats.go        GET /mesh/stats

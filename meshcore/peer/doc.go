@@ -67,6 +67,10 @@
 //
 // # Trust
 //
+// Chunks go to and come from neighbors whose pass is good, as long as it is: a
+// neighbor shows a renewed one by another hello, and is dropped when its last has
+// run out (pass.go). One whose pass lets it take only is asked for nothing.
+//
 // A chunk counts only after the driver checked it against the segment's proof,
 // which any neighbor may send because the edge signed it. A wrong chunk or proof
 // ends the connection and is reported. A neighbor that lets three deadlines pass
