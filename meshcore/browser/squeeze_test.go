@@ -37,6 +37,9 @@ func TestBundle(t *testing.T) {
 		"in/a.js":  {Data: []byte("import { b } from \"../b.js\";\nexport const z = b;\n")},
 		"b.js":     {Data: []byte("export const b = 2;\nexport async function d() {}\n")},
 		"e.js":     {Data: []byte("globalThis.e = 1;\n")},
+		"meet.js":  {Data: []byte("import { f } from \"./flat.js\";\nimport { z } from \"./in/a.js\";\nimport { g } from \"./other.js\";\nimport * as a from \"./in/a.js\";\nexport { f, g, z };\n")},
+		"flat.js":  {Data: []byte("const b = 1, c = 2;\nexport const f = () => fetch(b + c);\n")},
+		"other.js": {Data: []byte("import { f as h } from \"./flat.js\";\nfunction fetch() {\n}\nexport const g = () => fetch(h);\n")},
 		"loop.js":  {Data: []byte("import { m } from \"./loop2.js\";\nexport const l = 1;\n")},
 		"loop2.js": {Data: []byte("import { l } from \"./loop.js\";\nexport const m = 1;\n")},
 		"odd.js":   {Data: []byte("export default 1;\n")},
@@ -49,8 +52,17 @@ func TestBundle(t *testing.T) {
 	if n := strings.Count(got, "const b=2"); n != 1 {
 		t.Errorf("b.js is there %d times:\n%s", n, got)
 	}
-	if want := "export const{c,f,x,y}="; !strings.Contains(got, want) {
+	if want := "export{c,f,x,y};"; !strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, got)
+	}
+	// Both b.js and flat.js have a b, and other.js a fetch that is not the browser's.
+	if got, err = bundle(files, "meet.js"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"const b=1,c=2;const f=()=>fetch(b+c);", "const h=f;function fetch(){}\nconst g=()=>fetch(h);return{g};})();", "(()=>{const b=2;", "const z=$2.z;", "const g=$3.g;", "export{f,g,z};"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
 	}
 	for name, want := range map[string]string{"loop.js": "imports itself", "odd.js": "is not written as", "gone.js": "nobody.js"} {
 		if _, err := bundle(files, name); err == nil || !strings.Contains(err.Error(), want) {
