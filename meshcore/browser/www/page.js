@@ -36,6 +36,10 @@ export class Mesh extends EventTarget {
     /** token is the viewer token of the site, where it uses them and it is not in the URL or a cookie. */
     this.token = "";
     this.past = { peer_bytes: 0, origin_bytes: 0, relayed_bytes: 0, uploaded_bytes: 0, duplicate_bytes: 0, bad_chunks: 0 };
+    /** @type {Map<string, Promise<{children: string[]}>>} playlists that the page read itself, by URL */
+    this.reads = new Map();
+    /** @type {Promise<{children: string[]}>} the last of them */
+    this.reading = Promise.resolve({ children: [] });
     /** @type {Promise<void>} resolves when the worker sees the page's requests, or there is none */
     this.ready = new Promise((resolve) => (this.begun = resolve));
   }
@@ -61,11 +65,13 @@ export class Mesh extends EventTarget {
    */
   async start(script, options = {}) {
     this.run(options);
+    const missed = this.#missed();
     try {
       this.worker ??= new Worker(this, script);
       await this.worker.start();
       await this.#catchUp();
     } catch (error) {
+      missed.disconnect();
       console.info("mesh: no service worker, playing from the origin:", error.message);
     }
     this.begun();
@@ -219,11 +225,25 @@ export class Mesh extends EventTarget {
     this.worker?.list(playlist, urls);
   }
 
+  /**
+   * #missed reads the playlists that are loaded past the worker: before it is there, or on their way when it comes. So the
+   * session begins while the worker does.
+   */
+  #missed() {
+    const observer = new PerformanceObserver((list) => {
+      for (const e of list.getEntriesByType("resource")) {
+        const url = e.name.split("#")[0];
+        if (isPlaylist(url) && !(/** @type {PerformanceResourceTiming} */ (e).workerStart)) this.#read(url);
+      }
+    });
+    observer.observe({ type: "resource", buffered: true });
+    return observer;
+  }
+
   /** #catchUp reads the playlists that were loaded before the worker was there. */
   async #catchUp() {
     const loaded = new Set(performance.getEntriesByType("resource").map((e) => e.name.split("#")[0]));
     const sources = [...document.querySelectorAll("video, audio, source")].map((m) => /** @type {any} */ (m).currentSrc || /** @type {any} */ (m).src);
-    const isPlaylist = (/** @type {string} */ u) => /^https?:[^?#]*\.(m3u8?|mpd)($|\?)/i.test(u);
     const first = [...new Set([...loaded, ...sources])].filter(isPlaylist).slice(0, 8);
     for (const url of first) {
       const { children } = await this.#read(url);
@@ -233,8 +253,14 @@ export class Mesh extends EventTarget {
     }
   }
 
-  /** @param {string} url */
-  async #read(url) {
+  /** #read reads a playlist once, one after another: a multivariant playlist says what its children are. @param {string} url */
+  #read(url) {
+    if (!this.reads.has(url)) this.reads.set(url, (this.reading = this.reading.then(() => this.#readNow(url))));
+    return this.reads.get(url);
+  }
+
+  /** @param {string} url @returns {Promise<{children: string[]}>} */
+  async #readNow(url) {
     try {
       const r = await fetch(url + MARK);
       const header = r.headers.get("Mesh-Bootstrap");
@@ -245,6 +271,9 @@ export class Mesh extends EventTarget {
     return { children: [] };
   }
 }
+
+/** @param {string} url */
+const isPlaylist = (url) => /^https?:[^?#]*\.(m3u8?|mpd)($|\?)/i.test(url);
 
 /** mesh is the page's one mesh. @type {Mesh} */
 export const mesh = /** @type {any} */ (globalThis).mesh instanceof Mesh ? /** @type {any} */ (globalThis).mesh : new Mesh();
