@@ -5,6 +5,7 @@ import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
 import * as k from "./peer/input.js";
 
 const TEE = 60_000; // ms that an answer may take to pass to the player
+const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
 
 /**
  * @typedef {import("./presentation.js").Record} Record
@@ -25,7 +26,7 @@ export class Downloads {
     this.host = host;
     this.outside = 0; // bytes that the engine does not know of
     this.passed = 0; // bytes of segments that passed to the player
-    this.passing = 0; // ms that they took
+    this.passing = 1; // ms that they took
     /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player */
     this.teeing = new Map();
     /** @type {Map<string, Set<AbortController>>} */
@@ -102,28 +103,29 @@ export class Downloads {
 
   /** rate is how fast segments have passed to the player, bytes/s; 0 if none has. */
   rate() {
-    return this.passing ? (this.passed / this.passing) * 1000 : 0;
+    return Math.min((this.passed / this.passing) * 1000, FAST);
   }
 
   /** tee takes a segment that passes from the origin to the player. @param {Record} r */
   tee(r) {
     if (this.teeing.has(r.id)) return this.count();
     this.teeing.set(r.id, 0);
-    const job = this.#job(r), asked = performance.now();
+    const job = this.#job(r);
     const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => {
       const waiting = this.teeing.get(r.id) ?? 0;
       this.teeing.delete(r.id);
       if (ok) {
         this.host.delivered(r);
         this.passed += job.entry.size;
-        this.passing += performance.now() - asked;
+        this.passing += pipe.took;
       }
       this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes });
       for (let i = 1; i < waiting; i++) this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes: 0 });
     };
-    return new Pipe(async (answer) => {
+    const pipe = new Pipe(async (answer) => {
       const res = await take(job, answer, AbortSignal.timeout(TEE)).catch(() => ({ ok: false, bytes: 0 }));
       done(res.ok, res.bytes);
     }, () => done(false, 0));
+    return pipe;
   }
 }

@@ -280,11 +280,14 @@ export class Pipe {
     this.queue = [];
     this.begun = false;
     this.ok = true;
+    this.at = performance.now();
+    this.took = 0; // ms from the header to the end, or for all of an answer that comes at once
   }
 
   /** @param {number} status @param {Headers} headers */
   begin(status, headers) {
     this.begun = true;
+    this.at = performance.now();
     this.taken({ status, headers, body: this.#body() });
   }
 
@@ -296,6 +299,7 @@ export class Pipe {
 
   /** @param {boolean} ok */
   end(ok) {
+    this.took = performance.now() - this.at;
     if (!this.begun) return this.ended();
     this.ok = ok;
     this.queue.push(null);
@@ -304,7 +308,9 @@ export class Pipe {
 
   /** whole is an answer that came at once. @param {number} status @param {Headers} headers @param {ArrayBuffer} data stays the player's */
   whole(status, headers, data) {
+    const { at } = this;
     this.begin(status, headers);
+    this.at = at;
     this.push(new Uint8Array(data.slice(0)));
     this.end(true);
   }

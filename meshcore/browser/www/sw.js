@@ -8,7 +8,7 @@
 // never waits for the mesh alone.
 (() => {
   "use strict";
-  const ANSWER = 60; // ms within which the page has to say that it will deliver
+  const ANSWER = 150; // ms within which the page, perhaps a busy one, has to say that it will deliver
   const HEAD = 8000; // ms within which it has to begin
   const SILENCE = 4000; // ms between two pieces
   const MARK = "#mesh"; // at the end of the URL of what the page itself fetches; it is not sent
