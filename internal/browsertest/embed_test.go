@@ -87,7 +87,8 @@ func TestAttributes(t *testing.T) {
 	if n := eval[int](giver, "mesh.stats.peerBytes"); n != 0 {
 		t.Errorf("the other page had %d bytes from it", n)
 	}
-	smooth(t, []*page{giver, taker})
+	giver.quiet()
+	taker.quiet()
 }
 
 // TestOtherHost: a site whose pages lie on another host than its streams has a

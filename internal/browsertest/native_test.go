@@ -128,7 +128,7 @@ func TestMany(t *testing.T) {
 		want = 0.85
 	}
 	if share := offload(t, e, pages); share < want {
-		t.Errorf("offload is %.3f, want %.3f", share, want)
+		t.Errorf("offload is %.3f, want %.3f of %.3f", share, want, 1-1/float64(n))
 	}
 	for _, p := range pages {
 		p.quiet()
