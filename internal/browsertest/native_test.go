@@ -95,7 +95,7 @@ func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
 	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 15))
-	if share := offload(t, e, pages); share < 0.70 {
+	if share := offload(t, e, pages); share < 0.65 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
