@@ -27,8 +27,8 @@ var columns = []struct {
 	{"p95", 8, func(r *sim.Result) string { return fmt.Sprintf("%d ms", r.StartupMSP95) }},
 	{"latency", 8, func(r *sim.Result) string { return latency(r) }},
 	{"duplicate", 10, func(r *sim.Result) string { return duplicate(r) }},
-	{"fairness", 9, func(r *sim.Result) string { return fairness(r) }},
-	{"wall", 8, func(r *sim.Result) string { return fmt.Sprintf("%.1f s", r.WallSeconds) }},
+	{"fairness", 10, func(r *sim.Result) string { return fairness(r) }},
+	{"wall", 10, func(r *sim.Result) string { return fmt.Sprintf("%.1f s", r.WallSeconds) }},
 }
 
 func ofCeiling(r *sim.Result) string {
