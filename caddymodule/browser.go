@@ -22,12 +22,12 @@ type browserFile struct {
 
 // browserFiles makes the files of the browser peer, once.
 var browserFiles = sync.OnceValues(func() (map[string]*browserFile, error) {
-	made, err := browser.Files()
-	if err != nil {
-		return nil, err
-	}
 	files := map[string]*browserFile{}
-	for name, plain := range made {
+	for _, name := range scriptNames {
+		plain, err := bundle(browser.Modules(), name)
+		if err != nil {
+			return nil, fmt.Errorf("make %s: %w", name, err)
+		}
 		var z bytes.Buffer
 		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
 		if err != nil {

@@ -35,7 +35,7 @@ var table = []rule{
 		"github.com/pion/transport/", "go.uber.org/zap", "golang.org/x/"}},
 	{pkg: "caddymodule/...", inside: []string{"meshcore/...", "tokens/...", "turnserver/..."},
 		outside: []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/grafov/m3u8", "github.com/gorilla/websocket",
-			"github.com/dunglas/httpsfv", "github.com/dustin/go-humanize", "github.com/prometheus/", "golang.org/x/",
+			"github.com/dunglas/httpsfv", "github.com/dustin/go-humanize", "github.com/evanw/esbuild/", "github.com/prometheus/", "golang.org/x/",
 			// What brokers and locators stand on.
 			"github.com/nats-io/nats.go", "github.com/oschwald/maxminddb-golang"}},
 	{pkg: "", inside: []string{"caddymodule"}},

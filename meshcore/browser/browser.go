@@ -4,10 +4,10 @@
 // # The files
 //
 // The modules lie in www, one for each concern; wire.js, signal.js,
-// integrity.js, tokens.js and peer/ mirror the Go packages of that name. What is
-// served are a few files made of them, without comments, when the program
-// starts (bundle.go, squeeze.go): no page waits for thirty requests, and nobody needs
-// a build step.
+// integrity.js, tokens.js and peer/ mirror the Go packages of that name. They work
+// as they are, in one folder of any server. The edge serves a few small files that
+// it makes of them when it starts (caddymodule/bundle.go), so that no page waits for
+// forty requests:
 //
 //	mesh.js        the entry: <script type="module" src="/mesh/mesh.js"></script>
 //	sw.js          the service worker between the page's player and the network
@@ -24,38 +24,11 @@ package browser
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 )
 
 //go:embed www
 var files embed.FS
-
-// names are the files that are served.
-var names = []string{"mesh.js", "sw.js", "hls.js", "shaka.js", "dash.js"}
-
-// Files gives the files by name. It makes them anew each time.
-func Files() (map[string][]byte, error) {
-	www := Modules()
-	made := map[string][]byte{}
-	for _, name := range names {
-		var text string
-		var err error
-		if name == "mesh.js" {
-			text, err = bundle(www, name)
-		} else {
-			var b []byte
-			if b, err = fs.ReadFile(www, name); err == nil {
-				text, err = squeeze(string(b))
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("make %s: %w", name, err)
-		}
-		made[name] = []byte(text)
-	}
-	return made, nil
-}
 
 // Modules gives the modules as they were written, with mesh.js at the root.
 func Modules() fs.FS {

@@ -1,78 +1,16 @@
 package browser_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/viewmesh/viewmesh/meshcore/browser"
 )
-
-// maxSize is what a viewer downloads at most, all files together.
-const maxSize = 40 << 10
-
-func TestSize(t *testing.T) {
-	files, err := browser.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	total := 0
-	for name, b := range files {
-		var z bytes.Buffer
-		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression) // as the edge does
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(b); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%6d bytes, %5d with gzip: %s", len(b), z.Len(), name)
-		total += z.Len()
-	}
-	t.Logf("%d bytes with gzip", total)
-	if total > maxSize {
-		t.Errorf("the files have %d bytes with gzip, at most %d are allowed", total, maxSize)
-	}
-}
-
-// TestFilesAreModules: node takes what is served, and it exports what the modules
-// export.
-func TestFilesAreModules(t *testing.T) {
-	node := need(t, "node", "it reads the files that are served (Debian: apt-get install nodejs)")
-	files, err := browser.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, b := range files {
-		if bytes.Contains(b, []byte("/**")) || bytes.Contains(b, []byte("\n//")) {
-			t.Errorf("%s has comments still", name)
-		}
-		file := filepath.Join(dir, strings.TrimSuffix(name, ".js")+".mjs")
-		if name == "sw.js" {
-			file = filepath.Join(dir, "sw.cjs") // a classic script
-		}
-		if err := os.WriteFile(file, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.CommandContext(t.Context(), node, "--check", file).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-		}
-	}
-	if !bytes.Contains(files["mesh.js"], []byte("export{consent,mesh};")) {
-		t.Error("mesh.js does not export consent and mesh")
-	}
-}
 
 // TestImports holds the modules to each other: a browser finds a file that is
 // missing only when it loads it, and nothing may come from elsewhere.
