@@ -45,7 +45,8 @@ func bundle(files fs.FS, name string) ([]byte, error) {
 			})
 		}}},
 	})
-	for _, m := range made.Errors {
+	if len(made.Errors) > 0 {
+		m := made.Errors[0]
 		if m.Location != nil {
 			return nil, fmt.Errorf("%s:%d: %s", m.Location.File, m.Location.Line, m.Text)
 		}

@@ -139,7 +139,6 @@ type reader struct {
 	offset  bool     // with an offset
 	init    *Resource
 	at      time.Time // of the next segment, if carried on
-	hint    *Resource // EXT-X-PRELOAD-HINT of a part
 }
 
 func (r *reader) line(line string) error {
