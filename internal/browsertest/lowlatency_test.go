@@ -16,11 +16,22 @@ func TestLowLatency(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players), live: "part 500ms\npart_hold_back 3s\n" + c.live})
 			pages := watch(t, browser, e, 3, c.path, seconds(t, 12))
+			low := 0
 			for _, p := range pages {
-				if whole := eval[int](p, "[...[...mesh.viewers.values()][0].presentation.active.values()].filter((m) => !m.parts).length"); whole > 0 {
-					t.Errorf("%s plays whole segments of %d playlists", p.name, whole)
+				whole := eval[int](p, "[...[...mesh.viewers.values()][0].presentation.active.values()].filter((m) => !m.parts).length")
+				behind := eval[float64](p, "hls.latency")
+				t.Logf("%s is %.1f s behind live and plays whole segments of %d playlists", p.name, behind, whole)
+				switch {
+				case whole == 0:
+					low++
+				case behind < 6:
+					t.Errorf("%s plays whole segments near the live edge", p.name)
 				}
-				t.Logf("%s is %.1f s behind live", p.name, eval[float64](p, "hls.latency"))
+			}
+			// One that a busy machine stalled goes on far from the live edge, where
+			// there are no parts.
+			if low < 2 {
+				t.Errorf("%d of %d pages play parts", low, len(pages))
 			}
 			if share := offload(t, e, pages); share < 0.3 { // the ceiling is 0.67
 				t.Errorf("offload is %.3f", share)
