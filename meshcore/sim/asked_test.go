@@ -22,7 +22,7 @@ func TestAsked(t *testing.T) {
 		{"exodus-1k", 60, 4, 0},
 		{"abr-1k", 60, 4, 0},
 		{"hostile-1k", 60, 3, 0},
-		{"mixed-1k", 200, 4, 0.93},
+		{"mixed-1k", 120, 4, 0.93},
 		{"flash-5k", 80, 2, 0},
 		{"pages-4", 4, 1, 0},
 		{"pages-12", 12, 1, 0},
