@@ -46,8 +46,12 @@ const relayInPage = `(async iceServers => {
 	await b.setLocalDescription(await b.createAnswer());
 	await a.setRemoteDescription(b.localDescription);
 	const bytes = await came;
-	const stats = [...(await a.getStats()).values()];
-	const pair = stats.find(s => s.type === "candidate-pair" && s.nominated && s.state === "succeeded");
+	let stats, pair;
+	while (!pair) { // the statistics are renewed some times a second
+		stats = [...(await a.getStats()).values()];
+		const selected = stats.find(s => s.type === "transport")?.selectedCandidatePairId;
+		pair = stats.find(s => s.id === selected) ?? await new Promise(go => setTimeout(go, 50));
+	}
 	const local = stats.find(s => s.id === pair.localCandidateId), remote = stats.find(s => s.id === pair.remoteCandidateId);
 	a.close();
 	b.close();
