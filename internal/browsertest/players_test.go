@@ -33,7 +33,8 @@ func TestPlayers(t *testing.T) {
 // TestPaced: an origin of 45 kB/s a connection carries the middle level of the
 // stream, not the highest. A page that has the middle one gives it to another at
 // the speed of its memory, which must not make the other's player believe that
-// it can have more.
+// it can have more: it may try the highest once, as players do, and comes back
+// without a stall. Unpaced, each segment that a peer gives sends it up again.
 func TestPaced(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
@@ -45,8 +46,8 @@ func TestPaced(t *testing.T) {
 	if n := eval[int64](second, "mesh.stats.peerBytes"); n < 100_000 {
 		t.Errorf("the second page took %d bytes from the first: that shows nothing", n)
 	}
-	if top := eval[int](second, "Math.max(...levels)"); top > 1 {
-		t.Errorf("the second page's player climbed to level %d", top)
+	if eval[bool](second, "levels.at(-1) > 1 || levels.filter((l) => l > 1).length > 1") {
+		t.Errorf("the second page's player went through the levels %v", eval[[]int](second, "levels"))
 	}
 	if n := eval[int](second, "waits"); n > 1 { // one may be that of a busy machine
 		t.Errorf("the second page stalled %d times", n)
