@@ -31,10 +31,9 @@ func TestPlayers(t *testing.T) {
 }
 
 // TestPaced: an origin of 45 kB/s a connection carries the middle level of the
-// stream, not the highest. A page that has the middle one gives it to another at
-// the speed of its memory, which must not make the other's player believe that
-// it can have more: it may try the highest once, as players do, and comes back
-// without a stall. Unpaced, each segment that a peer gives sends it up again.
+// stream, not the highest. A page that has the middle one gives it to another,
+// whose player must not come to believe that it can have more: it may try the
+// highest once, as players do, and comes back without a stall.
 func TestPaced(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
