@@ -86,8 +86,8 @@ func TestDecodeSession(t *testing.T) {
 	}
 }
 
-// TestFieldErrorSaysWhatToDo: the text goes to a person, in a problem document.
-func TestFieldErrorSaysWhatToDo(t *testing.T) {
+// TestFieldErrorNamesTheRemedy: the text goes to a person, in a problem document.
+func TestFieldErrorNamesTheRemedy(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"v":2}`: "v is 2, this edge speaks version 1",
 		`{"v":1}`: "swarm is missing; take it from the Mesh-Bootstrap header of the manifest",

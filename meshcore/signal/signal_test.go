@@ -14,7 +14,7 @@ import (
 
 var repeats = regexp.MustCompile(`\{\{(.)\*(\d+)\}\}`)
 
-// expand writes out {{x*3}} as xxx, so that long fields stay readable.
+// expand writes out {{p*3}} as ppp, so that long fields stay readable.
 func expand(s string) string {
 	return repeats.ReplaceAllStringFunc(s, func(r string) string {
 		p := repeats.FindStringSubmatch(r)

@@ -32,7 +32,7 @@ type sessionVector struct {
 
 const vectorsAbout = "Vectors of the signaling and session messages, run by Go and by JavaScript. frames: the frame is refused with " +
 	"code, or says message (which is absent where the frame is long). sessions: the body is refused for this field, or as a whole " +
-	"with error, or is good. {{x*3}} in a frame or body stands for xxx. Written by: go test ./meshcore/signal -run Vectors -rewrite"
+	"with error, or is good. {{p*3}} in a frame or body stands for ppp. Written by: go test ./meshcore/signal -run Vectors -rewrite"
 
 func makeVectors() vectorFile {
 	v := vectorFile{About: vectorsAbout}
