@@ -289,26 +289,20 @@ func (c *catalog) forbid(p *presentation, base *url.URL, uris []string) {
 
 // learnMedia remembers what the media playlist at base lists.
 func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now time.Time) {
-	fresh := map[string]*listed{}
-	order := make([]*listed, 0, len(pl.resources))
+	fresh := newReading(p, base, now, len(pl.resources))
 	for _, r := range pl.resources {
 		path, query, ok := resolve(base, p.host, r.uri)
 		if !ok || r.length < 0 {
 			continue
 		}
-		l := fresh[path]
-		if l == nil {
-			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
-			fresh[path] = l
-			order = append(order, l)
-		}
+		l := fresh.entry(path, query)
 		if l.query != query {
 			l.ambiguous = true
 		}
 		l.ad = l.ad || r.ad
 		l.add(byteRange{r.offset, r.length}, r.encrypted)
 	}
-	order = noteHints(p, base, pl, fresh, order, now)
+	noteHints(fresh, base, pl)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forbid(p, base, pl.forbidden)
@@ -318,8 +312,8 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 	}
 	s.ended, s.full = pl.ended, true
 	noteAds(p, s, pl)
-	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh[l.path] != nil })
-	for _, l := range order {
+	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh.paths[l.path] != nil })
+	for _, l := range fresh.order {
 		at := location{p.host, l.path}
 		if p.forbidden[l.path] || p.playlists[l.path] != nil || c.playlists[at] != nil || !p.covers(l.path) {
 			continue

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 )
@@ -29,26 +28,20 @@ func (r *lineReader) hint(a map[string]string) {
 }
 
 // noteHints adds the hints of a playlist to what it lists, and what is hinted at only
-// to the end of order.
-func noteHints(p *presentation, base *url.URL, pl *playlist, fresh map[string]*listed, order []*listed, now time.Time) []*listed {
+// behind it.
+func noteHints(fresh *reading, base *url.URL, pl *playlist) {
 	for _, r := range pl.hints {
-		path, query, ok := resolve(base, p.host, r.uri)
+		path, query, ok := resolve(base, fresh.presentation.host, r.uri)
 		if !ok {
 			continue
 		}
-		l := fresh[path]
-		if l == nil {
-			l = &listed{presentation: p, path: path, at: now, query: query, by: base.EscapedPath(), ranges: map[byteRange]bool{}}
-			fresh[path] = l
-			order = append(order, l)
-		}
+		l := fresh.entry(path, query)
 		if which := (byteRange{r.offset, r.length}); l.hints == nil && l.query == query {
 			if _, is := l.ranges[which]; !is {
 				l.hints = map[byteRange]bool{which: true}
 			}
 		}
 	}
-	return order
 }
 
 // hinted deals with the response to a request that was made on a hint, before a
