@@ -23,6 +23,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/viewmesh/viewmesh/internal/freeport"
+	"github.com/viewmesh/viewmesh/internal/program"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -251,10 +252,7 @@ func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
 
 // TestCoturnOverHTTPSPort relays with coturn's client through the HTTPS port.
 func TestCoturnOverHTTPSPort(t *testing.T) {
-	uclient, err := exec.LookPath("turnutils_uclient")
-	if err != nil {
-		skipOrFail(t, "turnutils_uclient is not installed: apt-get install coturn")
-	}
+	uclient := program.Need(t, "relays as clients do", "coturn", "turnutils_uclient")
 	e := newEdge(t)
 	e.loadTLS("mesh\n root "+vod(t, 1, 100)+"\n file_server", "")
 	_, port, _ := net.SplitHostPort(e.addr)

@@ -14,27 +14,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/viewmesh/viewmesh/internal/freeport"
+	"github.com/viewmesh/viewmesh/internal/program"
 )
-
-// skipOrFail skips a test for want of a program, or fails it where CI has
-// promised that it is there.
-func skipOrFail(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("VIEWMESH_CI") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
 
 // TestSendfile runs this test binary as a Caddy under strace and counts the
 // bytes of a segment that the kernel sends from the file, with and without
 // mesh. With mesh it is to be nearly all, also with Caddy's default timeouts,
 // under which Caddy alone copies.
 func TestSendfile(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		skipOrFail(t, "strace is not installed: apt-get install strace")
-	}
+	strace := program.Need(t, "counts what the kernel sends from a file", "strace", "strace")
 	const size = 3_000_001
 	dir := vod(t, 1, size)
 	for _, c := range []struct {
@@ -81,7 +69,7 @@ func TestSendfile(t *testing.T) {
 			in.Close()
 			if err := cmd.Wait(); err != nil {
 				if strings.Contains(out.String(), "ptrace") || strings.Contains(out.String(), "PTRACE") {
-					skipOrFail(t, "strace may not trace on this machine: "+out.String())
+					program.Lacks(t, "strace may not trace on this machine: "+out.String())
 				}
 				t.Fatalf("%v\n%s", err, out.String())
 			}

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // TestTURNOverTLS: the tls listener serves with Caddy's certificates, of whichever
@@ -73,10 +75,7 @@ func TestTURNOverTLS(t *testing.T) {
 func TestTURNMetrics(t *testing.T) {
 	dir := vod(t, 1, 100)
 	e := newEdge(t)
-	uclient, err := exec.LookPath("turnutils_uclient")
-	if err != nil {
-		skipOrFail(t, "turnutils_uclient is not installed: apt-get install coturn")
-	}
+	uclient := program.Need(t, "relays as clients do", "coturn", "turnutils_uclient")
 	global := "mesh {\n turn {\n listen udp/127.0.0.1:0\n relay_address 127.0.0.1\n allow_peers 127.0.0.0/8\n shared_secret north\n }\n }"
 	site := "mesh\n metrics /metrics\n root " + dir + "\n file_server"
 	e.load(global, site)

@@ -19,6 +19,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // The relay benchmark runs this server and coturn's, each as a process on a core of its
@@ -64,10 +66,7 @@ func serveForBench() {
 }
 
 func BenchmarkRelayBesideCoturn(b *testing.B) {
-	coturn, err := exec.LookPath("turnserver")
-	if err != nil {
-		skip(b, "this benchmark needs turnserver, which the Debian package coturn has")
-	}
+	coturn := program.Need(b, "is what ours is compared with", "coturn", "turnserver")
 	for _, up := range []bool{true, false} {
 		for _, shape := range []shape{{40000, 1}, {40000, 14}, {120000, 1}, {120000, 14}} {
 			b.Run(fmt.Sprintf("%s/rate=%d/burst=%d", map[bool]string{true: "up", false: "down"}[up], shape.rate, shape.burst), func(b *testing.B) {

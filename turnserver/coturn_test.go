@@ -10,22 +10,14 @@ import (
 	"regexp"
 	"sync"
 	"testing"
-)
 
-// program finds one of coturn's client tools.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		skip(t, "this test needs "+name+", which the Debian package coturn has")
-	}
-	return path
-}
+	"github.com/viewmesh/viewmesh/internal/program"
+)
 
 // coturn's client loses nothing over any transport, by channels or by indications, to
 // a peer and from client to client.
 func TestCoturnClientLosesNothing(t *testing.T) {
-	uclient := program(t, "turnutils_uclient")
+	uclient := program.Need(t, "talks to the server as clients do", "coturn", "turnutils_uclient")
 	cert, key := clientFiles(t)
 	to := echo(t)
 	_, peerPort, _ := net.SplitHostPort(to.String())
@@ -79,7 +71,7 @@ var (
 )
 
 func TestCoturnClientGetsNoTCPRelay(t *testing.T) {
-	uclient := program(t, "turnutils_uclient")
+	uclient := program.Need(t, "talks to the server as clients do", "coturn", "turnutils_uclient")
 	s := start(t, nil)
 	_, port, _ := net.SplitHostPort(listen(t, s, TCP).String())
 	ctx := t.Context()
@@ -91,7 +83,7 @@ func TestCoturnClientGetsNoTCPRelay(t *testing.T) {
 }
 
 func TestCoturnSTUNClient(t *testing.T) {
-	stunclient := program(t, "turnutils_stunclient")
+	stunclient := program.Need(t, "talks to the server as clients do", "coturn", "turnutils_stunclient")
 	s := start(t, func(c *Config) { c.Policy = Policy{} })
 	_, port, _ := net.SplitHostPort(listen(t, s, UDP).String())
 	out, err := exec.CommandContext(t.Context(), stunclient, "-p", port, "127.0.0.1").CombinedOutput()

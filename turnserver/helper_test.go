@@ -243,13 +243,3 @@ func keyPair(t testing.TB) (der []byte, key *ecdsa.PrivateKey) {
 	}
 	return der, key
 }
-
-// skip skips a test for want of a program, or fails where VIEWMESH_CI=1 says that
-// nothing may be skipped.
-func skip(t testing.TB, sentence string) {
-	t.Helper()
-	if os.Getenv("VIEWMESH_CI") == "1" {
-		t.Fatal(sentence)
-	}
-	t.Skip(sentence)
-}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/live"
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 func TestLowLatencyPlaylist(t *testing.T) {
@@ -133,7 +134,7 @@ func TestBlockingReload(t *testing.T) {
 
 // Parts decode one after another, over the end of the loop, with no frame lost and none twice.
 func TestPartsDecode(t *testing.T) {
-	ffmpeg := program(t, "ffmpeg")
+	ffmpeg := program.Need(t, "plays the live stream", "ffmpeg", "ffmpeg")
 	clock := &fakeClock{elapsed: 110 * time.Second}
 	o := newOrigin(t, live.Config{Now: clock.now, Part: 500 * time.Millisecond})
 	for rendition, frames := range map[string]int{"v2": 8 * 50, "a0": 8*2*48000/1024 + 1} {
@@ -151,7 +152,7 @@ func TestPartsDecode(t *testing.T) {
 		if err != nil || len(out) > 0 {
 			t.Errorf("%s: ffmpeg: %v: %s", rendition, err, out)
 		}
-		out, err = exec.CommandContext(t.Context(), program(t, "ffprobe"), "-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", name).Output()
+		out, err = exec.CommandContext(t.Context(), program.Need(t, "plays the live stream", "ffmpeg", "ffprobe"), "-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", name).Output()
 		if got := len(strings.Fields(string(out))); err != nil || got < frames-1 || got > frames {
 			t.Errorf("%s: %d frames, want %d: %v", rendition, got, frames, err)
 		}

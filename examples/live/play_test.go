@@ -16,13 +16,14 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/live"
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // Three turns and a half of picture and of sound, put one after the other as a player would, decode without a word, with
 // every frame there and time stamps that go up evenly.
 func TestThreeTurnsDecode(t *testing.T) {
-	ffmpeg := program(t, "ffmpeg")
-	ffprobe := program(t, "ffprobe")
+	ffmpeg := program.Need(t, "plays the live stream", "ffmpeg", "ffmpeg")
+	ffprobe := program.Need(t, "plays the live stream", "ffmpeg", "ffprobe")
 	const from, count = 24*50 + 13, 24*3 + 12 // starts in the middle of turn 50
 	clock := &fakeClock{elapsed: 2 * (from + count) * time.Second}
 	o := newOrigin(t, live.Config{Window: count, Now: clock.now})
@@ -69,7 +70,7 @@ func TestThreeTurnsDecode(t *testing.T) {
 // A real player on a clock that runs 20 times as fast: ffmpeg follows the sliding window over three ends of the loop,
 // picture and sound together.
 func TestFFmpegPlaysOverTheLoop(t *testing.T) {
-	ffmpeg := program(t, "ffmpeg")
+	ffmpeg := program.Need(t, "plays the live stream", "ffmpeg", "ffmpeg")
 	began := time.Now()
 	fast := func() time.Time { return epoch.Add(1000*time.Second + 20*time.Since(began)) }
 	// ffmpeg reloads a playlist every 2 s of its own time: 40 s of the stream, of which 120 s are listed.
@@ -90,19 +91,4 @@ func TestFFmpegPlaysOverTheLoop(t *testing.T) {
 	if len(frames) == 0 || string(frames[len(frames)-1][1]) != "3750" {
 		t.Errorf("want 3750 frames in 150 s:\n%s", out)
 	}
-}
-
-// program finds an external program, and skips with its name where it is missing. With VIEWMESH_CI=1 it must
-// be there.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("VIEWMESH_CI") == "1" {
-		t.Fatalf("%s is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install ffmpeg)", name)
-	}
-	t.Skipf("%s is not installed; it plays the live stream (Debian: apt-get install ffmpeg)", name)
-	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/media"
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 const (
@@ -198,8 +199,8 @@ func TestDASHNamesTheSameFiles(t *testing.T) {
 
 // ffmpeg is the judge of the bytes: it must decode every frame of every rendition without a word.
 func TestSampleDecodes(t *testing.T) {
-	ffprobe := program(t, "ffprobe")
-	ffmpeg := program(t, "ffmpeg")
+	ffprobe := program.Need(t, "checks that the sample decodes", "ffmpeg", "ffprobe")
+	ffmpeg := program.Need(t, "checks that the sample decodes", "ffmpeg", "ffmpeg")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, media.Sample()); err != nil {
 		t.Fatal(err)
@@ -228,19 +229,4 @@ func TestSampleDecodes(t *testing.T) {
 			}
 		})
 	}
-}
-
-// program finds an external program, and skips with its name where it is missing. With VIEWMESH_CI=1 it must
-// be there.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("VIEWMESH_CI") == "1" {
-		t.Fatalf("%s is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install ffmpeg)", name)
-	}
-	t.Skipf("%s is not installed; it checks that the sample decodes (Debian: apt-get install ffmpeg)", name)
-	return ""
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // trackerScript runs the tracker of npm's bittorrent-tracker on a port of its
@@ -31,13 +33,7 @@ process.stdin.on("end", () => process.exit()).resume();
 // startTracker gives the URL of a WebTorrent tracker.
 func startTracker(t *testing.T, modules string) string {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal("node is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install nodejs)")
-		}
-		t.Skip("node is not installed; it runs the tracker of p2p-media-loader (Debian: apt-get install nodejs)")
-	}
+	node := program.Need(t, "runs the tracker of p2p-media-loader", "nodejs", "node")
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, node, "--input-type=module", "--eval", trackerScript)
 	cmd.Dir = filepath.Dir(modules)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // prefs make Firefox play and connect over loopback without being asked, and ask
@@ -34,20 +36,7 @@ user_pref("toolkit.telemetry.enabled", false);
 // TestFirefox: Firefox with hls.js is in one swarm with reference peers; they
 // give to each other. It is not driven: the page says how it goes.
 func TestFirefox(t *testing.T) {
-	program := ""
-	for _, name := range []string{"firefox-esr", "firefox"} {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		why := "Firefox is not installed; it shows that browsers of another make are peers (Debian: apt-get install firefox-esr)"
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
+	path := program.Need(t, "shows that browsers of another make are peers", "firefox-esr", "firefox-esr", "firefox")
 	e := startEdge(t, options{site: withPlayers(npmFolder(t))})
 	goPeers(t, e, 2)
 	profile := t.TempDir()
@@ -56,7 +45,7 @@ func TestFirefox(t *testing.T) {
 	}
 	told.Store([]byte("{}"))
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	firefox := exec.CommandContext(ctx, program, "--headless", "--no-remote", "--profile", profile, e.url("/hls.html?tell&src=/live/v0/index.m3u8"))
+	firefox := exec.CommandContext(ctx, path, "--headless", "--no-remote", "--profile", profile, e.url("/hls.html?tell&src=/live/v0/index.m3u8"))
 	firefox.Env = append(os.Environ(), "HOME="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
 	var out bytes.Buffer
 	firefox.Stdout, firefox.Stderr = &out, &out

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // packages are what pages and tests load, unmodified, from npm: players, and
@@ -30,22 +32,13 @@ func npmFolder(t *testing.T) string {
 	if _, err := os.Stat(done); err == nil {
 		return filepath.Join(dir, "node_modules")
 	}
-	skip := func(why string) {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		skip("npm is not installed; it brings hls.js, Shaka Player, dash.js, Video.js and p2p-media-loader for the tests with them (Debian: apt-get install npm)")
-	}
+	npm := program.Need(t, "brings hls.js, Shaka Player, dash.js, Video.js and p2p-media-loader", "npm", "npm")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts"}, packages...)
 	if out, err := exec.CommandContext(t.Context(), npm, args...).CombinedOutput(); err != nil {
-		skip("npm could not bring the players for the tests with them: " + err.Error() + "\n" + string(out))
+		program.Lacks(t, "npm could not bring the players for the tests with them: "+err.Error()+"\n"+string(out))
 	}
 	if err := os.WriteFile(done, nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -3,12 +3,12 @@ package chromium
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // Start starts Chromium without a window, and gives the context for its tabs; it
@@ -16,19 +16,7 @@ import (
 // shows, or fails with VIEWMESH_CI=1.
 func Start(t testing.TB, shows string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal("Chromium is not installed, and VIEWMESH_CI=1 asks for it (Debian: apt-get install chromium)")
-		}
-		t.Skipf("Chromium is not installed; it shows that %s (Debian: apt-get install chromium)", shows)
-	}
+	path := program.Need(t, "shows that "+shows, "chromium", "chromium", "chromium-browser", "google-chrome")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.Flag("disable-component-update", true))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)

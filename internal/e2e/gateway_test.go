@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/gateway"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/freeport"
+	"github.com/viewmesh/viewmesh/internal/program"
 )
 
 // serveGateway runs a gateway to an origin and gives its URL.
@@ -36,13 +36,7 @@ func serveGateway(t *testing.T, client *http.Client, base string, log *lines) (s
 // and gets a part of it from another viewer.
 func TestPlayer(t *testing.T) {
 	noLeaks(t)
-	ffmpeg, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		if os.Getenv("VIEWMESH_CI") == "1" {
-			t.Fatal("ffmpeg is not installed, and VIEWMESH_CI=1 asks for it")
-		}
-		t.Skip("ffmpeg is not installed: it is the player that plays through the gateway here")
-	}
+	ffmpeg := program.Need(t, "plays through the gateway", "ffmpeg", "ffmpeg")
 	base := demo(t)
 	client := newClient(t)
 	c := newCrowd(t)

@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/viewmesh/viewmesh/internal/program"
 	"github.com/viewmesh/viewmesh/meshcore/browser"
 )
 
@@ -42,7 +44,7 @@ func TestImports(t *testing.T) {
 // TestNode runs the tests of the modules, and the vectors and scenarios that Go
 // runs too.
 func TestNode(t *testing.T) {
-	node := need(t, "node", "it runs the tests of the browser's modules (Debian: apt-get install nodejs)")
+	node := program.Need(t, "runs the tests of the browser's modules", "nodejs", "node")
 	files, err := filepath.Glob("test/*.test.js")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests in test/: %v", err)
@@ -53,25 +55,10 @@ func TestNode(t *testing.T) {
 	}
 }
 
-// need finds a program, or skips with a sentence that names it; VIEWMESH_CI=1
-// makes the skip a failure.
-func need(t *testing.T, name, why string) string {
-	t.Helper()
-	found, err := exec.LookPath(name)
-	if err == nil {
-		return found
-	}
-	if os.Getenv("VIEWMESH_CI") == "1" {
-		t.Fatalf("%s is not installed, and VIEWMESH_CI=1 asks for it: %s", name, why)
-	}
-	t.Skipf("%s is not installed; %s", name, why)
-	return ""
-}
-
 // TestTypes has the JSDoc types of the modules checked by TypeScript, which npm
 // brings into the user's cache.
 func TestTypes(t *testing.T) {
-	npm := need(t, "npm", "it brings the TypeScript compiler that checks the types of the browser's modules (Debian: apt-get install npm)")
+	npm := program.Need(t, "brings the TypeScript compiler, which checks the types of the browser's modules", "npm", "npm")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -84,13 +71,10 @@ func TestTypes(t *testing.T) {
 		}
 		cmd := exec.CommandContext(t.Context(), npm, "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", "typescript@5.9.3")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			if os.Getenv("VIEWMESH_CI") == "1" {
-				t.Fatalf("npm install typescript: %v\n%s", err, out)
-			}
-			t.Skipf("npm could not bring typescript, which checks the types of the browser's modules: %v", err)
+			program.Lacks(t, fmt.Sprintf("npm could not bring typescript, which checks the types of the browser's modules: %v\n%s", err, out))
 		}
 	}
-	node := need(t, "node", "it runs the TypeScript compiler (Debian: apt-get install nodejs)")
+	node := program.Need(t, "runs the TypeScript compiler", "nodejs", "node")
 	if out, err := exec.CommandContext(t.Context(), node, tsc, "-p", ".").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
