@@ -109,14 +109,11 @@ func (s *segmentWriter) identify(status int) bool {
 	s.version, s.resource = validator(h), size
 	s.target = segmentKey{location: location{s.listed.presentation.host, s.listed.path}}
 	switch {
-	case rangeListed && status == http.StatusPartialContent && length != size: // also where the whole is listed: a part
+	case rangeListed && status == http.StatusPartialContent && (length != size || !wholeListed): // a part, where both are listed
 		s.target.byteRange = exact
 		s.first, s.size, s.whole = offset, length, true
 	case wholeListed && size >= 0:
 		s.size, s.whole = size, length == size
-	case rangeListed && status == http.StatusPartialContent:
-		s.target.byteRange = exact
-		s.first, s.size, s.whole = offset, length, true
 	default:
 		return false
 	}
