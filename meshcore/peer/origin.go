@@ -88,8 +88,13 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	return min(urgentAt, s.known+wait)
 }
 
-func (e *Engine) onDuty(s *segment) bool {
-	return e.live && s.fresh && e.duty != nil && s.Sequence >= 0 && e.duty.Fetches(s.Sequence)
+func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }
+
+// Fetches says whether it is this peer's turn to take the live segment, or the part,
+// of a media sequence number from the origin at once. A driver asks when a playlist
+// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet.
+func (e *Engine) Fetches(sequence int64) bool {
+	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
 }
 
 // fetchUrgent takes from the origin what neighbors will not bring in time: all

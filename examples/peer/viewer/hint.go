@@ -8,7 +8,7 @@ import (
 // A playlist may hint at the part that comes next (EXT-X-PRELOAD-HINT), so that a
 // player asks for it before it is complete, and the origin answers when it is. If
 // all did so there would be nothing left for peers to give. Whoever is to fetch it
-// anyway, by the rotation of signal.Duty, does it on the hint; the engine hears of
+// anyway, by the engine's word, does it on the hint; the engine hears of
 // it when the part is listed, as if it had come just then.
 
 // hinted begins to fetch those of the hints that are this viewer's to fetch, and
@@ -18,7 +18,7 @@ func (v *Viewer) hinted(hints []Segment, listed func(wire.SegmentID) bool) {
 	for _, h := range hints {
 		id := ID(h.Resource)
 		still[id] = true
-		if v.duty == nil || !v.duty.Fetches(h.Sequence) || v.foreign(h.Resource) || listed(id) || v.fetching(id) || v.store.Lookup(id) != nil {
+		if !v.engine.Fetches(h.Sequence) || v.foreign(h.Resource) || listed(id) || v.fetching(id) || v.store.Lookup(id) != nil {
 			continue
 		}
 		req := origin.Request{URL: h.URL, Offset: h.Offset, Length: h.Length, Statements: v.statements(h.Resource)}

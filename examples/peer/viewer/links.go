@@ -174,9 +174,6 @@ func (v *Viewer) checkPass(id wire.PeerID, token string) peer.Input {
 func (v *Viewer) fromEdge(m *signal.Message) {
 	switch m.Type {
 	case signal.Peers, signal.Drop:
-		if m.Duty != nil {
-			v.duty = m.Duty
-		}
 		v.input(peer.Input{Kind: peer.SignalIn, Signal: m})
 	case signal.Offer:
 		if m.From != nil {

@@ -211,7 +211,6 @@ func (v *Viewer) adopt(s *edge.Session) {
 	v.base.Add(v.engine.Report())
 	v.before = v.reported
 	v.session.Store(s)
-	v.duty = nil
 	v.host, v.servers = s.Statements.Host, s.ICEServers
 	v.engine = peer.New(peer.Config{
 		ID: s.Peer, Seed: rand.Uint64(), Pass: s.Pass,

@@ -115,7 +115,6 @@ type Viewer struct {
 	net       *rtc.Net
 	links     map[wire.PeerID]*link
 	offers    map[wire.PeerID]*signal.Message // not answered yet
-	duty      *signal.Duty                    // the engine's
 	socket    *edge.Socket
 	servers   []signal.ICEServer
 	fetches   map[*fetch]struct{}
