@@ -60,9 +60,6 @@ func (h *Handler) serveBrowser(w http.ResponseWriter, r *http.Request, name stri
 		return false, nil
 	}
 	h.cors(w, r) // a module of another host is fetched with CORS
-	if !h.allowsOrigin(r) {
-		w.Header().Del("Access-Control-Allow-Origin")
-	}
 	hd := w.Header()
 	hd.Set("Content-Type", "text/javascript; charset=utf-8")
 	hd.Set("Cache-Control", "no-cache") // asked for again each time, answered with 304

@@ -72,8 +72,8 @@ type Handler struct {
 	MaxTold int `json:"max_told,omitempty"`
 
 	// Origins are the origins, such as "https://www.example.com", of pages on other
-	// hosts that may use the mesh; "*" is any. Pages of the same host always may.
-	// Default: none.
+	// hosts that may use the mesh; "*" is any, without the viewer's cookies. Pages of
+	// the same host always may. Default: none.
 	Origins []string `json:"origins,omitempty"`
 
 	// RelayOnly has viewers connect over the relay only, so that they do not learn
@@ -251,9 +251,7 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, host, na
 	if !ok || (name == "stats" && !h.Stats) {
 		return h.serveBrowser(w, r, name)
 	}
-	h.cors(w, r)
-	if !h.allowsOrigin(r) {
-		w.Header().Del("Access-Control-Allow-Origin")
+	if !h.cors(w, r) {
 		return true, refuse(w, http.StatusForbidden, "origin", "this Origin is not among the site's origins")
 	}
 	methods := endpoint.method + ", OPTIONS"

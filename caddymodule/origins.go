@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,30 +27,27 @@ func parseOrigin(s string) (*url.URL, bool) {
 	return u, true
 }
 
-// allowsOrigin says whether the page that sends a request may use the mesh of
-// this site: one of the same host, one of Origins, or none (no browser).
-func (h *Handler) allowsOrigin(r *http.Request) bool {
+// cors sets the CORS header fields (Fetch standard, section 3.2) and says whether
+// the page that sends a request may use the mesh of this site: one of the same
+// host, one of Origins, or none (no browser). What is read with a viewer's cookies
+// is for pages of hosts that Origins names: "*" is not enough.
+func (h *Handler) cors(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return true
 	}
-	for _, o := range h.Origins {
-		if o == "*" || strings.EqualFold(o, origin) {
-			return true
-		}
-	}
 	u, ok := parseOrigin(origin)
-	return ok && sameHost(u, r.Host)
-}
-
-// cors sets the CORS header fields (Fetch standard, section 3.2) for an origin
-// that is allowed.
-func (h *Handler) cors(w http.ResponseWriter, r *http.Request) {
-	w.Header().Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+	named := slices.ContainsFunc(h.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
+	if !named && !slices.Contains(h.Origins, "*") && !(ok && sameHost(u, r.Host)) {
+		return false
 	}
+	w.Header().Set("Access-Control-Allow-Origin", origin)
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+	if named {
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+	}
+	return true
 }
 
 // preflight answers OPTIONS.

@@ -122,24 +122,39 @@ func TestSessionProblems(t *testing.T) {
 	}
 }
 
-// TestCORS: pages of the same host and of origins may use the endpoints.
+// TestCORS: pages of the same host and of origins may use the endpoints; those of
+// a host that origins names may send the viewer's cookies along.
 func TestCORS(t *testing.T) {
 	e := newEdge(t)
-	e.load("", "mesh {\n origins https://www.example.com\n }\n root "+vod(t, 1, 100)+"\n file_server")
-	body := fmt.Sprintf(`{"v":1,"swarm":%q}`, e.swarmOf("/vod/index.m3u8"))
-	for _, origin := range []string{"https://www.example.com", "http://" + e.addr} {
-		pre, _ := e.do(http.MethodOptions, "/mesh/session", "", "Origin", origin, "Access-Control-Request-Method", "POST")
-		if pre.StatusCode != http.StatusNoContent || pre.Header.Get("Access-Control-Allow-Origin") != origin ||
-			!strings.Contains(pre.Header.Get("Access-Control-Allow-Methods"), "POST") {
-			t.Errorf("preflight from %s: %d %v", origin, pre.StatusCode, pre.Header)
+	named, other, own := "https://www.example.com", "https://other.example", "http://"+e.addr
+	for _, c := range []struct{ origins, origin, allowed, credentials string }{
+		{named, named, named, "true"},
+		{named, own, own, ""},
+		{named, other, "", ""},
+		{"*", other, other, ""},
+		{"* " + named, named, named, "true"},
+		{"* " + named, "null", "null", ""},
+	} {
+		e.load("", "mesh {\n origins "+c.origins+"\n }\n root "+vod(t, 1, 100)+"\n file_server")
+		body := fmt.Sprintf(`{"v":1,"swarm":%q}`, e.swarmOf("/vod/index.m3u8"))
+		pre, _ := e.do(http.MethodOptions, "/mesh/session", "", "Origin", c.origin, "Access-Control-Request-Method", "POST")
+		post, _ := e.do(http.MethodPost, "/mesh/session", body, "Origin", c.origin)
+		want := [2]int{http.StatusNoContent, http.StatusOK}
+		if c.allowed == "" {
+			want = [2]int{http.StatusForbidden, http.StatusForbidden}
 		}
-		resp, _ := e.do(http.MethodPost, "/mesh/session", body, "Origin", origin)
-		if resp.StatusCode != http.StatusOK || resp.Header.Get("Access-Control-Allow-Origin") != origin || resp.Header.Get("Vary") != "Origin" {
-			t.Errorf("session from %s: %d %v", origin, resp.StatusCode, resp.Header)
+		if got := [2]int{pre.StatusCode, post.StatusCode}; got != want {
+			t.Errorf("%+v: preflight and session %d, want %d", c, got, want)
 		}
-	}
-	if pre, _ := e.do(http.MethodOptions, "/mesh/session", "", "Origin", "http://evil.example"); pre.StatusCode != http.StatusForbidden {
-		t.Errorf("preflight from elsewhere: %d", pre.StatusCode)
+		if m := pre.Header.Get("Access-Control-Allow-Methods"); strings.Contains(m, "POST") != (c.allowed != "") {
+			t.Errorf("%+v: Access-Control-Allow-Methods %q", c, m)
+		}
+		for _, resp := range []*http.Response{pre, post} {
+			h := resp.Header
+			if h.Get("Access-Control-Allow-Origin") != c.allowed || h.Get("Access-Control-Allow-Credentials") != c.credentials || h.Get("Vary") != "Origin" {
+				t.Errorf("%+v: %d %v", c, resp.StatusCode, h)
+			}
+		}
 	}
 }
 

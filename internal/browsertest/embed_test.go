@@ -14,7 +14,7 @@ import (
 const html = `<!doctype html>
 <meta charset="utf-8">
 <link rel="icon" href="data:,">
-<video id="video" muted autoplay playsinline crossorigin width="320" height="180"></video>
+<video id="video" muted autoplay playsinline crossorigin="%s" width="320" height="180"></video>
 %s
 <script type="module">
   import { video, src } from "%s/look.js";
@@ -27,7 +27,7 @@ const html = `<!doctype html>
 func made(t *testing.T, name, head string) (site string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, html, head, ""), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, html, "anonymous", head, ""), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("handle_path /made/* {\n root %s\n file_server\n }", dir)
@@ -92,34 +92,43 @@ func TestAttributes(t *testing.T) {
 }
 
 // TestOtherHost: a site whose pages lie on another host than its streams has a
-// worker file of one line, and its pages carry each other.
+// worker file of one line, and its pages carry each other; also where the streams
+// are for those only who send a cookie, which the player does.
 func TestOtherHost(t *testing.T) {
 	browser := startBrowser(t)
-	mux := http.NewServeMux()
-	host := httptest.NewServer(mux)
-	t.Cleanup(host.Close)
-	e := startEdge(t, options{mesh: "origins " + host.URL, site: "header /live/* Access-Control-Allow-Origin " + host.URL})
-	mux.HandleFunc("/sw.js", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript")
-		fmt.Fprintf(w, "importScripts(%q);\n", e.url("/mesh/sw.js"))
-	})
-	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, html, fmt.Sprintf(`<script type="module" src=%q data-worker="/sw.js"></script>`, e.url("/mesh/mesh.js")), "")
-	})
-	mux.HandleFunc("/look.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/look.js") })
-	var pages []*page
-	for i := range 2 {
-		pages = append(pages, open(t, browser, fmt.Sprintf("page %d", i), host.URL+"/page?src="+e.url("/live/index.m3u8")))
-	}
-	for _, p := range pages {
-		p.until("a neighbor", "globalThis.mesh?.neighbors.length === 1", 40*time.Second)
-		p.until("bytes to or from it", "mesh.stats.peerBytes + mesh.stats.uploadedBytes > 0", 40*time.Second)
-		p.until("playing", played(8), 40*time.Second)
-		p.quiet()
-	}
-	if s := e.stats(); s.Peer == 0 {
-		t.Errorf("nothing went from page to page: %+v", s)
+	for name, c := range map[string]struct{ crossorigin, site string }{
+		"plain":   {"anonymous", ""},
+		"cookies": {"use-credentials", "header /live/* Access-Control-Allow-Credentials true\n@anonymous {\n path /live/* /mesh/session /mesh/segment\n not method OPTIONS\n not header Cookie *viewer=known*\n }\n rewrite @anonymous /none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mux := http.NewServeMux()
+			host := httptest.NewServer(mux)
+			t.Cleanup(host.Close)
+			e := startEdge(t, options{mesh: "origins " + host.URL, site: "header /live/* Access-Control-Allow-Origin " + host.URL + "\n" + c.site})
+			mux.HandleFunc("/sw.js", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/javascript")
+				fmt.Fprintf(w, "importScripts(%q);\n", e.url("/mesh/sw.js"))
+			})
+			mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				http.SetCookie(w, &http.Cookie{Name: "viewer", Value: "known", Path: "/"}) // both are 127.0.0.1
+				fmt.Fprintf(w, html, c.crossorigin, fmt.Sprintf(`<script type="module" src=%q data-worker="/sw.js"></script>`, e.url("/mesh/mesh.js")), "")
+			})
+			mux.HandleFunc("/look.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/look.js") })
+			var pages []*page
+			for i := range 2 {
+				pages = append(pages, open(t, browser, fmt.Sprintf("page %d", i), host.URL+"/page?src="+e.url("/live/index.m3u8")))
+			}
+			for _, p := range pages {
+				p.until("a neighbor", "globalThis.mesh?.neighbors.length === 1", 40*time.Second)
+				p.until("bytes to or from it", "mesh.stats.peerBytes + mesh.stats.uploadedBytes > 0", 40*time.Second)
+				p.until("playing", played(8), 40*time.Second)
+				p.quiet()
+			}
+			if s := e.stats(); s.Peer == 0 {
+				t.Errorf("nothing went from page to page: %+v", s)
+			}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  * @property {number} offset
  * @property {number} length 0 for all of the resource
  * @property {Entry} entry
+ * @property {RequestCredentials} credentials
  * @property {string} statements URL to ask for a statement, "" for none
  * @property {(s: Statement) => Promise<Proof|null>} verify
  * @property {(i: number, bytes: number) => void} chunk a chunk is stored
@@ -31,7 +32,7 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
 async function get(job, from, to, signal) {
   /** @type {Record<string, string>} */
   const headers = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
-  const r = await fetch(job.url + MARK, { headers, signal });
+  const r = await fetch(job.url + MARK, { headers, signal, credentials: job.credentials });
   return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body) : none() };
 }
 
@@ -77,7 +78,7 @@ async function ask(job, signal) {
   }
   for (const wait of PAUSES) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    const r = await fetch(u.href + MARK, { signal });
+    const r = await fetch(u.href + MARK, { signal, credentials: job.credentials });
     const text = await r.text();
     if (r.ok) {
       const { token, hashes } = JSON.parse(text);

@@ -35,6 +35,12 @@ export class Mesh extends EventTarget {
     this.running = false;
     /** token is the viewer token of the site, where it uses them and it is not in the URL or a cookie. */
     this.token = "";
+    /**
+     * credentials are what requests to the edge carry. A page on another host whose player sends cookies there needs "include":
+     * the worker sees it of the player; with a loader the page sets it, and then the edge names its host in origins.
+     * @type {RequestCredentials}
+     */
+    this.credentials = "same-origin";
     this.past = { peer_bytes: 0, origin_bytes: 0, relayed_bytes: 0, uploaded_bytes: 0, duplicate_bytes: 0, bad_chunks: 0 };
     /** @type {Map<string, Promise<{children: string[]}>>} playlists that the page read itself, by URL */
     this.reads = new Map();
@@ -262,7 +268,7 @@ export class Mesh extends EventTarget {
   /** @param {string} url @returns {Promise<{children: string[]}>} */
   async #readNow(url) {
     try {
-      const r = await fetch(url + MARK);
+      const r = await fetch(url + MARK, { credentials: this.credentials });
       const header = r.headers.get("Mesh-Bootstrap");
       if (r.ok && header) return await this.playlist(url, r.url.split("#")[0], await r.text(), header);
     } catch {

@@ -51,15 +51,17 @@ export function bootstrap(header, base) {
  * open opens a session. It throws Refused if the edge says no.
  * @param {{session: string, swarm: string}} b
  * @param {{mode?: string, token?: string, device: object}} request
+ * @param {RequestCredentials} credentials
  * @returns {Promise<Session>}
  */
-export async function open(b, request) {
+export async function open(b, request, credentials) {
   const asked = Date.now();
   const response = await fetch(b.session, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ v: 1, swarm: b.swarm, ...request }),
     cache: "no-store",
+    credentials,
     signal: AbortSignal.timeout(OPEN),
   });
   if (!response.ok) {

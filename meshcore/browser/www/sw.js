@@ -112,7 +112,8 @@
     try {
       const bootstrap = response.headers.get("Mesh-Bootstrap");
       if (bootstrap && response.ok && response.type !== "opaque") {
-        const call = page.call({ t: "playlist", url: response.url || url, asked: url, bootstrap, text: await response.clone().text() });
+        const { credentials } = e.request;
+        const call = page.call({ t: "playlist", url: response.url || url, asked: url, bootstrap, credentials, text: await response.clone().text() });
         await call.next(ANSWER);
         call.end();
       }

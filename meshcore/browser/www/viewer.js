@@ -51,6 +51,7 @@ export class Viewer {
       record: (segment) => this.presentation.byId.get(segment),
       delivered: (r) => this.presentation.done(r),
       session: () => this.session,
+      credentials: () => mesh.credentials,
       trust: () => this.trust,
     });
     /** @type {import("./session.js").Session} */
@@ -76,7 +77,7 @@ export class Viewer {
     clearTimeout(this.retry);
     try {
       const mode = this.mesh.mode();
-      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || undefined, device: this.mesh.device.describe() });
+      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || undefined, device: this.mesh.device.describe() }, this.mesh.credentials);
     } catch (error) {
       const wait = error instanceof Refused ? error.retry : 5000;
       if (wait && !this.closed) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));

@@ -69,6 +69,7 @@ export class Worker {
         this.ready();
         break;
       case "playlist":
+        if (m.credentials === "include") this.mesh.credentials = m.credentials;
         this.mesh.playlist(m.asked, m.url, m.text, m.bootstrap).catch(() => {}).finally(() => post({ t: "ok" }));
         break;
       case "segment":
