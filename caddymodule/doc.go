@@ -53,5 +53,6 @@
 // Mesh-Segment, a signed token, and Mesh-Digests (RFC 9651 byte sequence, 32
 // bytes a chunk) if it may be shared and its digest is known: of a file before
 // the header goes out; of a body from elsewhere once it has passed through
-// whole. GET /mesh/segment?path=PATH answers what the headers would have said.
+// whole. GET /mesh/segment?path=PATH answers what the headers would have said. One
+// that may not be shared has the Mesh-Digests ?0 instead: there is nothing to ask for.
 package caddymodule

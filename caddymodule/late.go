@@ -70,6 +70,7 @@ func (s *segmentWriter) digestLate(status int) {
 		return
 	}
 	if _, ok := shareable(h); !ok || (!s.listed.hints[byteRange{}] && !s.handler.policyShares(s.request, s.listed, byteRange{})) {
+		s.refuse()
 		return
 	}
 	s.version = validator(h)

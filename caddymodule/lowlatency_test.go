@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // packager is an upstream that makes a low-latency stream: the test says what its
@@ -77,8 +79,8 @@ func TestHintedPart(t *testing.T) {
 			e.get("/s/index.m3u8?_HLS_msn=1&_HLS_part=0")
 
 			e.get(listed)
-			var status int
-			waitFor(t, func() bool { _, status = e.statement(listed, ""); return status == http.StatusOK })
+			var code string
+			waitFor(t, func() bool { _, code = e.statement(listed, ""); return code == "" })
 			resp, body := e.get(listed)
 			if !chunked { // without its length a body is known by its statement only
 				checkStatement(t, e.verifier(), listed, body, resp.Header)
@@ -94,25 +96,25 @@ func TestHintedPart(t *testing.T) {
 				came <- answer{resp, body}
 			}()
 			<-p.asked
-			if resp, body := e.get("/mesh/segment?path=" + hinted); resp.StatusCode != http.StatusNotFound || !bytes.Contains(body, []byte("not_known")) {
-				t.Errorf("statement of a part that is not complete: %d %s", resp.StatusCode, body)
+			if _, code := e.statement(hinted, ""); code != signal.NotKnown {
+				t.Errorf("statement of a part that is not complete: %q", code)
 			}
 			close(complete)
 			got := <-came
 			if got.resp.Header.Get(headerSegment) != "" || !bytes.Equal(got.body, pattern(hinted, 40_000)) {
 				t.Errorf("the hinted part has the token %q, %d bytes", got.resp.Header.Get(headerSegment), len(got.body))
 			}
-			if _, status := e.statement(hinted, ""); status != http.StatusNotFound {
-				t.Errorf("statement of a part that no playlist lists: %d", status)
+			if _, code := e.statement(hinted, ""); code != signal.NotKnown {
+				t.Errorf("statement of a part that no playlist lists: %q", code)
 			}
 			p.list(first + "#EXT-X-PART:DURATION=0.5,URI=\"seg-1.1.m4s\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"other.m4s\"\n")
 			e.get("/s/index.m3u8?_HLS_msn=1&_HLS_part=1")
 			waitFor(t, func() bool { // it was digested when it passed: nobody asks the origin again
-				s, status := e.statement(hinted, "")
-				if status == http.StatusOK {
+				s, code := e.statement(hinted, "")
+				if code == "" {
 					checkToken(t, e.verifier(), hinted, got.body, s.Token, s.Hashes)
 				}
-				return status == http.StatusOK
+				return code == ""
 			})
 			e.get("/s/other.m4s")
 			p.list(first + "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"third.m4s\"\n")
@@ -120,8 +122,8 @@ func TestHintedPart(t *testing.T) {
 			if resp, _ := e.get("/s/other.m4s"); resp.Header.Get(headerSegment) != "" {
 				t.Error("what a hint named and no playlist listed has a token")
 			}
-			if _, status := e.statement("/s/other.m4s", ""); status != http.StatusNotFound {
-				t.Errorf("it has a statement: %d", status)
+			if _, code := e.statement("/s/other.m4s", ""); code != signal.NotKnown {
+				t.Errorf("its statement is answered with %q", code)
 			}
 		})
 	}

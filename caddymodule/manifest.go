@@ -19,6 +19,8 @@ const (
 	headerBootstrap = "Mesh-Bootstrap"
 	headerSegment   = "Mesh-Segment"
 	headerDigests   = "Mesh-Digests"
+
+	noDigests = "?0" // of headerDigests (RFC 9651, section 3.3.6): there is no statement, and will be none
 )
 
 const (

@@ -76,6 +76,8 @@ func (s *segmentWriter) WriteHeader(status int) {
 			s.held = status
 			return
 		}
+	} else if found {
+		s.refuse()
 	} else {
 		s.digestLate(status)
 	}
@@ -125,6 +127,14 @@ func (s *segmentWriter) announce(token, digests string) {
 	h.Set(headerSegment, token)
 	h.Set(headerDigests, digests)
 	h.Add("Access-Control-Expose-Headers", headerSegment+", "+headerDigests+", Content-Range")
+}
+
+// refuse says that there is no statement and will be none, so that nobody asks for
+// it.
+func (s *segmentWriter) refuse() {
+	h := s.Header()
+	h.Set(headerDigests, noDigests)
+	h.Add("Access-Control-Expose-Headers", headerDigests)
 }
 
 // asListed says whether the query is one that a playlist gave, with or without a

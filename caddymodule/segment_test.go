@@ -45,17 +45,21 @@ func (e *edge) verifier() *tokens.Verifier {
 	return currentRuntime(e.t).current.Load().keys.Load().Verifier()
 }
 
-// statement asks for what is said of a segment.
-func (e *edge) statement(path, more string) (signal.SegmentStatement, int) {
+// statement asks for what is said of a segment; code says why nothing is. A path
+// that is not listed is the only error among the answers.
+func (e *edge) statement(path, more string) (s signal.SegmentStatement, code string) {
 	e.t.Helper()
 	resp, b := e.get("/mesh/segment?path=" + url.QueryEscape(path) + more)
-	var s signal.SegmentStatement
-	if resp.StatusCode == http.StatusOK {
-		if err := json.Unmarshal(b, &s); err != nil {
-			e.t.Fatal(err)
-		}
+	if err := json.Unmarshal(b, &s); err != nil {
+		e.t.Fatal(err)
 	}
-	return s, resp.StatusCode
+	if want := map[bool]int{false: http.StatusOK, true: http.StatusNotFound}[s.Code == "not_listed"]; resp.StatusCode != want || (s.Code == "") != (s.Token != "") {
+		e.t.Errorf("statement about %s: %d %s", path, resp.StatusCode, b)
+	}
+	if s.Token == "" && resp.Header.Get("Cache-Control") != "no-store" {
+		e.t.Errorf("that nothing is said of %s may be kept: %q", path, resp.Header.Get("Cache-Control"))
+	}
+	return s, s.Code
 }
 
 // TestSegmentFromUpstream: the first answer carries no token, because its digest
@@ -75,20 +79,20 @@ func TestSegmentFromUpstream(t *testing.T) {
 	if resp, _ := e.get(path); resp.Header.Get(headerSegment) != "" {
 		t.Error("a segment that no playlist has listed has a token")
 	}
-	if _, status := e.statement(path, ""); status != http.StatusNotFound {
-		t.Errorf("statement of a segment that is not listed: %d", status)
+	if _, code := e.statement(path, ""); code != "not_listed" {
+		t.Errorf("statement of a segment that is not listed: %q", code)
 	}
 	e.swarmOf("/s/index.m3u8")
-	if _, status := e.statement(path, ""); status != http.StatusNotFound {
-		t.Errorf("statement of a segment that nobody has fetched: %d", status)
+	if _, code := e.statement(path, ""); code != signal.NotKnown {
+		t.Errorf("statement of a segment that nobody has fetched: %q", code)
 	}
 	first, got := e.get(path + "?q=1")
-	if first.Header.Get(headerSegment) != "" || !bytes.Equal(got, body) {
+	if first.Header.Get(headerSegment) != "" || first.Header.Get(headerDigests) != "" || !bytes.Equal(got, body) {
 		t.Errorf("first answer: %s %q, %d bytes", headerSegment, first.Header.Get(headerSegment), len(got))
 	}
-	s, status := e.statement(path, "")
-	if status != http.StatusOK {
-		t.Fatalf("statement after the first answer: %d", status)
+	s, code := e.statement(path, "")
+	if code != "" {
+		t.Fatalf("statement after the first answer: %q", code)
 	}
 	checkToken(t, e.verifier(), path, body, s.Token, s.Hashes)
 	second, got := e.get(path + "?q=2")
@@ -128,9 +132,9 @@ func TestSegmentWithoutLength(t *testing.T) {
 	}
 	var s signal.SegmentStatement
 	waitFor(t, func() bool { // the last byte goes out before it is digested
-		var status int
-		s, status = e.statement("/s/seg.ts", "")
-		return status == http.StatusOK
+		var code string
+		s, code = e.statement("/s/seg.ts", "")
+		return code == ""
 	})
 	checkToken(t, e.verifier(), "/s/seg.ts", got, s.Token, s.Hashes)
 	waitFor(t, func() bool { return rt.late.Load() == 0 })
@@ -214,9 +218,9 @@ func TestByteRangeSegments(t *testing.T) {
 		if err != nil || s.Offset != int64(r[0]) {
 			t.Errorf("range %v: the token is for offset %d (%v)", r, s.Offset, err)
 		}
-		st, status := e.statement("/s/all.mp4", fmt.Sprintf("&offset=%d&length=%d", r[0], r[1]-r[0]+1))
-		if status != http.StatusOK || st.Token != resp.Header.Get(headerSegment) {
-			t.Errorf("statement of range %v: %d", r, status)
+		st, code := e.statement("/s/all.mp4", fmt.Sprintf("&offset=%d&length=%d", r[0], r[1]-r[0]+1))
+		if st.Token == "" || st.Token != resp.Header.Get(headerSegment) {
+			t.Errorf("statement of range %v: %q", r, code)
 		}
 	}
 	for _, r := range []string{"", "bytes=0-1500"} {
@@ -267,6 +271,10 @@ func TestNeverShared(t *testing.T) {
 		{name: "share encrypted_only, encrypted", mesh: "share encrypted_only",
 			tags: "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://k\"", serve: set(), shared: true},
 		{name: "excluded", mesh: "exclude path *.ts", serve: set()},
+		{name: "excluded, without length", mesh: "exclude path *.ts", serve: func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			_, _ = w.Write(pattern("x", 5000))
+		}},
 		{name: "excluded others", mesh: "exclude path /ads/*", serve: set(), shared: true},
 		{name: "not listed", serve: set(), segments: []string{"other.ts"}},
 	} {
@@ -281,9 +289,13 @@ func TestNeverShared(t *testing.T) {
 				e.get("/s/seg.ts")
 			}
 			resp, body := e.get("/s/seg.ts")
-			_, status := e.statement("/s/seg.ts", "")
-			if shared := resp.Header.Get(headerSegment) != ""; shared != c.shared || (status == http.StatusOK) != c.shared {
-				t.Errorf("token: %v, statement: %d; want shared: %v", shared, status, c.shared)
+			_, code := e.statement("/s/seg.ts", "")
+			if shared := resp.Header.Get(headerSegment) != ""; shared != c.shared || (code == "") != c.shared {
+				t.Errorf("token: %v, statement: %q; want shared: %v", shared, code, c.shared)
+			}
+			// What is listed and not shared says so, that nobody asks for a statement.
+			if refused := resp.Header.Get(headerDigests) == noDigests; refused != (!c.shared && code != "not_listed") {
+				t.Errorf("%s is %q, and the statement %q", headerDigests, resp.Header.Get(headerDigests), code)
 			}
 			if len(body) != 5000 {
 				t.Errorf("%d bytes", len(body))

@@ -134,23 +134,29 @@ func newPeerID() (wire.PeerID, error) {
 }
 
 // serveStatement answers GET /mesh/segment?path=PATH (and offset and length for
-// a byte range) with what the headers of the segment would say.
+// a byte range) with what the headers of the segment would say. That nothing is
+// said of a listed segment is no error, which a browser would show in its console.
 func (h *Handler) serveStatement(w http.ResponseWriter, r *http.Request, host string) error {
 	path, which, err := statementQuery(r)
 	if err != nil {
 		return writeProblem(w, problem{Status: http.StatusBadRequest, Code: "bad_field", Field: err.Field, Detail: err.Error()})
 	}
 	rt := h.rt
-	l := rt.catalog.segment(host, path)
-	if l != nil && l.hints[which] {
-		return refuse(w, http.StatusNotFound, "not_known", "no playlist has listed that segment yet; ask again soon")
+	none := func(code, detail string) error {
+		return writeJSON(w, "no-store", signal.SegmentStatement{Code: code, Detail: detail})
 	}
-	if l == nil || !h.policyShares(asIfFor(r, path), l, which) {
-		return refuse(w, http.StatusNotFound, "not_shared", "that segment is not shared")
+	l := rt.catalog.segment(host, path)
+	switch {
+	case l == nil:
+		return refuse(w, http.StatusNotFound, "not_listed", "no manifest that has passed here lists that path; load the manifest from this edge")
+	case l.hints[which]:
+		return none(signal.NotKnown, "no playlist has listed that segment yet; ask again soon")
+	case !h.policyShares(asIfFor(r, path), l, which):
+		return none(signal.NotShared, "that segment is not shared; play it from the origin")
 	}
 	token, hashes, ok := rt.statements.any(segmentKey{location{host, path}, which}, rt.keyring(h.app), rt.now())
 	if !ok {
-		return refuse(w, http.StatusNotFound, "not_known", "the digest of that segment is not known yet; take it from the origin once")
+		return none(signal.NotKnown, "the digest of that segment is not known yet; take it from the origin once")
 	}
 	return writeJSON(w, "max-age=30", signal.SegmentStatement{Token: token, Hashes: hashes})
 }

@@ -79,11 +79,21 @@ type ICEServer struct {
 }
 
 // SegmentStatement is the body of GET /mesh/segment?path=PATH: what the
-// headers Mesh-Segment and Mesh-Digests of a segment say.
+// headers Mesh-Segment and Mesh-Digests of a segment say, or why they say nothing.
 type SegmentStatement struct {
-	Token  string `json:"token"`
-	Hashes []byte `json:"hashes"` // base64 in JSON; 32 bytes a chunk
+	Token  string `json:"token,omitempty"`
+	Hashes []byte `json:"hashes,omitempty"` // base64 in JSON; 32 bytes a chunk
+	// Code is NotKnown or NotShared where there is no Token, else empty; Detail is
+	// for people.
+	Code   string `json:"code,omitempty"`
+	Detail string `json:"detail,omitempty"`
 }
+
+// Why an edge makes no statement about a listed segment.
+const (
+	NotKnown  = "not_known"  // the digest is not known yet: ask again soon
+	NotShared = "not_shared" // it may not be shared; that stays
+)
 
 // FieldError says which field of a session request is wrong, and how.
 type FieldError struct {

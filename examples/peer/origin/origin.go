@@ -176,7 +176,7 @@ func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink) (Result, er
 	if err := readRaw(src, size, to, &res); err != nil {
 		return res, err
 	}
-	if r.Statements == nil || proof != nil {
+	if r.Statements == nil || proof != nil || refused(resp.Header) {
 		return res, nil
 	}
 	s, err := c.Statement(ctx, r)

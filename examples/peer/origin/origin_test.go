@@ -138,7 +138,7 @@ func TestLateStatement(t *testing.T) {
 			t.Errorf("asked for %v", q)
 		}
 		if asked.Add(1) < 3 {
-			http.Error(w, `{"code":"not_known"}`, http.StatusNotFound)
+			_ = json.NewEncoder(w).Encode(signal.SegmentStatement{Code: signal.NotKnown})
 			return
 		}
 		_ = json.NewEncoder(w).Encode(signal.SegmentStatement{Token: "token", Hashes: hashes})
@@ -148,18 +148,40 @@ func TestLateStatement(t *testing.T) {
 	if err != nil || !to.adopted || res.Loose != 0 || res.Bytes != 80_000 || asked.Load() != 3 {
 		t.Errorf("%v, %+v, adopted %v, asked %d times", err, res, to.adopted, asked.Load())
 	}
+}
 
-	c, u = serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/mesh/segment" {
-			http.Error(w, `{"code":"not_shared"}`, http.StatusNotFound)
-			return
-		}
-		content(data)(w, r)
-	})
-	to = &catch{trusts: true}
-	res, err = c.Fetch(context.Background(), Request{URL: u, Statements: u.JoinPath("/../mesh/segment")}, to)
-	if err != nil || to.adopted || !to.finished || res.Loose != 80_000 {
-		t.Errorf("not shared: %v, %+v, adopted %v", err, res, to.adopted)
+// TestNoStatement: what the edge refuses to vouch for is played, and not asked for
+// again; nor at all if the header of the segment says so.
+func TestNoStatement(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		header []string
+		asked  int32
+	}{
+		"not shared":        {200, `{"code":"not_shared"}`, nil, 1},
+		"not listed":        {404, `{"code":"not_listed"}`, nil, 1},
+		"by the header":     {200, `{"code":"not_known"}`, []string{HeaderDigests, "?0"}, 0},
+		"never known":       {200, `{"code":"not_known"}`, nil, 4},
+		"no statement JSON": {200, `<html>`, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			client, u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/mesh/segment" {
+					content(data, c.header...)(w, r)
+					return
+				}
+				asked.Add(1)
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			})
+			to := &catch{trusts: true}
+			res, err := client.Fetch(context.Background(), Request{URL: u, Statements: u.JoinPath("/../mesh/segment")}, to)
+			if err != nil || to.adopted || !to.finished || res.Loose != 80_000 || asked.Load() != c.asked {
+				t.Errorf("%v, %+v, adopted %v, asked %d times, want %d", err, res, to.adopted, asked.Load(), c.asked)
+			}
+		})
 	}
 }
 

@@ -1,10 +1,10 @@
 package origin
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +23,13 @@ const (
 // statementPauses are the waits before asking again for a statement that the edge
 // does not know yet: it knows it when the first response has gone through.
 var statementPauses = []time.Duration{20 * time.Millisecond, 80 * time.Millisecond, 250 * time.Millisecond}
+
+// refused says whether the header of a segment tells that there is no statement and
+// will be none.
+func refused(h http.Header) bool { return h.Get(HeaderDigests) == "?0" }
+
+// errNoStatement: the edge makes no statement about the segment.
+var errNoStatement = errors.New("the edge makes no statement")
 
 // Statement is what the edge says of a segment, not verified yet.
 type Statement struct {
@@ -77,12 +84,14 @@ func (c *Client) askStatement(ctx context.Context, u *url.URL) (s Statement, aga
 		return s, false, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		unknown := resp.StatusCode == http.StatusNotFound && bytes.Contains(b, []byte(`"not_known"`))
-		return s, unknown, &StatusError{resp.StatusCode}
+		return s, false, &StatusError{resp.StatusCode}
 	}
 	var answer signal.SegmentStatement
 	if err := json.Unmarshal(b, &answer); err != nil {
 		return s, false, fmt.Errorf("read the statement: %w", err)
+	}
+	if answer.Token == "" {
+		return s, answer.Code == signal.NotKnown, fmt.Errorf("%w: %s", errNoStatement, answer.Code)
 	}
 	return Statement{answer.Token, answer.Hashes}, false, nil
 }

@@ -76,3 +76,25 @@ test("a run of chunks that does not match says so", async (t) => {
   assert.deepEqual(j.chunks.sort(), [1, 5], "the run from 1 to 3 ends at 2");
   assert.ok(!j.entry.disowned, "that is for whoever asked to do, with all of the segment");
 });
+
+test("what the edge does not vouch for is not asked for again", async (t) => {
+  const json = (body, status = 200) => () => Response.json(body, { status });
+  for (const [name, headers, edge, asked, shared] of [
+    ["known at the second time", {}, [json({ code: "not_known" }), json({ token: "t", hashes: Buffer.from(hashes).toString("base64") })], 2, true],
+    ["not shared", {}, [json({ code: "not_shared" })], 1, false],
+    ["not listed", {}, [json({ code: "not_listed" }, 404)], 1, false],
+    ["by the header", { "Mesh-Digests": "?0" }, [], 0, false],
+  ]) {
+    const j = { ...job(), statements: "http://origin/mesh/segment", prove: (p) => j.entry.prove(p) }, a = answer(signed);
+    for (const [k, v] of Object.entries(headers)) a.headers.set(k, v);
+    const fetch = t.mock.method(globalThis, "fetch", async (url) => {
+      assert.equal(url, "http://origin/mesh/segment?path=%2Fx#mesh", name);
+      return edge.shift()();
+    });
+    const res = await take(j, a, signal);
+    assert.ok(res.ok, name);
+    assert.equal(fetch.mock.callCount(), asked, name);
+    assert.equal(j.chunks.length, shared ? layout.chunks() : 0, name);
+    fetch.mock.restore();
+  }
+});

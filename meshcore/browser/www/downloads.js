@@ -3,6 +3,7 @@
 
 import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
 import * as k from "./peer/input.js";
+import { covers, scopeOf } from "./tokens.js";
 
 const TEE = 60_000; // ms that an answer may take to pass to the player
 const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
@@ -40,13 +41,19 @@ export class Downloads {
     else this.outside += input.bytes ?? 0;
   }
 
+  /** #statements is the URL to ask for the statement about a segment, "" for one that no pass of the swarm covers. @param {Record} r */
+  #statements(r) {
+    const s = this.host.session(), u = new URL(r.url);
+    return s && u.origin === new URL(s.segment).origin && covers(scopeOf(s.pass), u.pathname) ? s.segment : "";
+  }
+
   /** @param {Record} r @returns {import("./origin.js").Job} */
   #job(r) {
     const segment = r.id, entry = this.store.get(segment);
     return {
       url: r.url, offset: r.offset, length: r.length, entry, credentials: this.host.credentials(),
       // The edge says nothing for a part before it is listed: what came on a hint is for this player.
-      statements: r.hint ? "" : this.host.session()?.segment ?? "",
+      statements: r.hint ? "" : this.#statements(r),
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
         entry.prove(proof);

@@ -79,12 +79,10 @@ async function ask(job, signal) {
   for (const wait of PAUSES) {
     await new Promise((resolve) => setTimeout(resolve, wait));
     const r = await fetch(u.href + MARK, { signal, credentials: job.credentials });
-    const text = await r.text();
-    if (r.ok) {
-      const { token, hashes } = JSON.parse(text);
-      return { token, hashes: decode64(hashes) };
-    }
-    if (r.status !== 404 || !text.includes('"not_known"')) return null;
+    if (!r.ok) return null;
+    const { token, hashes, code } = await r.json();
+    if (token) return { token, hashes: decode64(hashes) };
+    if (code !== "not_known") return null;
   }
   return null;
 }
@@ -126,7 +124,8 @@ export async function take(job, answer, signal) {
   if (size > 0 && res.bytes !== size) return res;
   entry.finishRaw();
   res.ok = true;
-  if (!job.statements || proof || entry.disowned) return res;
+  const refused = answer.headers.get("Mesh-Digests") === "?0";
+  if (!job.statements || refused || proof || entry.disowned) return res;
   try {
     const s = await ask(job, signal);
     proof = s && (await job.verify(s));

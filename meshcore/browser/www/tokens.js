@@ -115,6 +115,9 @@ export class Verifier {
   }
 }
 
+/** scopeOf gives the scope of one's own pass. @param {string} pass @returns {string[]} */
+export const scopeOf = (pass) => object(pass.split(".")[1]).scp;
+
 /** covers says whether one of the scope's prefixes covers a path. @param {string[]} scope @param {string} path */
 export const covers = (scope, path) => scope.some((prefix) => coversPath(prefix, path));
 
