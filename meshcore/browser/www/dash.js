@@ -17,7 +17,8 @@ export function register(player) {
   mesh.run();
   player.extend("XHRLoader", loader, true);
   player.addResponseInterceptor(async (/** @type {any} */ response) => {
-    const { url, customData } = response.request;
+    const { url, customData, credentials, headers } = response.request;
+    mesh.carry(credentials, headers?.Authorization);
     const { tee, request } = customData;
     if (tee && response.data) tee.whole(response.status, new Headers(response.headers), response.data);
     else tee?.end(false);

@@ -17,7 +17,7 @@ const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
  * @property {(segment: string) => Record|undefined} record
  * @property {(r: Record) => void} delivered the player has all of it
  * @property {() => import("./session.js").Session|null} session
- * @property {() => RequestCredentials} credentials
+ * @property {() => import("./session.js").Carried} requests
  * @property {() => import("./trust.js").Trust|null} trust
  */
 
@@ -51,7 +51,7 @@ export class Downloads {
   #job(r) {
     const segment = r.id, entry = this.store.get(segment);
     return {
-      url: r.url, offset: r.offset, length: r.length, entry, credentials: this.host.credentials(),
+      url: r.url, offset: r.offset, length: r.length, entry, requests: this.host.requests(),
       // The edge says nothing for a part before it is listed: what came on a hint is for this player.
       statements: r.hint ? "" : this.#statements(r),
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,

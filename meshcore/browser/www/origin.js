@@ -18,7 +18,7 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  * @property {number} offset
  * @property {number} length 0 for all of the resource
  * @property {Entry} entry
- * @property {RequestCredentials} credentials
+ * @property {import("./session.js").Carried} requests
  * @property {string} statements URL to ask for a statement, "" for none
  * @property {(s: Statement) => Promise<Proof|null>} verify
  * @property {(i: number, bytes: number) => void} chunk a chunk is stored
@@ -30,9 +30,9 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
 
 /** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
 async function get(job, from, to, signal) {
-  /** @type {Record<string, string>} */
-  const headers = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
-  const r = await fetch(job.url + MARK, { headers, signal, credentials: job.credentials });
+  const { credentials, headers } = job.requests;
+  const range = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
+  const r = await fetch(job.url + MARK, { headers: { ...headers, ...range }, credentials, signal });
   return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body) : none() };
 }
 
@@ -78,7 +78,7 @@ async function ask(job, signal) {
   }
   for (const wait of PAUSES) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    const r = await fetch(u.href + MARK, { signal, credentials: job.credentials });
+    const r = await fetch(u.href + MARK, { ...job.requests, signal });
     if (!r.ok) return null;
     const { token, hashes, code } = await r.json();
     if (token) return { token, hashes: decode64(hashes) };

@@ -36,11 +36,11 @@ export class Mesh extends EventTarget {
     /** token is the viewer token of the site, where it uses them and it is not in the URL or a cookie. */
     this.token = "";
     /**
-     * credentials are what requests to the edge carry. A page on another host whose player sends cookies there needs "include":
-     * the worker sees it of the player; with a loader the page sets it, and then the edge names its host in origins.
-     * @type {RequestCredentials}
+     * requests is what requests to the edge carry: it is taken from the player's, but of hls.js with a loader, where the page
+     * sets it. A page on another host sends cookies with "include"; the edge names that host in origins.
+     * @type {import("./session.js").Carried}
      */
-    this.credentials = "same-origin";
+    this.requests = { credentials: "same-origin", headers: {} };
     this.past = { peer_bytes: 0, origin_bytes: 0, relayed_bytes: 0, uploaded_bytes: 0, duplicate_bytes: 0, bad_chunks: 0 };
     /** @type {Map<string, Promise<{children: string[]}>>} playlists that the page read itself, by URL */
     this.reads = new Map();
@@ -95,6 +95,12 @@ export class Mesh extends EventTarget {
   #leave() {
     for (const v of this.viewers.values()) v.close();
     this.viewers.clear();
+  }
+
+  /** carry notes what a player's request carries. @param {string} credentials @param {string|null} [authorization] */
+  carry(credentials, authorization) {
+    if (credentials === "include") this.requests.credentials = credentials;
+    if (authorization) this.requests.headers.Authorization = authorization;
   }
 
   /** keep adds the totals of a session that has ended to those of the page. @param {import("./signal.js").Report} r */
@@ -268,7 +274,7 @@ export class Mesh extends EventTarget {
   /** @param {string} url @returns {Promise<{children: string[]}>} */
   async #readNow(url) {
     try {
-      const r = await fetch(url + MARK, { credentials: this.credentials });
+      const r = await fetch(url + MARK, this.requests);
       const header = r.headers.get("Mesh-Bootstrap");
       if (r.ok && header) return await this.playlist(url, r.url.split("#")[0], await r.text(), header);
     } catch {

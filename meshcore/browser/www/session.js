@@ -31,6 +31,9 @@ export function bootstrap(header, base) {
 }
 
 /**
+ * Carried is what requests to the edge carry.
+ * @typedef {{credentials: RequestCredentials, headers: {[name: string]: string}}} Carried
+ *
  * @typedef {object} Session
  * @property {string} swarm
  * @property {string} peer
@@ -51,17 +54,17 @@ export function bootstrap(header, base) {
  * open opens a session. It throws Refused if the edge says no.
  * @param {{session: string, swarm: string}} b
  * @param {{mode?: string, token?: string, device: object}} request
- * @param {RequestCredentials} credentials
+ * @param {Carried} requests
  * @returns {Promise<Session>}
  */
-export async function open(b, request, credentials) {
+export async function open(b, request, requests) {
   const asked = Date.now();
   const response = await fetch(b.session, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { ...requests.headers, "Content-Type": "application/json" },
     body: JSON.stringify({ v: 1, swarm: b.swarm, ...request }),
     cache: "no-store",
-    credentials,
+    credentials: requests.credentials,
     signal: AbortSignal.timeout(OPEN),
   });
   if (!response.ok) {

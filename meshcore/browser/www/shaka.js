@@ -17,6 +17,8 @@ export function register(shaka) {
   mesh.run();
   const plugin = (/** @type {string} */ uri, /** @type {any} */ request, /** @type {number} */ type, /** @type {any[]} */ ...rest) => {
     const plain = () => own(uri, request, type, ...rest);
+    const { headers, allowCrossSiteCredentials } = request;
+    mesh.carry(allowCrossSiteCredentials ? "include" : "", headers.Authorization ?? headers.authorization);
     if (type === MANIFEST) {
       return plain().chain(async (/** @type {any} */ response) => {
         await mesh.playlist(uri, response.uri, utf8.decode(response.data), response.headers["mesh-bootstrap"] ?? null).catch(() => {});

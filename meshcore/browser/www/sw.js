@@ -106,14 +106,16 @@
     else if (/\.(m3u8?|mpd)$/i.test(new URL(url).pathname)) e.respondWith(manifest(e, page, plain));
   });
 
+  /** carried is what says who the viewer is. */
+  const carried = ({ credentials, headers }) => ({ credentials, authorization: headers.get("Authorization") });
+
   /** manifest passes a playlist on, and lets the page read it before the player does. */
   async function manifest(e, page, url) {
     const response = await fetch(e.request);
     try {
       const bootstrap = response.headers.get("Mesh-Bootstrap");
       if (bootstrap && response.ok && response.type !== "opaque") {
-        const { credentials } = e.request;
-        const call = page.call({ t: "playlist", url: response.url || url, asked: url, bootstrap, credentials, text: await response.clone().text() });
+        const call = page.call({ t: "playlist", url: response.url || url, asked: url, bootstrap, ...carried(e.request), text: await response.clone().text() });
         await call.next(ANSWER);
         call.end();
       }
@@ -127,7 +129,7 @@
     const blob = e.request.destination === "video" || e.request.destination === "audio";
     let call = null;
     try {
-      call = page.call({ t: "segment", url, range, blob });
+      call = page.call({ t: "segment", url, range, blob, ...carried(e.request) });
       let m = await call.next(ANSWER);
       if (m?.t === "wait") m = await call.next(HEAD);
       if (m?.t === "blob") {

@@ -51,7 +51,7 @@ export class Viewer {
       record: (segment) => this.presentation.byId.get(segment),
       delivered: (r) => this.presentation.done(r),
       session: () => this.session,
-      credentials: () => mesh.credentials,
+      requests: () => mesh.requests,
       trust: () => this.trust,
     });
     /** @type {import("./session.js").Session} */
@@ -77,7 +77,7 @@ export class Viewer {
     clearTimeout(this.retry);
     try {
       const mode = this.mesh.mode();
-      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || undefined, device: this.mesh.device.describe() }, this.mesh.credentials);
+      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
     } catch (error) {
       const wait = error instanceof Refused ? error.retry : 5000;
       if (wait && !this.closed) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));

@@ -69,10 +69,11 @@ export class Worker {
         this.ready();
         break;
       case "playlist":
-        if (m.credentials === "include") this.mesh.credentials = m.credentials;
+        this.mesh.carry(m.credentials, m.authorization);
         this.mesh.playlist(m.asked, m.url, m.text, m.bootstrap).catch(() => {}).finally(() => post({ t: "ok" }));
         break;
       case "segment":
+        this.mesh.carry(m.credentials, m.authorization);
         this.#segment(m, post);
         break;
       case "tee":
