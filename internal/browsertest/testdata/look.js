@@ -4,6 +4,7 @@ const query = new URLSearchParams(location.search);
 export const video = document.getElementById("video");
 export const src = query.get("src");
 export const worker = !query.has("loader");
+export const cmcd = query.has("cmcd"); // the player tells the server its measures
 export const authorization = query.has("token") ? "Bearer " + query.get("token") : null; // of the player's requests
 
 let played = 0, last = 0; // s; a jump is not playing

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parse, Second } from "../www/playlist.js";
-import { Presentation } from "../www/presentation.js";
+import { plain, Presentation } from "../www/presentation.js";
 
 const base = "https://example.com/live/v0.m3u8";
 const names = (records) => records.map((r) => r.url.split("/").at(-1) + (r.length ? `@${r.offset}+${r.length}` : ""));
@@ -121,4 +121,22 @@ v.m3u8?t={$token}`);
 #EXT-X-MAP:URI="{$host}/i.mp4"\n#EXTINF:2,\n{$host}/1.m4s\n#EXT-X-ENDLIST`);
   assert.deepEqual([...p.index.keys()], ["https://cdn.example.com/i.mp4", "https://cdn.example.com/1.m4s"]);
   assert.throws(() => parse("#EXTM3U\n#EXTINF:2,\n{$gone}/1.m4s", base), /gone/);
+});
+
+test("what a player adds to URLs for the server", () => {
+  for (const [asked, is] of [
+    ["https://h/a.m4s", "https://h/a.m4s"],
+    ["https://h/a.m4s?x=1%2F+2&y", "https://h/a.m4s?x=1%2F+2&y"],
+    ["https://h/a.m4s?CMCD=bl%3D100%2Csu#t=2", "https://h/a.m4s"],
+    ["https://h/a.m4s?x=1&CMCD=bl%3D100&y=2?", "https://h/a.m4s?x=1&y=2?"],
+    ["https://h/a.m3u8?_HLS_msn=12&_HLS_part=1&x=1", "https://h/a.m3u8?x=1"],
+    ["https://h/a.m4s?MYCMCD=1", "https://h/a.m4s?MYCMCD=1"],
+  ]) assert.equal(plain(asked), is);
+});
+
+test("a player's measures make no playlist anew", async () => {
+  const { p, listed } = presentation();
+  for (const cmcd of ["bl%3D1", "bl%3D2"]) await p.read(`${base}?CMCD=${cmcd}`, `${base}?CMCD=${cmcd}`, window);
+  assert.deepEqual([...p.playlists.keys()], [base]);
+  assert.deepEqual([...listed.keys()], [base]);
 });

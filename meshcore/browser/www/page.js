@@ -2,6 +2,7 @@
 
 import { Device } from "./device.js";
 import { MARK } from "./origin.js";
+import { plain } from "./presentation.js";
 import { bootstrap } from "./session.js";
 import { Viewer } from "./viewer.js";
 import { Worker } from "./worker.js";
@@ -244,7 +245,7 @@ export class Mesh extends EventTarget {
   #missed() {
     const observer = new PerformanceObserver((list) => {
       for (const e of list.getEntriesByType("resource")) {
-        const url = e.name.split("#")[0];
+        const url = plain(e.name);
         if (isPlaylist(url) && !(/** @type {PerformanceResourceTiming} */ (e).workerStart)) this.#read(url);
       }
     });
@@ -254,7 +255,7 @@ export class Mesh extends EventTarget {
 
   /** #catchUp reads the playlists that were loaded before the worker was there. */
   async #catchUp() {
-    const loaded = new Set(performance.getEntriesByType("resource").map((e) => e.name.split("#")[0]));
+    const loaded = new Set(performance.getEntriesByType("resource").map((e) => plain(e.name)));
     const sources = [...document.querySelectorAll("video, audio, source")].map((m) => /** @type {any} */ (m).currentSrc || /** @type {any} */ (m).src);
     const first = [...new Set([...loaded, ...sources])].filter(isPlaylist).slice(0, 8);
     for (const url of first) {

@@ -71,6 +71,7 @@ export class Presentation {
    * @returns {Promise<{children: string[]}>}
    */
   async read(asked, url, text) {
+    asked = plain(asked);
     if (/^\uFEFF?\s*</.test(text)) {
       const all = parseMPD(text, url);
       for (const r of all) {
@@ -80,13 +81,12 @@ export class Presentation {
       }
       return { children: [] };
     }
-    asked = undirected(asked);
     const p = parse(text, url, this.variables.get(asked));
     for (const c of p.children) {
       this.kinds.set(c.url, c.kind);
       this.variables.set(c.url, p.variables);
     }
-    await this.#media(asked, undirected(url), p, null);
+    await this.#media(asked, plain(url), p, null);
     return { children: p.children.map((c) => c.url) };
   }
 
@@ -227,9 +227,13 @@ export class Presentation {
   }
 }
 
-/** undirected is the URL of a playlist without the directives of a reload (draft-pantos-hls-rfc8216bis, section 6.2.5). @param {string} url */
-function undirected(url) {
-  const u = new URL(url);
-  for (const name of ["_HLS_msn", "_HLS_part", "_HLS_skip"]) u.searchParams.delete(name);
-  return url.includes("_HLS_") ? u.href : url;
+/**
+ * plain is the URL of what a player asks for, without what it adds for the server: the directives of a reload
+ * (draft-pantos-hls-rfc8216bis, section 6.2.5) and its own measures (CTA-5004, CMCD).
+ * @param {string} url
+ */
+export function plain(url) {
+  const [resource, query] = url.split("#")[0].split(/\?(.*)/);
+  const rest = (query ?? "").split("&").filter((p) => p && !/^(CMCD|_HLS_(msn|part|skip))=/.test(p));
+  return rest.length ? `${resource}?${rest.join("&")}` : resource;
 }

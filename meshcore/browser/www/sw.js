@@ -100,7 +100,7 @@
     if (method !== "GET" || url.endsWith(MARK) || mode === "navigate") return;
     const page = pages.get(e.clientId);
     if (!page) return;
-    const plain = url.split("#")[0];
+    const plain = url.split("#")[0].replace(/([?&])CMCD=[^&]*&?/, "$1").replace(/[?&]$/, ""); // as in presentation.js
     if (mode === "no-cors" && new URL(url).origin !== self.location.origin) return; // what is opaque stays so
     if (page.knows(plain)) e.respondWith(segment(e, page, plain));
     else if (/\.(m3u8?|mpd)$/i.test(new URL(url).pathname)) e.respondWith(manifest(e, page, plain));

@@ -7,7 +7,7 @@ import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
 import { Player } from "./player.js";
 import { Second } from "./playlist.js";
-import { Presentation } from "./presentation.js";
+import { plain, Presentation } from "./presentation.js";
 import { Connections } from "./rtc.js";
 import { open, Refused } from "./session.js";
 import { Signaling } from "./signaling.js";
@@ -238,7 +238,7 @@ export class Viewer {
    * @returns {Answered|null}
    */
   request(url, header, signal, whole = false) {
-    const list = this.presentation.index.get(url);
+    const list = this.presentation.index.get(plain(url));
     if (!list) return null;
     this.lead = whole ? BLOB_LEAD : LEAD;
     this.lastUse = performance.now();
