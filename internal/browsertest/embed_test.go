@@ -132,6 +132,51 @@ func TestOtherHost(t *testing.T) {
 	}
 }
 
+// TestSiteWorker: a site may have a service worker of its own. It is not replaced;
+// once it imports ours and the page names it, it does the mesh's work beside its own.
+func TestSiteWorker(t *testing.T) {
+	browser := startBrowser(t)
+	const (
+		worker = `addEventListener("install", () => skipWaiting());
+			addEventListener("activate", (e) => e.waitUntil(clients.claim()));
+			addEventListener("fetch", (e) => e.request.url.endsWith("/answer") && e.respondWith(new Response("own")));`
+		head = `<script type="module">
+			const there = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve));
+			await navigator.serviceWorker.register("/own.js");
+			await there;
+			document.head.append(Object.assign(document.createElement("script"), { type: "module", src: "/mesh/mesh.js", onload: () => mesh.ready.then(() => (globalThis.tried = true)) }));
+			%s
+		</script>`
+		name = `document.querySelector("script[src]").dataset.worker = "/own.js";`
+	)
+	for what, c := range map[string]struct {
+		more, name string
+		carries    bool
+	}{
+		"not named":           {"", "", false},
+		"named":               {`importScripts("/mesh/sw.js");`, name, true},
+		"named, without ours": {"", name, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := startEdge(t, options{site: made(t, "page.html", fmt.Sprintf(head, c.name)) +
+				"\nhandle /own.js {\n header Content-Type text/javascript\n respond `" + worker + c.more + "`\n }"})
+			pages := watch(t, browser, e, 2, "/made/page.html?src=/live/index.m3u8", 3)
+			for _, p := range pages {
+				p.until("the mesh's try", "!!globalThis.tried", 20*time.Second)
+				eval[any](p, `fetch("/answer").then((r) => r.text()).then((x) => (globalThis.answer = x)), 0`)
+				p.until("the site's worker", `globalThis.answer === "own"`, 10*time.Second)
+				if s := eval[string](p, "navigator.serviceWorker.controller.scriptURL"); s != e.url("/own.js") {
+					t.Errorf("%s: the worker is %s", p.name, s)
+				}
+				if c.carries {
+					p.until("bytes to or from the other page", "mesh.stats.peerBytes + mesh.stats.uploadedBytes > 0", 40*time.Second)
+				}
+				p.quiet()
+			}
+		})
+	}
+}
+
 // TestLastReport: what a page has carried is known to the edge after it has gone,
 // though no report was due.
 func TestLastReport(t *testing.T) {

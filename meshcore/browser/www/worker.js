@@ -2,12 +2,14 @@
 
 /** @typedef {import("./page.js").Mesh} Mesh */
 
+const OURS = new URL("sw.js", import.meta.url).href;
+const GREET = 5000; // ms that a worker may take to answer a page's first message
 const BLOB = 10_000; // ms that a blob is kept for the worker
 
 export class Worker {
   /**
    * @param {Mesh} mesh
-   * @param {string|URL} script URL of the worker
+   * @param {URL} script URL of the worker
    */
   constructor(mesh, script) {
     this.mesh = mesh;
@@ -20,18 +22,27 @@ export class Worker {
     this.calls = new Map();
   }
 
-  /** start resolves when the worker sees the page's requests; it rejects where there can be no worker. */
+  /**
+   * start resolves when the worker sees the page's requests. It rejects where there can be no worker, and where the site has
+   * one that the page does not name: that one is not replaced.
+   */
   async start() {
     const sw = navigator.serviceWorker;
     if (!sw) throw new Error("no service workers here");
     sw.addEventListener("controllerchange", () => this.#introduce());
     sw.addEventListener("message", (e) => e.data?.mesh === "hello" && this.#introduce());
     const ready = new Promise((resolve) => (this.ready = resolve));
-    await sw.register(this.script, { scope: "/" });
+    const r = await sw.getRegistration();
+    const there = (r?.active ?? r?.waiting ?? r?.installing)?.scriptURL;
+    if (there && there !== OURS && this.script.href === OURS) {
+      throw new Error(`the site has a service worker of its own, ${there}: it needs importScripts("${OURS}"), and data-worker its URL`);
+    }
+    if (there !== this.script.href) await sw.register(this.script, { scope: "/" });
     await sw.ready;
     sw.startMessages();
     this.#introduce();
-    await ready;
+    const late = new Promise((_, no) => setTimeout(no, GREET, new Error(`${this.script} does not answer; a worker of the site's own needs importScripts("${OURS}")`)));
+    await Promise.race([ready, late]);
   }
 
   /** #introduce tells the worker, new or started again, of this page. */
