@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 
 import { Layout } from "../www/integrity.js";
-import { fetchChunks, take } from "../www/origin.js";
+import { fetchChunks, take, vouch } from "../www/origin.js";
 import { Store } from "../www/store.js";
 
 const size = 5 * 16384 + 100;
@@ -38,7 +38,7 @@ const signal = AbortSignal.timeout(20_000);
 test("what the edge signed for comes as chunks", async () => {
   const j = job();
   j.entry.prove(proof);
-  assert.deepEqual(await take(j, answer(signed), signal), { ok: true, bytes: 0 });
+  assert.deepEqual(await take(j, answer(signed)), { ok: true, bytes: 0 });
   assert.deepEqual(j.chunks, [0, 1, 2, 3, 4, 5]);
   assert.deepEqual(await all(j.entry), Buffer.from(signed));
 });
@@ -46,7 +46,7 @@ test("what the edge signed for comes as chunks", async () => {
 test("other bytes are the player's all the same, and count as not shared", async () => {
   const j = job();
   j.entry.prove(proof);
-  const res = await take(j, answer(changed), signal);
+  const res = await take(j, answer(changed));
   assert.ok(res.ok && res.mismatch);
   assert.equal(res.bytes, size - 2 * 16384, "from the chunk that does not match on");
   assert.deepEqual(j.chunks, [0, 1]);
@@ -60,7 +60,7 @@ test("other bytes that break off are not a segment", async () => {
   j.entry.prove(proof);
   const a = answer(changed);
   a.body = pieces(changed.subarray(0, 3 * 16384));
-  const res = await take(j, a, signal);
+  const res = await take(j, a);
   assert.ok(!res.ok && !j.entry.rawDone);
 });
 
@@ -91,7 +91,7 @@ test("what the edge does not vouch for is not asked for again", async (t) => {
       assert.equal(url, "http://origin/mesh/segment?path=%2Fx#mesh", name);
       return edge.shift()();
     });
-    const res = await take(j, a, signal);
+    const res = await vouch(j, await take(j, a), signal);
     assert.ok(res.ok, name);
     assert.equal(fetch.mock.callCount(), asked, name);
     assert.equal(j.chunks.length, shared ? layout.chunks() : 0, name);

@@ -1,21 +1,23 @@
 // What a viewer takes from the origin: what its engine asks for, and what passes to the player anyhow and is of use to
 // the engine and to others.
 
-import { fetchChunks, fetchWhole, Pipe, take } from "./origin.js";
+import { fetchChunks, fetchWhole, Pipe, take, vouch } from "./origin.js";
 import * as k from "./peer/input.js";
 import { covers, scopeOf } from "./tokens.js";
 
-const TEE = 60_000; // ms that an answer may take to pass to the player
+const TEE = 60_000; // ms that the edge has to vouch for what passed to the player
 const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
 
 /**
  * @typedef {import("./presentation.js").Record} Record
+ * @typedef {import("./origin.js").Job & {tell: (input: import("./peer/input.js").Input) => void}} Told
  *
  * @typedef {object} Host
  * @property {(input: import("./peer/input.js").Input) => void} step
  * @property {(segment: string) => boolean} knows the engine knows the segment
  * @property {(segment: string) => Record|undefined} record
  * @property {(r: Record) => void} delivered the player has all of it
+ * @property {(r: Record) => Promise<boolean>} listing as that of Presentation
  * @property {() => import("./session.js").Session|null} session
  * @property {() => import("./session.js").Carried} requests
  * @property {() => import("./trust.js").Trust|null} trust
@@ -29,8 +31,10 @@ export class Downloads {
     this.outside = 0; // bytes that the engine does not know of
     this.passed = 0; // bytes of segments that passed to the player
     this.passing = 1; // ms that they took
-    /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player */
+    /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player, or comes on a hint */
     this.teeing = new Map();
+    /** @type {Set<string>} parts that come on a hint, because it is this viewer's turn, and are not listed yet */
+    this.hinted = new Set();
     /** @type {Map<string, Set<AbortController>>} */
     this.fetching = new Map();
   }
@@ -47,19 +51,27 @@ export class Downloads {
     return s && u.origin === new URL(s.segment).origin && covers(scopeOf(s.pass), u.pathname) ? s.segment : "";
   }
 
-  /** @param {Record} r @returns {import("./origin.js").Job} */
+  /**
+   * #job is how to fetch a segment. Of one that a playlist hints at the engine hears once it is listed, as if it came then.
+   * @param {Record} r
+   * @returns {Told}
+   */
   #job(r) {
     const segment = r.id, entry = this.store.get(segment);
+    const listed = r.hint ? this.host.listing(r) : null;
+    const tell = (/** @type {import("./peer/input.js").Input} */ input) => {
+      if (listed) listed.then(() => this.#tell(input));
+      else this.#tell(input);
+    };
     return {
       url: r.url, offset: r.offset, length: r.length, entry, requests: this.host.requests(),
-      // The edge says nothing for a part before it is listed: what came on a hint is for this player.
-      statements: r.hint ? "" : this.#statements(r),
+      statements: this.#statements(r), listed, tell,
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
         entry.prove(proof);
-        this.#tell({ kind: k.OriginProof, segment, layout: proof.layout });
+        tell({ kind: k.OriginProof, segment, layout: proof.layout });
       },
-      chunk: (chunk, bytes) => this.#tell({ kind: k.OriginChunk, segment, chunk, bytes }),
+      chunk: (chunk, bytes) => tell({ kind: k.OriginChunk, segment, chunk, bytes }),
     };
   }
 
@@ -119,21 +131,44 @@ export class Downloads {
     if (this.teeing.has(r.id)) return this.count();
     this.teeing.set(r.id, 0);
     const job = this.#job(r);
-    const done = (/** @type {boolean} */ ok, /** @type {number} */ bytes) => {
-      const waiting = this.teeing.get(r.id) ?? 0;
-      this.teeing.delete(r.id);
-      if (ok) {
+    const pipe = new Pipe(async (answer) => {
+      const res = await take(job, answer).catch(() => ({ ok: false, bytes: 0 }));
+      if (res.ok) {
         this.host.delivered(r);
         this.passed += job.entry.size;
         this.passing += pipe.took;
+        await vouch(job, res, AbortSignal.timeout(TEE));
       }
-      this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes });
-      for (let i = 1; i < waiting; i++) this.#tell({ kind: k.OriginDone, segment: r.id, ok, bytes: 0 });
-    };
-    const pipe = new Pipe(async (answer) => {
-      const res = await take(job, answer, AbortSignal.timeout(TEE)).catch(() => ({ ok: false, bytes: 0 }));
-      done(res.ok, res.bytes);
-    }, () => done(false, 0));
+      this.#ended(job, r.id, res);
+    }, () => this.#ended(job, r.id, { ok: false, bytes: 0 }));
     return pipe;
+  }
+
+  /** early fetches a part that a playlist hints at. @param {Record} r */
+  async early(r) {
+    this.teeing.set(r.id, 0);
+    this.hinted.add(r.id);
+    const job = this.#job(r), abort = new AbortController();
+    this.fetching.set(r.id, new Set([abort]));
+    job.listed.then((yes) => yes || abort.abort()); // it came to nothing
+    const res = await fetchWhole(job, abort.signal).catch(() => ({ ok: false, bytes: 0 }));
+    this.fetching.delete(r.id);
+    if (!res.ok) job.entry.fail();
+    await this.#ended(job, r.id, res);
+    this.hinted.delete(r.id);
+  }
+
+  /**
+   * #ended ends the fetches of the engine that waited for a segment.
+   * @param {Told} job
+   * @param {string} segment
+   * @param {import("./origin.js").Result} res
+   */
+  async #ended(job, segment, { ok, bytes }) {
+    const listed = !job.listed || (await job.listed);
+    const waiting = this.teeing.get(segment) ?? 0;
+    this.teeing.delete(segment);
+    for (let i = 0; i < Math.max(1, waiting); i++) job.tell({ kind: k.OriginDone, segment, ok, bytes: i ? 0 : bytes });
+    if (!listed) this.store.evict(segment);
   }
 }

@@ -20,12 +20,13 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  * @property {Entry} entry
  * @property {import("./session.js").Carried} requests
  * @property {string} statements URL to ask for a statement, "" for none
+ * @property {Promise<boolean>|null} listed resolves once the edge can vouch for what was hinted at; false if it never will
  * @property {(s: Statement) => Promise<Proof|null>} verify
  * @property {(i: number, bytes: number) => void} chunk a chunk is stored
  * @property {(proof: Proof) => void} prove
  *
- * @typedef {{ok: boolean, bytes: number, mismatch?: boolean}} Result bytes came that were not given as chunks; mismatch: a chunk
- *   is not what the edge signed for
+ * @typedef {{ok: boolean, bytes: number, mismatch?: boolean, open?: boolean}} Result bytes came that were not given as chunks;
+ *   mismatch: a chunk is not what the edge signed for; open: the edge may yet vouch for it (vouch)
  */
 
 /** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
@@ -76,7 +77,7 @@ async function ask(job, signal) {
     u.searchParams.set("offset", String(job.offset));
     u.searchParams.set("length", String(job.length));
   }
-  for (const wait of PAUSES) {
+  for (const wait of job.listed ? [0, ...PAUSES] : PAUSES) {
     await new Promise((resolve) => setTimeout(resolve, wait));
     const r = await fetch(u.href + MARK, { ...job.requests, signal });
     if (!r.ok) return null;
@@ -91,10 +92,9 @@ async function ask(job, signal) {
  * take reads an answer that carries the whole segment into the store.
  * @param {Job} job
  * @param {Answer} answer
- * @param {AbortSignal} signal
  * @returns {Promise<Result>}
  */
-export async function take(job, answer, signal) {
+export async function take(job, answer) {
   const { entry } = job;
   /** @type {Result} */
   const res = { ok: false, bytes: 0 };
@@ -124,11 +124,23 @@ export async function take(job, answer, signal) {
   if (size > 0 && res.bytes !== size) return res;
   entry.finishRaw();
   res.ok = true;
-  const refused = answer.headers.get("Mesh-Digests") === "?0";
-  if (!job.statements || refused || proof || entry.disowned) return res;
+  res.open = answer.headers.get("Mesh-Digests") !== "?0" && !proof && !entry.disowned;
+  return res;
+}
+
+/**
+ * vouch asks the edge about a segment that came whole, and makes chunks of it if the edge vouches for its bytes.
+ * @param {Job} job
+ * @param {Result} res that of take
+ * @param {AbortSignal} signal
+ * @returns {Promise<Result>}
+ */
+export async function vouch(job, res, signal) {
+  const { entry } = job;
+  if (!res.open || !job.statements || (job.listed && !(await job.listed))) return res;
   try {
     const s = await ask(job, signal);
-    proof = s && (await job.verify(s));
+    const proof = s && (await job.verify(s));
     if (proof?.layout.size === res.bytes && (await matches(entry, proof))) {
       job.prove(proof);
       entry.adopt();
@@ -226,7 +238,8 @@ function room(layout, i) {
  * @returns {Promise<Result>}
  */
 export async function fetchWhole(job, signal) {
-  return take(job, await get(job, job.offset, job.length && job.offset + job.length, signal), signal);
+  const res = await take(job, await get(job, job.offset, job.length && job.offset + job.length, signal));
+  return vouch(job, res, signal);
 }
 
 /**

@@ -61,6 +61,8 @@ export class Presentation {
     this.index = new Map();
     /** @type {Map<string, Record>} */
     this.byId = new Map();
+    /** @type {Map<string, {media: Media, resolve: (listed: boolean) => void}>} hints that a listing is awaited of */
+    this.hinted = new Map();
   }
 
   /**
@@ -145,6 +147,27 @@ export class Presentation {
     this.#reindex();
     this.events.listed(asked, [...new Set([...m.previous, ...records].map((r) => r.url))]);
     if (this.active.get(m.kind) === m) this.events.changed();
+    for (const [id, { media, resolve }] of this.hinted) {
+      const r = media === m && records.find((x) => x.id === id);
+      if (media !== m || (r && r.hint)) continue;
+      this.hinted.delete(id);
+      resolve(!!r);
+    }
+  }
+
+  /** hints are the parts that come next in what the player plays by parts. */
+  hints() {
+    return [...this.active.values()].filter((m) => m.parts).flatMap((m) => m.records.filter((r) => r.hint));
+  }
+
+  /**
+   * listing resolves once a playlist lists what one hinted at, or does not hint at it any more: false. There may be one for a
+   * hint at a time.
+   * @param {Record} r
+   * @returns {Promise<boolean>}
+   */
+  listing(r) {
+    return new Promise((resolve) => this.hinted.set(r.id, { media: r.media, resolve }));
   }
 
   /** @param {import("./playlist.js").Segment} s */

@@ -5,6 +5,7 @@ import { answer, parseRange } from "./answer.js";
 import { Downloads } from "./downloads.js";
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
+import { fetches } from "./peer/origin.js";
 import { Player } from "./player.js";
 import { Second } from "./playlist.js";
 import { plain, Presentation } from "./presentation.js";
@@ -40,7 +41,10 @@ export class Viewer {
     this.player = new Player(() => this.#play());
     this.presentation = new Presentation({
       listed: (playlist, urls) => mesh.list(playlist, urls),
-      changed: () => this.#manifest(),
+      changed: () => {
+        this.#manifest();
+        this.#hints();
+      },
       ended: () => this.player.zero(),
       kept: (segment) => this.store.entries.has(segment),
       now: () => (this.session ? this.session.now() * 1000 : Date.now()),
@@ -50,6 +54,7 @@ export class Viewer {
       knows: (segment) => this.#knows(segment),
       record: (segment) => this.presentation.byId.get(segment),
       delivered: (r) => this.presentation.done(r),
+      listing: (r) => this.presentation.listing(r),
       session: () => this.session,
       requests: () => mesh.requests,
       trust: () => this.trust,
@@ -211,6 +216,17 @@ export class Viewer {
     this.step({ kind: k.ManifestIn, manifest });
   }
 
+  /**
+   * #hints fetches the parts that come next of which it is this viewer's turn: it has them as soon as they are made, and
+   * others have them from here once they are listed.
+   */
+  #hints() {
+    if (!this.begun || !this.engine || !this.mesh.state.download) return;
+    for (const r of this.presentation.hints()) {
+      if (fetches(this.engine, r.sequence) && !this.store.entries.has(r.id)) this.downloads.early(r);
+    }
+  }
+
   #tick() {
     this.#play();
     this.presentation.relist();
@@ -249,7 +265,7 @@ export class Viewer {
     if (!r) return { tee: this.downloads.count() };
     if (r.initSection) return { tee: this.downloads.count() };
     this.#asked(r);
-    if (!this.mesh.state.download || r.gap || (whole && r.length > 0) || !this.#knows(r.id)) {
+    if (!this.mesh.state.download || r.gap || (whole && r.length > 0) || !(this.#knows(r.id) || this.downloads.hinted.has(r.id))) {
       const all = r.length > 0 || (first === 0 && last < 0);
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }

@@ -60,22 +60,30 @@ function fetchTime(e, now, s) {
   if (!e.duty || s.sequence < 0) return urgentAt;
   // Live: the fetchers go at once; if nothing is heard of the segment, the next in the rotation follow, twice as many in
   // each tenth of the slack. A segment that was there before this peer came has had its fetchers.
-  const d = distance(e, s);
+  const d = distance(e, s.sequence);
   if (d < e.duty.fetchers && s.fresh) return Math.min(urgentAt, s.known);
   const turns = Math.max(d, e.duty.fetchers) / Math.max(1, e.duty.fetchers);
   const wait = Math.trunc(s.slack * (0.35 + 0.1 * Math.log2(turns)));
   return Math.min(urgentAt, s.known + wait);
 }
 
-/** distance is this peer's place in the rotation for s (signal.Duty). @param {Engine} e @param {SegmentState} s */
-function distance(e, s) {
+/** distance is this peer's place in the rotation for a sequence number (signal.Duty). @param {Engine} e @param {number} sequence */
+function distance(e, sequence) {
   const { rank, of, fetchers } = e.duty;
-  const d = (rank - s.sequence * fetchers) % of;
+  const d = (rank - sequence * fetchers) % of;
   return d < 0 ? d + of : d;
 }
 
 /** @param {Engine} e @param {SegmentState} s */
-const onDuty = (e, s) => e.live && s.fresh && !!e.duty && s.sequence >= 0 && distance(e, s) < e.duty.fetchers;
+const onDuty = (e, s) => e.live && s.fresh && fetches(e, s.sequence);
+
+/**
+ * fetches says whether it is this peer's turn to take the live segment, or the part, of a media sequence number from the
+ * origin at once. A driver asks when a playlist hints at a part, of which the engine does not know yet.
+ * @param {Engine} e
+ * @param {number} sequence
+ */
+export const fetches = (e, sequence) => !!e.duty && sequence >= 0 && distance(e, sequence) < e.duty.fetchers;
 
 /**
  * fetchUrgent takes from the origin what neighbors will not bring in time: all that is not asked of them, what they are

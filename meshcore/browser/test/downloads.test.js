@@ -1,0 +1,112 @@
+// Parts that come on a hint: what the engine hears of them, and when.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+
+import { Downloads } from "../www/downloads.js";
+import { Layout } from "../www/integrity.js";
+import { OriginChunk, OriginDone, OriginProof } from "../www/peer/input.js";
+import { Presentation } from "../www/presentation.js";
+import { Store } from "../www/store.js";
+
+const base = "https://example.com/live/v0.m3u8";
+const size = 20_000;
+const bytes = Uint8Array.from({ length: size }, (_, i) => i * 7);
+const layout = new Layout(size, 16384);
+const hashes = Buffer.concat([0, 1].map((i) => createHash("sha256").update(bytes.subarray(...layout.range(i))).digest()));
+const pass = `.${Buffer.from(JSON.stringify({ scp: ["/live/"] })).toString("base64url")}.`;
+
+const playlist = (lines) => `#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=1.0\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:2,\n7.m4s\n${lines}`;
+const hint = (name) => `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${name}"\n`;
+const part = (name) => `#EXT-X-PART:DURATION=1.0,URI="${name}"\n`;
+
+/** scene is a viewer of a playlist that hints at 8.0.m4s, and an origin that answers a part when it is told to. */
+async function scene(t) {
+  const s = { told: [], asked: [], delivered: 0, make: null };
+  const made = new Promise((resolve) => (s.make = resolve));
+  const presentation = new Presentation({ listed() {}, changed() {}, ended() {}, kept: () => false, now: () => 0 });
+  s.store = new Store();
+  s.read = (lines) => presentation.read(base, base, playlist(lines));
+  await s.read(part("8.x.m4s") + hint("8.0.m4s"));
+  presentation.asked(presentation.index.get(new URL("8.x.m4s", base).href)[0]);
+  [s.hint] = presentation.hints();
+  s.downloads = new Downloads(s.store, {
+    step: (input) => s.told.push([input.kind, input.chunk ?? input.bytes ?? ""]),
+    knows: (segment) => presentation.byId.get(segment)?.hint === false,
+    record: (segment) => presentation.byId.get(segment),
+    delivered: () => s.delivered++,
+    listing: (r) => presentation.listing(r),
+    session: () => ({ segment: "https://example.com/mesh/segment", pass }),
+    requests: () => ({ credentials: "same-origin", headers: {} }),
+    trust: () => ({ proof: async () => ({ token: "t", hashes, path: "/live/8.0.m4s", layout }) }),
+  });
+  t.mock.method(globalThis, "fetch", async (url, { signal }) => {
+    s.asked.push(new URL(url).pathname);
+    if (url.includes("/mesh/segment")) return Response.json({ token: "t", hashes: hashes.toString("base64") });
+    await Promise.race([made, new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))]);
+    return new Response(bytes);
+  });
+  s.entry = () => s.store.entries.get(s.hint.id);
+  s.until = async (true_) => {
+    for (let i = 0; !true_(); i++) {
+      assert.ok(i < 1000, `it did not come to ${true_}; told ${JSON.stringify(s.told)}, asked ${s.asked}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  };
+  return s;
+}
+
+const all = [[OriginProof, ""], [OriginChunk, 0], [OriginChunk, 1], [OriginDone, 0]];
+const once = ["/live/8.0.m4s", "/mesh/segment"];
+
+for (const listedFirst of [false, true]) {
+  test(`a part that comes on a hint is the engine's once it is listed${listedFirst ? ", though it is not all here" : ""}`, async (t) => {
+    const s = await scene(t);
+    const ended = s.downloads.early(s.hint);
+    if (!listedFirst) {
+      s.make();
+      await s.until(() => s.entry().rawDone);
+      assert.deepEqual(s.told, [], "the engine does not know it");
+      assert.deepEqual(s.asked, once.slice(0, 1), "the edge would say nothing");
+    }
+    await s.read(part("8.x.m4s") + part("8.0.m4s") + hint("8.1.m4s"));
+    await s.downloads.fetch(s.hint.id, 0n); // as the engine asks, by its turn
+    s.make();
+    await ended;
+    await s.until(() => s.told.length >= all.length);
+    assert.deepEqual(s.told, all);
+    assert.deepEqual(s.asked, once, "nothing is asked for twice");
+    assert.equal(s.entry().chunks.length, 2);
+    assert.equal(s.downloads.outside, 0);
+  });
+}
+
+test("a hint that comes to nothing is given up, and counts", async (t) => {
+  for (const complete of [false, true]) {
+    const s = await scene(t);
+    const ended = s.downloads.early(s.hint);
+    if (complete) {
+      s.make();
+      await s.until(() => s.entry().rawDone);
+    }
+    await s.read(part("8.x.m4s") + part("other.m4s"));
+    await ended;
+    assert.equal(s.entry(), undefined, "it is not kept");
+    await s.until(() => s.downloads.outside === (complete ? size : 0));
+    assert.deepEqual(s.told, []);
+    assert.deepEqual(s.asked, once.slice(0, 1));
+  }
+});
+
+test("a part that the player loads on a hint becomes the engine's, too", async (t) => {
+  const s = await scene(t);
+  const pipe = s.downloads.tee(s.hint);
+  pipe.whole(200, new Headers({ "Content-Length": String(size) }), bytes.buffer);
+  await s.until(() => s.delivered === 1);
+  assert.deepEqual(s.told, []);
+  await s.read(part("8.x.m4s") + part("8.0.m4s") + hint("8.1.m4s"));
+  await s.until(() => s.told.length >= all.length);
+  assert.deepEqual(s.told, all);
+  assert.deepEqual(s.asked, once.slice(1));
+});
