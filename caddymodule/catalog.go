@@ -186,6 +186,17 @@ func (c *catalog) scopesOf(p *presentation) []string {
 	return slices.Clone(p.scopes)
 }
 
+// within says whether a path lies below the directory of a presentation.
+func (c *catalog) within(host, path string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for dir := dirOf(path); ; dir = dirOf(strings.TrimSuffix(dir, "/")) {
+		if c.presentations[host+dir] != nil || dir == "/" {
+			return c.presentations[host+dir] != nil
+		}
+	}
+}
+
 // all gives the presentations of a host.
 func (c *catalog) all(host string) []*presentation {
 	c.mu.RLock()

@@ -135,7 +135,8 @@ func newPeerID() (wire.PeerID, error) {
 
 // serveStatement answers GET /mesh/segment?path=PATH (and offset and length for
 // a byte range) with what the headers of the segment would say. That nothing is
-// said of a listed segment is no error, which a browser would show in its console.
+// said of a segment of a presentation is no error, which a browser would show in
+// its console.
 func (h *Handler) serveStatement(w http.ResponseWriter, r *http.Request, host string) error {
 	path, which, err := statementQuery(r)
 	if err != nil {
@@ -147,8 +148,10 @@ func (h *Handler) serveStatement(w http.ResponseWriter, r *http.Request, host st
 	}
 	l := rt.catalog.segment(host, path)
 	switch {
+	case l == nil && !rt.catalog.within(host, path):
+		return refuse(w, http.StatusNotFound, "not_listed", "no manifest that has passed here lists that path, nor a directory above it; load the manifest from this edge")
 	case l == nil:
-		return refuse(w, http.StatusNotFound, "not_listed", "no manifest that has passed here lists that path; load the manifest from this edge")
+		return none(signal.NotShared, "no manifest that has passed here lists that segment as one that is the same for every viewer")
 	case l.hints[which]:
 		return none(signal.NotKnown, "no playlist has listed that segment yet; ask again soon")
 	case !h.policyShares(asIfFor(r, path), l, which):

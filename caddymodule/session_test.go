@@ -92,7 +92,7 @@ func TestSessionProblems(t *testing.T) {
 		{name: "signal without upgrade", method: "GET", path: "/mesh/signal", status: 426, code: "upgrade_required"},
 		{name: "segment without path", method: "GET", path: "/mesh/segment", status: 400, code: "bad_field", field: "path"},
 		{name: "segment with bad range", method: "GET", path: "/mesh/segment?path=/x&offset=-1", status: 400, code: "bad_field", field: "offset"},
-		{name: "segment that is none", method: "GET", path: "/mesh/segment?path=/x", status: 404, code: "not_listed"},
+		{name: "segment of no presentation", method: "GET", path: "/mesh/segment?path=/x", status: 404, code: "not_listed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.method == "" {

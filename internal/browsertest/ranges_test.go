@@ -12,8 +12,8 @@ import (
 
 // ranged makes a presentation of the sample's middle level in which one file has
 // the init section and all segments: HLS with EXT-X-BYTERANGE, and DASH with a
-// SegmentList in two periods. It gives a site's directive that serves it below
-// /ranges/.
+// SegmentList in two periods. defined.m3u8 is the same playlist with a variable. It
+// gives a site's directive that serves them below /ranges/.
 func ranged(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,8 +47,10 @@ func ranged(t *testing.T) string {
 `, i, segments, 1+i*segments/2, i*segments, n-1, &urls[i])
 	}
 	manifest += "</MPD>\n"
-	for name, b := range map[string][]byte{"index.m3u8": []byte(playlist), "manifest.mpd": []byte(manifest), "all.mp4": all.Bytes()} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+	defined := strings.Replace(playlist, "\n", "\n#EXT-X-DEFINE:NAME=\"file\",VALUE=\"all\"\n", 1)
+	defined = strings.ReplaceAll(defined, "all.mp4", "{$file}.mp4")
+	for name, text := range map[string]string{"index.m3u8": playlist, "defined.m3u8": defined, "manifest.mpd": manifest, "all.mp4": all.String()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,17 +59,19 @@ func ranged(t *testing.T) string {
 
 const segments = 24 // of the sample
 
-// TestRanges: segments that are byte ranges of one file travel too.
+// TestRanges: segments that are byte ranges of one file travel too, also where a
+// variable names it.
 func TestRanges(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
 	for name, path := range map[string]string{
-		"hls.js":              "/hls.html?src=/ranges/index.m3u8",
-		"hls.js with loader":  "/hls.html?loader&src=/ranges/index.m3u8",
-		"dash.js":             "/dash.html?src=/ranges/manifest.mpd",
-		"dash.js with loader": "/dash.html?loader&src=/ranges/manifest.mpd",
-		"Shaka":               "/shaka.html?src=/ranges/manifest.mpd",
-		"Shaka with a plugin": "/shaka.html?loader&src=/ranges/manifest.mpd",
+		"hls.js":                "/hls.html?src=/ranges/index.m3u8",
+		"hls.js with loader":    "/hls.html?loader&src=/ranges/index.m3u8",
+		"hls.js with variables": "/hls.html?src=/ranges/defined.m3u8",
+		"dash.js":               "/dash.html?src=/ranges/manifest.mpd",
+		"dash.js with loader":   "/dash.html?loader&src=/ranges/manifest.mpd",
+		"Shaka":                 "/shaka.html?src=/ranges/manifest.mpd",
+		"Shaka with a plugin":   "/shaka.html?loader&src=/ranges/manifest.mpd",
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players) + "\n" + ranged(t)})

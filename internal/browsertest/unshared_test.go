@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// TestUnshared: a page that plays what the edge does not share, by the operator's
-// word, by the answer's own, or because it lies outside of the presentation, says
-// nothing of it in its console, and asks for no statement about it.
+// TestUnshared: a page that plays what the edge does not share says nothing of it in
+// its console: what the operator excludes, what the answer itself withholds, what
+// lies outside of the presentation, and what a playlist names by a variable of the
+// viewer's query.
 func TestUnshared(t *testing.T) {
+	players := npmFolder(t)
 	browser := startBrowser(t)
 	dir := t.TempDir()
 	playlist := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-MAP:URI=\"/vod/v1/init.mp4\"\n"
@@ -27,17 +30,32 @@ func TestUnshared(t *testing.T) {
 		}
 		playlist += "#EXTINF:2.0,\n/mixed/" + name + "\n"
 	}
-	if err := os.WriteFile(filepath.Join(dir, "show/index.m3u8"), []byte(playlist+"#EXT-X-ENDLIST\n"), 0o644); err != nil {
-		t.Fatal(err)
+	playlist += "#EXT-X-ENDLIST\n"
+	query := strings.ReplaceAll(strings.Replace(playlist, "\n", "\n#EXT-X-DEFINE:QUERYPARAM=\"v\"\n", 1), ".m4s", ".m4s?v={$v}")
+	for name, text := range map[string]string{"index.m3u8": playlist, "query.m3u8": query} {
+		if err := os.WriteFile(filepath.Join(dir, "show", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	e := startEdge(t, options{mesh: "exclude path /mixed/show/excluded/*",
-		site: "header /mixed/show/private/* Cache-Control private\nhandle_path /mixed/* {\n root " + dir + "\n file_server\n }"})
-	page := watch(t, browser, e, 1, "/native.html?src=/mixed/show/index.m3u8", 8)[0]
-	if n := eval[int](page, "[...mesh.viewers.values()][0].store.entries.size"); n < 4 {
-		t.Errorf("the page knows of %d segments", n)
+	for name, c := range map[string]struct {
+		path string
+		asks bool // the edge knows nothing of the segments, and cannot say so in their headers
+	}{
+		"listed":          {"/hls.html?src=/mixed/show/index.m3u8", false},
+		"by the viewer's": {"/hls.html?src=/mixed/show/query.m3u8?v=1", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEdge(t, options{mesh: "exclude path /mixed/show/excluded/*", site: withPlayers(players) +
+				"\nheader /mixed/show/private/* Cache-Control private\nhandle_path /mixed/* {\n root " + dir + "\n file_server\n }"})
+			page := watch(t, browser, e, 1, c.path, 6)[0]
+			if n := eval[int](page, "[...mesh.viewers.values()][0].store.entries.size"); n < 5 {
+				t.Errorf("the page knows of %d segments", n)
+			}
+			asked := eval[[]string](page, `performance.getEntriesByType("resource").map((e) => e.name).filter((name) => name.includes("/mesh/segment"))`)
+			if (len(asked) > 0) != c.asks {
+				t.Errorf("the page asked for %q", asked)
+			}
+			page.quiet()
+		})
 	}
-	if asked := eval[[]string](page, `performance.getEntriesByType("resource").map((e) => e.name).filter((name) => name.includes("/mesh/segment"))`); len(asked) > 0 {
-		t.Errorf("the page asked for %q", asked)
-	}
-	page.quiet()
 }
