@@ -40,8 +40,9 @@
 //
 // A response is a manifest if its path ends in .m3u8, .m3u or .mpd, or its
 // Content-Type says HLS or DASH. It gets Mesh-Bootstrap (RFC 9651 dictionary), the same
-// for every viewer; its body is not touched. A copy of the body is read on the
-// side to learn which URIs are segments.
+// for every viewer: v, session and swarm, and in token the names of viewer tokens in
+// URLs, with spaces between, where there are any. Its body is not touched. A copy of
+// the body is read on the side to learn which URIs are segments.
 //
 // The presentation of a manifest is the host and the directory of its
 // multivariant playlist. When a multivariant playlist passes, its renditions are

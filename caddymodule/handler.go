@@ -200,7 +200,7 @@ func (h *Handler) Validate() error {
 			return fmt.Errorf("origins %q: give scheme and host, such as https://www.example.com, or *", o)
 		}
 	}
-	_, err := bootstrap(h.Path+"/session", "")
+	_, err := bootstrap(h.Path+"/session", "", h.tokenNames())
 	return err
 }
 

@@ -41,27 +41,31 @@ func removeMeshHeaders(h http.Header) {
 }
 
 // bootstrapValue is a value of Mesh-Bootstrap and what it was made from.
-type bootstrapValue struct{ session, swarm, value string }
+type bootstrapValue struct{ session, swarm, token, value string }
 
 // bootstrap gives the value of Mesh-Bootstrap for p, "" if there can be none.
-func (p *presentation) bootstrap(session, swarm string) string {
-	if v := p.lastBootstrap.Load(); v != nil && v.session == session && v.swarm == swarm {
+func (p *presentation) bootstrap(session, swarm, token string) string {
+	if v := p.lastBootstrap.Load(); v != nil && v.session == session && v.swarm == swarm && v.token == token {
 		return v.value
 	}
-	value, err := bootstrap(session, swarm)
+	value, err := bootstrap(session, swarm, token)
 	if err != nil {
 		return ""
 	}
-	p.lastBootstrap.Store(&bootstrapValue{session, swarm, value})
+	p.lastBootstrap.Store(&bootstrapValue{session, swarm, token, value})
 	return value
 }
 
-// bootstrap makes a value of Mesh-Bootstrap.
-func bootstrap(session, swarm string) (string, error) {
+// bootstrap makes a value of Mesh-Bootstrap. token are the names of viewer tokens in
+// URLs, with spaces between; "" for none.
+func bootstrap(session, swarm, token string) (string, error) {
 	d := httpsfv.NewDictionary()
 	d.Add("v", httpsfv.NewItem(1))
 	d.Add("session", httpsfv.NewItem(session))
 	d.Add("swarm", httpsfv.NewItem(swarm))
+	if token != "" {
+		d.Add("token", httpsfv.NewItem(token))
+	}
 	return httpsfv.Marshal(d)
 }
 
@@ -134,7 +138,7 @@ func (m *manifestWriter) decide(status int) {
 		return
 	}
 	rt := m.handler.rt
-	value := p.bootstrap(m.handler.Path+"/session", rt.catalog.swarmOf(p, rt.now()))
+	value := p.bootstrap(m.handler.Path+"/session", rt.catalog.swarmOf(p, rt.now()), m.handler.tokenNames())
 	if value == "" {
 		return // cannot be: Validate has tried Path
 	}

@@ -93,6 +93,9 @@ func (j *JWT) Cleanup() error {
 	return nil
 }
 
+// Parameters implements tokens.Viewer.
+func (j *JWT) Parameters() []string { return j.viewer.Parameters() }
+
 // Verify checks the token of a request.
 func (j *JWT) Verify(ctx context.Context, r tokens.Request) (tokens.Entitlement, error) {
 	return orNone(ctx, j.viewer, r)

@@ -125,6 +125,9 @@ func (u *URISigning) Cleanup() error {
 	return nil
 }
 
+// Parameters implements tokens.Viewer.
+func (u *URISigning) Parameters() []string { return u.viewer.Parameters() }
+
 // Verify checks the token of a request.
 func (u *URISigning) Verify(ctx context.Context, r tokens.Request) (tokens.Entitlement, error) {
 	return orNone(ctx, u.viewer, r)

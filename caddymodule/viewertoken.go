@@ -35,6 +35,7 @@ type ViewerTokens struct {
 	VerifierRaw json.RawMessage `json:"verifier,omitempty" caddy:"namespace=mesh.tokens inline_key=format"`
 
 	verifier tokens.Viewer
+	names    string // of tokens in URLs, with spaces between
 }
 
 // provision loads the guest module.
@@ -54,6 +55,7 @@ func (t *ViewerTokens) provision(ctx caddy.Context) error {
 		return fmt.Errorf("the verifier of token is a %T, which verifies no viewer tokens", mod)
 	}
 	t.verifier = v
+	t.names = strings.Join(v.Parameters(), " ")
 	return nil
 }
 
@@ -68,6 +70,15 @@ func (t *ViewerTokens) validate() error {
 
 // enforced says whether viewer tokens are looked at.
 func (h *Handler) enforced() bool { return h.Token != nil && h.Token.Enforce != EnforceOff }
+
+// tokenNames are the names of viewer tokens in URLs, with spaces between, "" for
+// none. Viewers take them out to know which of their segments are the same.
+func (h *Handler) tokenNames() string {
+	if !h.enforced() {
+		return ""
+	}
+	return h.Token.names
+}
 
 // admission is what the viewer token of one request came to.
 type admission struct {

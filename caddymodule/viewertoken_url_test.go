@@ -7,12 +7,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -54,6 +54,28 @@ func TestKeysFromURL(t *testing.T) {
 	}
 	if err := e.tryLoad(e.caddyfile("mesh {\n stun off\n }", "mesh {\n token urisigning {\n jwks_url "+jwks.URL+"\n }\n }\n file_server")); err == nil {
 		t.Error("an http URL is taken without jwks_allow_http")
+	}
+}
+
+// TestTokenNames: a manifest says under which names viewer tokens are in URLs, the
+// same for every viewer.
+func TestTokenNames(t *testing.T) {
+	e, csp := newEdge(t), newProvider(t)
+	keys := "\n jwks_file " + csp.file + "\n observe\n }"
+	for token, want := range map[string]string{
+		"":                          "",
+		"token urisigning {" + keys: `token="URISigningPackage"`,
+		"token urisigning {\n attribute t" + keys:                                     `token="t"`,
+		"token jwt {\n alg EdDSA" + keys:                                              "",
+		"token jwt {\n alg EdDSA\n from query q\n from header X\n from path p" + keys: `token="q p"`,
+		"token urisigning {" + strings.Replace(keys, "observe", "off", 1):             "",
+	} {
+		e.load("", "mesh {\n "+token+"\n }\n root "+vod(t, 1, 100)+"\n file_server")
+		resp, _ := e.get("/vod/index.m3u8")
+		_, got, _ := strings.Cut(resp.Header.Get(headerBootstrap), `token=`)
+		if want == "" && got != "" || want != "" && "token="+got != want {
+			t.Errorf("%s\nMesh-Bootstrap: %s, want %s", token, resp.Header.Get(headerBootstrap), want)
+		}
 	}
 }
 

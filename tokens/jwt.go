@@ -111,6 +111,16 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 	return &JWT{config: config, checker: checker, remember: NewRemember[*plainToken](config.Remember)}, nil
 }
 
+// Parameters implements Viewer.
+func (j *JWT) Parameters() (names []string) {
+	for _, from := range j.config.From {
+		if from.Place == InQuery || from.Place == InPath {
+			names = append(names, from.Name)
+		}
+	}
+	return names
+}
+
 // Verify implements Viewer.
 func (j *JWT) Verify(ctx context.Context, r Request) (Entitlement, error) {
 	if r.Time.IsZero() {

@@ -60,6 +60,21 @@ func cutAll(uri, name string, styles ...style) string {
 	return uri
 }
 
+// CutURI takes the tokens of some names out of a URI, in whatever way they are
+// written into its path or query, and gives the first. Viewers know by what is left
+// which of their segments are the same. uri is absolute, or begins with the path.
+func CutURI(uri string, names []string) (token, without string) {
+	for _, name := range names {
+		for ok := true; ok; {
+			var found string
+			if found, uri, ok = cutToken(uri, name, pathParameter, pathSegment, formParameter); token == "" {
+				token = found
+			}
+		}
+	}
+	return token, uri
+}
+
 // addFormParameter writes a token into a URI's query.
 func addFormParameter(uri, name, token string) string {
 	if strings.Contains(uri, "?") {

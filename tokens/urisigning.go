@@ -171,6 +171,9 @@ func (u *URISigning) verify(ctx context.Context, r Request, tokens []string, cle
 	return Entitlement{}, first
 }
 
+// Parameters implements Viewer.
+func (u *URISigning) Parameters() []string { return []string{u.config.Attribute} }
+
 // find gives the tokens of a request, best first, and its URI without them.
 func (u *URISigning) find(r Request) (tokens []string, clean string, err error) {
 	token, clean, ok := cutToken(r.URI, u.config.Attribute, pathParameter, formParameter)

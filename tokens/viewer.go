@@ -15,6 +15,9 @@ type Viewer interface {
 	// Verify gives the entitlement, or a *Refusal that says why there is none.
 	// Any other error is a mistake of the caller (a Request without Time).
 	Verify(ctx context.Context, r Request) (Entitlement, error)
+	// Parameters are the names that a token may have in the path or the query of a
+	// URI, for CutURI. There are none where tokens come in a header or a cookie only.
+	Parameters() []string
 }
 
 // Request is what a Viewer looks at. It holds no reader and no response.

@@ -5,6 +5,7 @@ export const video = document.getElementById("video");
 export const src = query.get("src");
 export const worker = !query.has("loader");
 export const cmcd = query.has("cmcd"); // the player tells the server its measures
+export const added = query.get("add"); // to the query of each of the player's URLs
 export const authorization = query.has("token") ? "Bearer " + query.get("token") : null; // of the player's requests
 
 let played = 0, last = 0; // s; a jump is not playing

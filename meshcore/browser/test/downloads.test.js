@@ -35,6 +35,7 @@ async function scene(t) {
     step: (input) => s.told.push([input.kind, input.chunk ?? input.bytes ?? ""]),
     knows: (segment) => presentation.byId.get(segment)?.hint === false,
     record: (segment) => presentation.byId.get(segment),
+    url: (r) => presentation.fetchURL(r),
     delivered: () => s.delivered++,
     listing: (r) => presentation.listing(r),
     session: () => ({ segment: "https://example.com/mesh/segment", pass }),

@@ -4,16 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parse, Second } from "../www/playlist.js";
-import { plain, Presentation } from "../www/presentation.js";
+import { Presentation } from "../www/presentation.js";
 
 const base = "https://example.com/live/v0.m3u8";
 const names = (records) => records.map((r) => r.url.split("/").at(-1) + (r.length ? `@${r.offset}+${r.length}` : ""));
 
-function presentation() {
+function presentation(tokens = []) {
   const listed = new Map();
   const p = new Presentation({
     listed: (playlist, urls) => listed.set(playlist, urls), changed() {}, ended() {}, kept: () => false, now: () => 0,
-  });
+  }, tokens);
   const engine = () => {
     const byId = new Map([...p.byId].map(([id, r]) => [id, r]));
     return p.manifest(true).segments.map((s) => `${names([byId.get(s.id)])[0]} ${s.start / Second}+${s.duration / Second} #${s.sequence}`);
@@ -123,20 +123,37 @@ v.m3u8?t={$token}`);
   assert.throws(() => parse("#EXTM3U\n#EXTINF:2,\n{$gone}/1.m4s", base), /gone/);
 });
 
-test("what a player adds to URLs for the server", () => {
-  for (const [asked, is] of [
-    ["https://h/a.m4s", "https://h/a.m4s"],
-    ["https://h/a.m4s?x=1%2F+2&y", "https://h/a.m4s?x=1%2F+2&y"],
-    ["https://h/a.m4s?CMCD=bl%3D100%2Csu#t=2", "https://h/a.m4s"],
-    ["https://h/a.m4s?x=1&CMCD=bl%3D100&y=2?", "https://h/a.m4s?x=1&y=2?"],
-    ["https://h/a.m3u8?_HLS_msn=12&_HLS_part=1&x=1", "https://h/a.m3u8?x=1"],
-    ["https://h/a.m4s?MYCMCD=1", "https://h/a.m4s?MYCMCD=1"],
-  ]) assert.equal(plain(asked), is);
-});
-
 test("a player's measures make no playlist anew", async () => {
   const { p, listed } = presentation();
   for (const cmcd of ["bl%3D1", "bl%3D2"]) await p.read(`${base}?CMCD=${cmcd}`, `${base}?CMCD=${cmcd}`, window);
   assert.deepEqual([...p.playlists.keys()], [base]);
   assert.deepEqual([...listed.keys()], [base]);
+});
+
+test("segments are the same whatever viewer tokens are in their URLs", async () => {
+  const read = async (token, inPath) => {
+    const { p } = presentation(["t"]);
+    const at = (path) => (inPath ? `https://example.com/live;t=${token}/${path}` : `https://example.com/live/${path}?t=${token}`);
+    for (const now of [token, `${token}2`]) {
+      token = now; // renewed
+      await p.read(at("v0.m3u8"), at("v0.m3u8"), window);
+    }
+    assert.deepEqual([...p.playlists.keys()], ["https://example.com/live/v0.m3u8"]);
+    assert.equal(p.token, token);
+    const [r] = p.find(at("s10.m4s"));
+    assert.equal(p.fetchURL(r), at("s10.m4s"), "a fetch carries the token that the player has now");
+    assert.equal(p.find("https://example.com/live/s9.m4s"), undefined);
+    p.asked(r);
+    return p.manifest(true);
+  };
+  const one = await read("one", true);
+  assert.ok(one.segments.length > 0);
+  assert.deepEqual(await read("two", true), one);
+  assert.deepEqual(await read("three", false), one);
+});
+
+test("a viewer token goes to no other host", async () => {
+  const { p } = presentation(["t"]);
+  await p.read(`${base}?t=T`, `${base}?t=T`, low(10, "#EXTINF:2,\nhttps://cdn.example/s10.m4s"));
+  assert.equal(p.fetchURL(p.find("https://cdn.example/s10.m4s")[0]), "https://cdn.example/s10.m4s");
 });

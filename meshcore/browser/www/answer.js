@@ -33,7 +33,7 @@ export function parseRange(header) {
 export function answer(r, entry, range, signal, pace, done) {
   const base = r.length ? r.offset : 0; // of the store's bytes in the resource
   let from = 0, to = 0; // of the store's bytes
-  const type = () => entry.type || typeOf(r.url);
+  const type = () => entry.type || typeOf(r.key);
   const head = entry.known(signal).then((size) => {
     if (!r.length && range) from = range.first;
     to = r.length || !range || range.last < 0 ? size : Math.min(size, range.last + 1);

@@ -16,6 +16,7 @@ const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
  * @property {(input: import("./peer/input.js").Input) => void} step
  * @property {(segment: string) => boolean} knows the engine knows the segment
  * @property {(segment: string) => Record|undefined} record
+ * @property {(r: Record) => string} url where to fetch it from
  * @property {(r: Record) => void} delivered the player has all of it
  * @property {(r: Record) => Promise<boolean>} listing as that of Presentation
  * @property {() => import("./session.js").Session|null} session
@@ -47,7 +48,7 @@ export class Downloads {
 
   /** #statements is the URL to ask for the statement about a segment, "" for one that no pass of the swarm covers. @param {Record} r */
   #statements(r) {
-    const s = this.host.session(), u = new URL(r.url);
+    const s = this.host.session(), u = new URL(r.key);
     return s && u.origin === new URL(s.segment).origin && covers(scopeOf(s.pass), u.pathname) ? s.segment : "";
   }
 
@@ -64,7 +65,7 @@ export class Downloads {
       else this.#tell(input);
     };
     return {
-      url: r.url, offset: r.offset, length: r.length, entry, requests: this.host.requests(),
+      url: this.host.url(r), path: new URL(r.key).pathname, offset: r.offset, length: r.length, entry, requests: this.host.requests(),
       statements: this.#statements(r), listed, tell,
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {

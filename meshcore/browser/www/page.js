@@ -2,8 +2,8 @@
 
 import { Device } from "./device.js";
 import { MARK } from "./origin.js";
-import { plain } from "./presentation.js";
 import { bootstrap } from "./session.js";
+import { isPlaylist, plain } from "./url.js";
 import { Viewer } from "./viewer.js";
 import { Worker } from "./worker.js";
 
@@ -191,13 +191,14 @@ export class Mesh extends EventTarget {
   async playlist(asked, url, text, header) {
     const b = this.running && header ? bootstrap(header, url) : null;
     if (!b) return { children: [] };
+    asked = new URL(asked, document.baseURI).href;
     let v = this.viewers.get(b.swarm);
     if (!v) {
-      this.viewers.set(b.swarm, (v = new Viewer(this, b)));
+      this.viewers.set(b.swarm, (v = new Viewer(this, b, asked)));
       if (this.media) v.player.attach(this.media);
     }
     v.lastUse = performance.now();
-    return v.playlist(new URL(asked, document.baseURI).href, url, text);
+    return v.playlist(asked, url, text);
   }
 
   /**
@@ -258,11 +259,11 @@ export class Mesh extends EventTarget {
     const loaded = new Set(performance.getEntriesByType("resource").map((e) => plain(e.name)));
     const sources = [...document.querySelectorAll("video, audio, source")].map((m) => /** @type {any} */ (m).currentSrc || /** @type {any} */ (m).src);
     const first = [...new Set([...loaded, ...sources])].filter(isPlaylist).slice(0, 8);
+    const traces = new Set([...loaded].map(resource));
     for (const url of first) {
       const { children } = await this.#read(url);
       // A player's own requests are not always listed: without a trace, all renditions may be playing.
-      const played = children.filter((c) => loaded.has(c));
-      for (const c of (played.length ? played : children).slice(0, 8)) await this.#read(c);
+      if (!children.some((c) => traces.has(resource(c)))) for (const c of children.slice(0, 8)) await this.#read(c);
     }
   }
 
@@ -286,7 +287,7 @@ export class Mesh extends EventTarget {
 }
 
 /** @param {string} url */
-const isPlaylist = (url) => /^https?:[^?#]*\.(m3u8?|mpd)($|\?)/i.test(url);
+const resource = (url) => url.split("?")[0];
 
 /** mesh is the page's one mesh. @type {Mesh} */
 export const mesh = /** @type {any} */ (globalThis).mesh instanceof Mesh ? /** @type {any} */ (globalThis).mesh : new Mesh();

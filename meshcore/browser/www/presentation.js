@@ -4,15 +4,16 @@
 import { id as segmentId } from "./integrity.js";
 import { parseMPD } from "./mpd.js";
 import { parse, Second, Timeline } from "./playlist.js";
+import { cutURI, plain } from "./url.js";
 
 const SLIP = 0.5 * Second; // between the end of a segment and the start of the next one, where timestamps are not exact
 
 /**
  * @typedef {import("./playlist.js").Playlist} Playlist
- * @typedef {import("./playlist.js").Segment & {id: string, start: number, media: Media, initSection: boolean, part: boolean, hint: boolean}} Record one that is listed
+ * @typedef {import("./playlist.js").Segment & {key: string, id: string, start: number, media: Media, initSection: boolean, part: boolean, hint: boolean}} Record one that is listed
  *
  * @typedef {object} Events
- * @property {(playlist: string, urls: string[]) => void} listed a playlist lists these URLs now
+ * @property {(playlist: string, urls: string[]) => void} listed a playlist lists these URLs now; they are without queries
  * @property {() => void} changed manifest() says something else
  * @property {() => void} ended nothing of it is live
  * @property {(id: string) => boolean} kept a segment is stored, though it may not be listed any more
@@ -44,25 +45,55 @@ class Media {
 }
 
 export class Presentation {
-  /** @param {Events} events */
-  constructor(events) {
+  /** @param {Events} events @param {string[]} [names] of viewer tokens in URLs */
+  constructor(events, names = []) {
     this.events = events;
-    /** @type {Map<string, string>} kind of a playlist, by URL */
+    this.names = names;
+    this.token = ""; // the viewer token that was last seen in a URL
+    this.query = { origin: "", parameter: "" }; // of that URL, if it was there
+    // Playlists and segments are known by their key, which is the URL without what is there for the server alone.
+    /** @type {Map<string, string>} kind of a playlist */
     this.kinds = new Map();
-    /** @type {Map<string, Map<string, string>>} variables that a playlist may import, by URL */
+    /** @type {Map<string, Map<string, string>>} variables that a playlist may import */
     this.variables = new Map();
-    /** @type {Map<string, Media>} by URL */
+    /** @type {Map<string, Media>} */
     this.playlists = new Map();
     /** @type {Map<string, Media>} which the player plays now, by kind */
     this.active = new Map();
     /** @type {Map<string, {r: Record, done: boolean}>} what the player asked for last, by kind, and whether it has it */
     this.last = new Map();
-    /** @type {Map<string, Record[]>} by URL */
+    /** @type {Map<string, Record[]>} by key */
     this.index = new Map();
     /** @type {Map<string, Record>} */
     this.byId = new Map();
     /** @type {Map<string, {media: Media, resolve: (listed: boolean) => void}>} hints that a listing is awaited of */
     this.hinted = new Map();
+  }
+
+  /** @param {string} url */
+  #key(url) {
+    return cutURI(plain(url), this.names).without;
+  }
+
+  /** carry notes the viewer token in the URL of a player's request. @param {string} url */
+  carry(url) {
+    const { token, query } = cutURI(url, this.names);
+    if (!token) return;
+    this.token = token;
+    if (query) this.query = { origin: new URL(url).origin, parameter: query };
+  }
+
+  /** find gives what lies at the URL of a player's request. @param {string} url @returns {Record[]|undefined} */
+  find(url) {
+    this.carry(url);
+    return this.index.get(this.#key(url));
+  }
+
+  /** fetchURL is where to fetch a segment from: with the token that the player adds to the query. @param {Record} r */
+  fetchURL(r) {
+    const { origin, parameter } = this.query;
+    if (!parameter || new URL(r.url).origin !== origin || cutURI(r.url, this.names).token) return r.url;
+    return r.url + (r.url.includes("?") ? "&" : "?") + parameter;
   }
 
   /**
@@ -73,7 +104,8 @@ export class Presentation {
    * @returns {Promise<{children: string[]}>}
    */
   async read(asked, url, text) {
-    asked = plain(asked);
+    this.carry(asked);
+    asked = this.#key(asked);
     if (/^\uFEFF?\s*</.test(text)) {
       const all = parseMPD(text, url);
       for (const r of all) {
@@ -85,10 +117,10 @@ export class Presentation {
     }
     const p = parse(text, url, this.variables.get(asked));
     for (const c of p.children) {
-      this.kinds.set(c.url, c.kind);
-      this.variables.set(c.url, p.variables);
+      this.kinds.set(this.#key(c.url), c.kind);
+      this.variables.set(this.#key(c.url), p.variables);
     }
-    await this.#media(asked, plain(url), p, null);
+    await this.#media(asked, this.#key(url), p, null);
     return { children: p.children.map((c) => c.url) };
   }
 
@@ -125,9 +157,9 @@ export class Presentation {
       const init = s.init && `${s.init.url} ${s.init.offset}`;
       if (init && !inits.has(init)) {
         inits.add(init);
-        records.push({ ...s, ...s.init, id: "", start, duration: 0, media: m, initSection: true, part: false, hint: false });
+        records.push({ ...s, ...s.init, key: this.#key(s.init.url), id: "", start, duration: 0, media: m, initSection: true, part: false, hint: false });
       }
-      records.push({ ...s, id: ids.get(s), start, media: m, initSection: false, part, hint });
+      records.push({ ...s, key: this.#key(s.url), id: ids.get(s), start, media: m, initSection: false, part, hint });
     };
     const addParts = (/** @type {import("./playlist.js").Segment[]|undefined} */ parts, /** @type {number} */ start) => {
       for (const s of parts ?? []) {
@@ -145,7 +177,7 @@ export class Presentation {
     m.records = records;
     if (p.ended && [...this.playlists.values()].every((x) => !x.live)) this.events.ended();
     this.#reindex();
-    this.events.listed(asked, [...new Set([...m.previous, ...records].map((r) => r.url))]);
+    this.events.listed(asked, [...new Set([...m.previous, ...records].map((r) => r.url.split("?")[0]))]);
     if (this.active.get(m.kind) === m) this.events.changed();
     for (const [id, { media, resolve }] of this.hinted) {
       const r = media === m && records.find((x) => x.id === id);
@@ -172,8 +204,8 @@ export class Presentation {
 
   /** @param {import("./playlist.js").Segment} s */
   #idOf(s) {
-    const known = this.index.get(s.url)?.find((r) => !r.initSection && r.offset === s.offset && r.length === s.length);
-    return known?.id ?? segmentId(new URL(s.url).pathname, s.offset, s.length);
+    const key = this.#key(s.url), known = this.index.get(key)?.find((r) => !r.initSection && r.offset === s.offset && r.length === s.length);
+    return known?.id ?? segmentId(new URL(key).pathname, s.offset, s.length);
   }
 
   #reindex() {
@@ -182,8 +214,8 @@ export class Presentation {
     this.byId = new Map();
     for (const m of this.playlists.values()) {
       for (const r of [...m.records, ...m.previous]) {
-        const list = this.index.get(r.url);
-        if (!list) this.index.set(r.url, [r]);
+        const list = this.index.get(r.key);
+        if (!list) this.index.set(r.key, [r]);
         else if (!list.some((x) => x.offset === r.offset && x.length === r.length)) list.push(r);
         if (r.id && !this.byId.has(r.id)) this.byId.set(r.id, r);
       }
@@ -248,15 +280,4 @@ export class Presentation {
       from: Math.min(...all.map((m) => m.from)),
     };
   }
-}
-
-/**
- * plain is the URL of what a player asks for, without what it adds for the server: the directives of a reload
- * (draft-pantos-hls-rfc8216bis, section 6.2.5) and its own measures (CTA-5004, CMCD).
- * @param {string} url
- */
-export function plain(url) {
-  const [resource, query] = url.split("#")[0].split(/\?(.*)/);
-  const rest = (query ?? "").split("&").filter((p) => p && !/^(CMCD|_HLS_(msn|part|skip))=/.test(p));
-  return rest.length ? `${resource}?${rest.join("&")}` : resource;
 }

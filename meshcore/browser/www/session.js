@@ -15,10 +15,15 @@ export class Refused extends Error {
 }
 
 /**
+ * Bootstrap is where to open a session, in which swarm, and the names of viewer tokens in URLs.
+ * @typedef {{session: string, swarm: string, names: string[]}} Bootstrap
+ */
+
+/**
  * bootstrap reads the Mesh-Bootstrap header of a manifest; null if there is none of a version that is known.
  * @param {string} header an RFC 9651 dictionary
  * @param {string} base URL of the manifest
- * @returns {{session: string, swarm: string}|null}
+ * @returns {Bootstrap|null}
  */
 export function bootstrap(header, base) {
   /** @type {Record<string, string>} */
@@ -27,7 +32,7 @@ export function bootstrap(header, base) {
     d[m[1]] = m[2]?.replace(/\\(.)/g, "$1") ?? m[3];
   }
   if (d.v !== "1" || !d.session || !d.swarm) return null;
-  return { session: new URL(d.session, base).href, swarm: d.swarm };
+  return { session: new URL(d.session, base).href, swarm: d.swarm, names: d.token?.split(" ") ?? [] };
 }
 
 /**
@@ -52,7 +57,7 @@ export function bootstrap(header, base) {
 
 /**
  * open opens a session. It throws Refused if the edge says no.
- * @param {{session: string, swarm: string}} b
+ * @param {Bootstrap} b
  * @param {{mode?: string, token?: string, device: object}} request
  * @param {Carried} requests
  * @returns {Promise<Session>}

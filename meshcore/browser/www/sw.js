@@ -31,8 +31,9 @@
       else this.calls.get(m.n)?.receive(m);
     }
 
-    knows(url) {
-      for (const urls of this.lists.values()) if (urls.has(url)) return true;
+    /** knows says whether a playlist lists a URL, whatever its query. */
+    knows(resource) {
+      for (const urls of this.lists.values()) if (urls.has(resource)) return true;
       return false;
     }
 
@@ -100,10 +101,10 @@
     if (method !== "GET" || url.endsWith(MARK) || mode === "navigate") return;
     const page = pages.get(e.clientId);
     if (!page) return;
-    const plain = url.split("#")[0].replace(/([?&])CMCD=[^&]*&?/, "$1").replace(/[?&]$/, ""); // as in presentation.js
+    const plain = url.split("#")[0];
     if (mode === "no-cors" && new URL(url).origin !== self.location.origin) return; // what is opaque stays so
-    if (page.knows(plain)) e.respondWith(segment(e, page, plain));
-    else if (/\.(m3u8?|mpd)$/i.test(new URL(url).pathname)) e.respondWith(manifest(e, page, plain));
+    if (page.knows(plain.split("?")[0])) e.respondWith(segment(e, page, plain));
+    else if (/\.(m3u8?|mpd)(;[^/]*)?$/i.test(new URL(url).pathname)) e.respondWith(manifest(e, page, plain));
   });
 
   /** carried is what says who the viewer is. */

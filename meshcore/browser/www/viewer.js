@@ -8,7 +8,7 @@ import * as k from "./peer/input.js";
 import { fetches } from "./peer/origin.js";
 import { Player } from "./player.js";
 import { Second } from "./playlist.js";
-import { plain, Presentation } from "./presentation.js";
+import { Presentation } from "./presentation.js";
 import { Connections } from "./rtc.js";
 import { open, Refused } from "./session.js";
 import { Signaling } from "./signaling.js";
@@ -33,8 +33,8 @@ const START = 60_000; // ms on the engine's clock when the page begins: for an e
 const now = () => Math.trunc((START + performance.now()) * 1e6);
 
 export class Viewer {
-  /** @param {Mesh} mesh @param {{session: string, swarm: string}} bootstrap */
-  constructor(mesh, bootstrap) {
+  /** @param {Mesh} mesh @param {import("./session.js").Bootstrap} bootstrap @param {string} asked URL of the manifest */
+  constructor(mesh, bootstrap, asked) {
     this.mesh = mesh;
     this.bootstrap = bootstrap;
     this.store = new Store();
@@ -48,11 +48,13 @@ export class Viewer {
       ended: () => this.player.zero(),
       kept: (segment) => this.store.entries.has(segment),
       now: () => (this.session ? this.session.now() * 1000 : Date.now()),
-    });
+    }, bootstrap.names);
+    this.presentation.carry(asked);
     this.downloads = new Downloads(this.store, {
       step: (input) => this.step(input),
       knows: (segment) => this.#knows(segment),
       record: (segment) => this.presentation.byId.get(segment),
+      url: (r) => this.presentation.fetchURL(r),
       delivered: (r) => this.presentation.done(r),
       listing: (r) => this.presentation.listing(r),
       session: () => this.session,
@@ -82,7 +84,7 @@ export class Viewer {
     clearTimeout(this.retry);
     try {
       const mode = this.mesh.mode();
-      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
+      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || this.presentation.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
     } catch (error) {
       const wait = error instanceof Refused ? error.retry : 5000;
       if (wait && !this.closed) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));
@@ -254,7 +256,7 @@ export class Viewer {
    * @returns {Answered|null}
    */
   request(url, header, signal, whole = false) {
-    const list = this.presentation.index.get(plain(url));
+    const list = this.presentation.find(url);
     if (!list) return null;
     this.lead = whole ? BLOB_LEAD : LEAD;
     this.lastUse = performance.now();

@@ -1,0 +1,46 @@
+// The URLs of what players ask for, without what is in them for the server alone: viewer tokens, the directives of a
+// reload (draft-pantos-hls-rfc8216bis, section 6.2.5), the player's own measures (CTA-5004, CMCD).
+
+const RESERVED = /[:/?#[\]@!$&'()*+,;=]/, SUB_DELIM = /[!$&'()*+,;=]/;
+const DIRECTIVE = /^(CMCD|_HLS_(msn|part|skip))=/;
+
+/**
+ * cutURI takes the tokens of some names out of a URI, as CutURI of Go's package tokens does.
+ * @param {string} uri
+ * @param {string[]} names
+ * @returns {{token: string, query: string, without: string}} the first token, "" for none, and its parameter if it was in the query
+ */
+export function cutURI(uri, names) {
+  let token = "", query = "";
+  for (const name of names) {
+    for (let at = find(uri, name); at >= 0; at = find(uri, name)) {
+      const from = at + name.length + 2;
+      let end = from;
+      while (end < uri.length && !RESERVED.test(uri[end])) end++;
+      if (!token) (token = uri.slice(from, end)), (query = /[?&]/.test(uri[at]) ? uri.slice(at + 1, end) : "");
+      uri = end < uri.length && SUB_DELIM.test(uri[end]) ? uri.slice(0, at + 1) + uri.slice(end + 1) : uri.slice(0, at) + uri.slice(end);
+    }
+  }
+  return { token, query, without: uri };
+}
+
+/** find gives where the delimiter before a token is, -1 for nowhere. @param {string} uri @param {string} name */
+function find(uri, name) {
+  const query = uri.indexOf("?") < 0 ? uri.length : uri.indexOf("?"), path = uri.slice(0, query);
+  const scheme = path.indexOf("://"), start = scheme < 0 ? 0 : scheme + 3;
+  for (const d of [";", "/"]) {
+    const at = path.indexOf(d + name + "=", start);
+    if (at >= 0) return at;
+  }
+  return uri.startsWith(`?${name}=`, query) ? query : uri.indexOf(`&${name}=`, query);
+}
+
+/** plain is a URL without fragment, directives and measures. @param {string} url */
+export function plain(url) {
+  const [resource, query] = url.split("#")[0].split(/\?(.*)/s);
+  const rest = (query ?? "").split("&").filter((p) => p && !DIRECTIVE.test(p));
+  return rest.length ? `${resource}?${rest.join("&")}` : resource;
+}
+
+/** isPlaylist says whether a URL is a manifest's by its name. @param {string} url */
+export const isPlaylist = (url) => /^https?:[^?#]*\.(m3u8?|mpd)(;[^/?#]*)?($|\?)/i.test(url);
