@@ -230,13 +230,13 @@ func (s *site) audience() *audience {
 // join starts a viewer of /film; tamper changes what it gives, nil for nothing.
 func (a *audience) join(token string, tamper func([]byte) []byte) *player.Player {
 	a.s.t.Helper()
-	return a.joinWith(a.s.client(token), "", tamper)
+	return a.joinWith(a.s.client(token), "/film/index.m3u8", tamper)
 }
 
-// joinWith is join with an HTTP client and a query for the manifest.
-func (a *audience) joinWith(client *http.Client, query string, tamper func([]byte) []byte) *player.Player {
+// joinWith is join with an HTTP client, by a URL of the manifest.
+func (a *audience) joinWith(client *http.Client, manifest string, tamper func([]byte) []byte) *player.Player {
 	a.s.t.Helper()
-	u, err := url.Parse(a.s.base + "/film/index.m3u8" + query)
+	u, err := url.Parse(a.s.base + manifest)
 	if err != nil {
 		a.s.t.Fatal(err)
 	}
@@ -271,7 +271,8 @@ func (a *audience) Write(p []byte) (int, error) {
 
 // check holds what was played against the origin.
 func (a *audience) check(r hls.Resource, data []byte) {
-	want, err := os.ReadFile(filepath.Join(a.s.dir, r.URL.Path))
+	_, path := tokens.CutURI(r.URL.Path, []string{tokens.DefaultAttribute})
+	want, err := os.ReadFile(filepath.Join(a.s.dir, path))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.played++

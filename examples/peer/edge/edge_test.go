@@ -24,8 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestParseBootstrap(t *testing.T) {
 	base, _ := url.Parse("https://example.com/live/index.m3u8")
 	b, ok := ParseBootstrap(http.Header{HeaderBootstrap: {`v=1, session="/mesh/session", swarm="abc"`}}, base)
-	if !ok || b.Session.String() != "https://example.com/mesh/session" || b.Swarm != "abc" {
+	if !ok || b.Session.String() != "https://example.com/mesh/session" || b.Swarm != "abc" || b.Token != "" || b.Path("/a;t=T/b") != "/a;t=T/b" {
 		t.Errorf("%+v %v", b, ok)
+	}
+	withToken, _ := url.Parse("https://example.com/live;t=T/index.m3u8")
+	b, ok = ParseBootstrap(http.Header{HeaderBootstrap: {`v=1, session="/mesh/session", swarm="abc", token="s t"`}}, withToken)
+	if !ok || b.Token != "T" || b.Path("/a;t=T/s=S/b") != "/a/b" {
+		t.Errorf("with a viewer token: %+v %v", b, ok)
 	}
 	for _, value := range []string{"", "nonsense=", `v=2, session="/mesh/session", swarm="abc"`, `v=1, session="/mesh/session"`,
 		`v=1, session=7, swarm="abc"`, `v=1, session="%zz", swarm="abc"`, `v=1, session=("/mesh/session"), swarm="abc"`} {
@@ -79,7 +84,8 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Peer != 7 || s.Swarm != "swarm" || s.Socket.Scheme != "ws" || s.Socket.Path != "/mesh/signal" || s.Statements.Path != "/mesh/segment" {
+	if s.Peer != 7 || s.Swarm != "swarm" || s.Socket.Scheme != "ws" || s.Socket.Path != "/mesh/signal" ||
+		s.Statement("/a b", 0, 0).RequestURI() != "/mesh/segment?path=%2Fa+b" || s.Statement("/a", 5, 7).RequestURI() != "/mesh/segment?length=7&offset=5&path=%2Fa" {
 		t.Errorf("%+v", s)
 	}
 	if left := time.Until(s.Expires); left < 50*time.Second || left > time.Minute {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -34,6 +35,16 @@ const (
 type Bootstrap struct {
 	Session *url.URL
 	Swarm   string
+	// Names are those of viewer tokens in URLs, and Token is the one in the URL of
+	// the manifest, "" for none.
+	Names []string
+	Token string
+}
+
+// Path is an escaped path as the edge knows it: without viewer token.
+func (b *Bootstrap) Path(escaped string) string {
+	_, path := tokens.CutURI(escaped, b.Names)
+	return path
 }
 
 // ParseBootstrap reads the Mesh-Bootstrap header, a Structured Field dictionary
@@ -53,6 +64,10 @@ func ParseBootstrap(h http.Header, base *url.URL) (b Bootstrap, ok bool) {
 	b.Swarm, _ = value("swarm").(string)
 	if v, _ := value("v").(int64); v != 1 || session == "" || b.Swarm == "" {
 		return b, false
+	}
+	if names, ok := value("token").(string); ok {
+		b.Names = strings.Fields(names)
+		b.Token, _ = tokens.CutURI(base.String(), b.Names)
 	}
 	b.Session, err = base.Parse(session)
 	return b, err == nil
@@ -83,12 +98,29 @@ type Session struct {
 	signal.SessionAnswer
 	Swarm    string
 	Verifier *tokens.Verifier
-	// Socket and Statements are the URLs of the WebSocket and of the statements.
-	Socket, Statements *url.URL
+	// Socket is the URL of the WebSocket.
+	Socket *url.URL
 	// Expires is when the pass expires, by the local clock.
-	Expires time.Time
+	Expires    time.Time
+	statements *url.URL
 	// ahead is how far the edge's clock is ahead of the local one.
 	ahead time.Duration
+}
+
+// Host is the edge's, with port.
+func (s *Session) Host() string { return s.statements.Host }
+
+// Statement is the URL at which the edge says what it does of a segment: of the
+// escaped path without viewer token, or of a byte range of it if length is not 0.
+func (s *Session) Statement(path string, offset, length int64) *url.URL {
+	q := url.Values{"path": {path}}
+	if length > 0 {
+		q.Set("offset", strconv.FormatInt(offset, 10))
+		q.Set("length", strconv.FormatInt(length, 10))
+	}
+	u := *s.statements
+	u.RawQuery = q.Encode()
+	return &u
 }
 
 // Now is the edge's time, which tokens are held against.
@@ -134,7 +166,7 @@ func Open(ctx context.Context, client *http.Client, b Bootstrap, r signal.Sessio
 	if s.Socket, err = b.Session.Parse(s.Signal); err != nil {
 		return nil, fmt.Errorf("read the session: %w", err)
 	}
-	if s.Statements, err = b.Session.Parse(s.Segment); err != nil {
+	if s.statements, err = b.Session.Parse(s.Segment); err != nil {
 		return nil, fmt.Errorf("read the session: %w", err)
 	}
 	s.Socket.Scheme = map[string]string{"https": "wss", "http": "ws"}[s.Socket.Scheme]

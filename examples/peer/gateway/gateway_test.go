@@ -283,8 +283,9 @@ func TestParts(t *testing.T) {
 	plays := func() (ids []wire.SegmentID) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		for _, u := range g.playlists["/show/low/index.m3u8"].playing() {
-			ids = append(ids, viewer.ID(u.Resource))
+		p := g.playlists["/show/low/index.m3u8"]
+		for _, u := range p.playing() {
+			ids = append(ids, p.show.viewer.ID(u.Resource))
 		}
 		return ids
 	}

@@ -238,7 +238,7 @@ func (g *Gateway) update(p *playlist, pl *hls.Playlist) {
 
 func (g *Gateway) listUnit(p *playlist, u *hls.Unit, divided bool) {
 	if !u.Gap {
-		g.list(&entry{playlist: p, resource: u.Resource, id: viewer.ID(u.Resource), start: u.Start, duration: u.Duration,
+		g.list(&entry{playlist: p, resource: u.Resource, id: p.show.viewer.ID(u.Resource), start: u.Start, duration: u.Duration,
 			part: u.Part != hls.Whole, divided: divided})
 	}
 }

@@ -45,9 +45,9 @@ type Request struct {
 	// Chunks are those to fetch, 0 for all. They need a Proof.
 	Chunks uint64
 	Proof  *Proof
-	// Statements is the URL to ask for a statement that did not come in the
-	// header; nil for none.
-	Statements *url.URL
+	// Statement is the URL to ask for a statement that did not come in the header;
+	// nil for none.
+	Statement *url.URL
 }
 
 // Sink takes what comes. Its methods are called one at a time.
@@ -176,10 +176,10 @@ func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink) (Result, er
 	if err := readRaw(src, size, to, &res); err != nil {
 		return res, err
 	}
-	if r.Statements == nil || proof != nil || refused(resp.Header) {
+	if r.Statement == nil || proof != nil || refused(resp.Header) {
 		return res, nil
 	}
-	s, err := c.Statement(ctx, r)
+	s, err := c.Statement(ctx, r.Statement)
 	if err != nil {
 		return res, nil // it is played all the same, and not shared
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -48,19 +47,12 @@ func statementOf(h http.Header) (Statement, bool) {
 	return Statement{token, hashes}, err == nil
 }
 
-// Statement asks the edge for the statement about a segment.
-func (c *Client) Statement(ctx context.Context, r Request) (Statement, error) {
+// Statement asks the edge for the statement about a segment, at its URL.
+func (c *Client) Statement(ctx context.Context, u *url.URL) (Statement, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementWait)
 	defer cancel()
-	u := *r.Statements
-	q := url.Values{"path": {r.URL.EscapedPath()}}
-	if r.Length > 0 {
-		q.Set("offset", strconv.FormatInt(r.Offset, 10))
-		q.Set("length", strconv.FormatInt(r.Length, 10))
-	}
-	u.RawQuery = q.Encode()
 	for try := 0; ; try++ {
-		s, again, err := c.askStatement(ctx, &u)
+		s, again, err := c.askStatement(ctx, u)
 		if err == nil || !again || try >= len(statementPauses) {
 			return s, err
 		}

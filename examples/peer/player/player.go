@@ -248,7 +248,7 @@ func (p *Player) take(t *track, pl *hls.Playlist) {
 	}
 	for _, u := range units {
 		if n := len(t.segments); n == 0 || u.Follows(&t.segments[n-1].Unit) {
-			t.segments = append(t.segments, segment{Unit: u, id: viewer.ID(u.Resource)})
+			t.segments = append(t.segments, segment{Unit: u, id: p.viewer.ID(u.Resource)})
 		}
 	}
 	pos := p.position(time.Now())

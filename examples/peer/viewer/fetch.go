@@ -82,7 +82,7 @@ func (v *Viewer) fetch(id wire.SegmentID, chunks uint64) {
 	if p := g.Proof(); p != nil && chunks != 0 {
 		req.Chunks, req.Proof = chunks, &origin.Proof{Layout: p.Layout, Hashes: p.Hashes}
 	}
-	req.Statements = v.statements(r)
+	req.Statement = v.statement(r)
 	g.Begin(nil)
 	v.begin(&fetch{id: id, chunks: req.Chunks}, g, req)
 }
@@ -100,10 +100,10 @@ func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
 	}()
 }
 
-// statements is where to ask for the statement about a resource, nil for nowhere.
-func (v *Viewer) statements(r hls.Resource) *url.URL {
-	if s := v.session.Load(); s != nil && s.Statements.Host == r.URL.Host {
-		return s.Statements
+// statement is where to ask for the statement about a resource, nil for nowhere.
+func (v *Viewer) statement(r hls.Resource) *url.URL {
+	if s := v.session.Load(); s != nil && s.Host() == r.URL.Host {
+		return s.Statement(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 	res, err := v.origin.Fetch(ctx, req, to)
 	if errors.Is(err, origin.ErrMismatch) {
 		// The origin's bytes are what the player gets, whatever was signed.
-		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "url", req.URL.String())
+		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "path", v.path(req.URL.EscapedPath()))
 		to.private = true
 		var again origin.Result
 		again, err = v.origin.Fetch(ctx, origin.Request{URL: req.URL, Offset: req.Offset, Length: req.Length}, to)
@@ -122,7 +122,7 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 		res = again
 	}
 	if err != nil && ctx.Err() == nil {
-		v.log.Debug("the origin did not deliver", "url", req.URL.String(), "err", err)
+		v.log.Debug("the origin did not deliver", "path", v.path(req.URL.EscapedPath()), "err", err)
 	}
 	v.post(func() {
 		f.over, f.bytes = true, res.Bytes
@@ -163,15 +163,18 @@ func (v *Viewer) cancelFetches(id wire.SegmentID) {
 // was a session, so that it can be shared.
 func (v *Viewer) vouch(id wire.SegmentID, g *store.Segment) {
 	r, ok := v.resources[id]
-	s := v.session.Load()
-	if !ok || s.Statements.Host != r.URL.Host {
+	if !ok {
+		return
+	}
+	u := v.statement(r)
+	if u == nil {
 		return
 	}
 	v.work.Add(1)
 	go func() {
 		defer v.work.Done()
 		to := &sink{v: v, g: g, late: true}
-		statement, err := v.origin.Statement(v.ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length, Statements: s.Statements})
+		statement, err := v.origin.Statement(v.ctx, u)
 		if err != nil {
 			return
 		}
@@ -251,11 +254,11 @@ func (s *sink) Adopt() int64 {
 
 // Resource fetches what is no segment, an init section, and counts its bytes.
 func (v *Viewer) Resource(ctx context.Context, r hls.Resource) ([]byte, error) {
-	g := store.New(nil).Segment(ID(r))
+	g := store.New(nil).Segment(v.ID(r))
 	res, err := v.origin.Fetch(ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length}, &sink{v: v, g: g, private: true})
 	v.CountOrigin(res.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", (&url.URL{Path: r.URL.Path}).String(), err)
+		return nil, fmt.Errorf("fetch %s: %w", v.path(r.URL.EscapedPath()), err)
 	}
 	return g.Bytes(), nil
 }

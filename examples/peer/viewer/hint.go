@@ -16,12 +16,12 @@ import (
 func (v *Viewer) hinted(hints []Segment, listed func(wire.SegmentID) bool) {
 	still := map[wire.SegmentID]bool{}
 	for _, h := range hints {
-		id := ID(h.Resource)
+		id := v.ID(h.Resource)
 		still[id] = true
 		if !v.engine.Fetches(h.Sequence) || v.foreign(h.Resource) || listed(id) || v.fetching(id) || v.store.Lookup(id) != nil {
 			continue
 		}
-		req := origin.Request{URL: h.URL, Offset: h.Offset, Length: h.Length, Statements: v.statements(h.Resource)}
+		req := origin.Request{URL: h.URL, Offset: h.Offset, Length: h.Length, Statement: v.statement(h.Resource)}
 		v.begin(&fetch{id: id, early: true}, v.store.Segment(id), req)
 	}
 	for f := range v.fetches {

@@ -57,7 +57,7 @@ func TestHint(t *testing.T) {
 		s.until("the next hint", func() bool { return s.asked["/show/third.m4s"] == 1 && s.whole(v, "third.m4s") })
 		s.live(v, "fourth.m4s", "a.m4s", "next.m4s") // the third comes to nothing
 		s.until("all bytes to count", func() bool { return v.Stats().OriginBytes >= want })
-		s.until("the part to be shared", func() bool { return v.Store().Lookup(ID(s.resource("next.m4s"))).Have() != 0 })
+		s.until("the part to be shared", func() bool { return v.Store().Lookup(v.ID(s.resource("next.m4s"))).Have() != 0 })
 		want += int64(len(s.content("/show/fourth.m4s")))
 		s.until("the fourth", func() bool { return s.whole(v, "fourth.m4s") })
 		s.live(v, "a.m4s", "a.m4s")

@@ -1,6 +1,7 @@
 package viewer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -32,7 +33,7 @@ func (v *Viewer) keep() {
 	troubled := false
 	for v.ctx.Err() == nil {
 		b := *v.bootstrap.Load()
-		s, err := edge.Open(v.ctx, v.cfg.HTTP, b, v.request())
+		s, err := edge.Open(v.ctx, v.cfg.HTTP, b, v.request(b))
 		if err == nil {
 			pause, troubled = firstPause, false
 			v.call(func() { v.adopt(s) })
@@ -92,8 +93,8 @@ func spread(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.5 + rand.Float64()))
 }
 
-func (v *Viewer) request() signal.SessionRequest {
-	r := signal.SessionRequest{Token: v.cfg.Token, Device: v.cfg.Device}
+func (v *Viewer) request(b edge.Bootstrap) signal.SessionRequest {
+	r := signal.SessionRequest{Token: cmp.Or(v.cfg.Token, b.Token), Device: v.cfg.Device}
 	if v.cfg.NoUpload {
 		r.Mode = "receive_only"
 	}
@@ -211,7 +212,7 @@ func (v *Viewer) adopt(s *edge.Session) {
 	v.base.Add(v.engine.Report())
 	v.before = v.reported
 	v.session.Store(s)
-	v.host, v.servers = s.Statements.Host, s.ICEServers
+	v.host, v.servers = s.Host(), s.ICEServers
 	v.engine = peer.New(peer.Config{
 		ID: s.Peer, Seed: rand.Uint64(), Pass: s.Pass,
 		ReceiveOnly: v.cfg.NoUpload || s.Limits.ReceiveOnly, Neighbors: s.Limits.Neighbors,

@@ -64,12 +64,23 @@ type Segment struct {
 }
 
 // ID is the id of a resource among the peers.
-func ID(r hls.Resource) wire.SegmentID { return integrity.ID(r.URL.EscapedPath(), r.Offset, r.Length) }
+func (v *Viewer) ID(r hls.Resource) wire.SegmentID {
+	return integrity.ID(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
+}
+
+// path is an escaped path without viewer token, if the edge has said what tokens are
+// called.
+func (v *Viewer) path(escaped string) string {
+	if b := v.bootstrap.Load(); b != nil {
+		return b.Path(escaped)
+	}
+	return escaped
+}
 
 // Manifest is what the player has to play, of all its tracks, in playing order.
 type Manifest struct {
-	// Rendition is the same for all who play this rendition, for example the path
-	// of its media playlist.
+	// Rendition is the same for all who play this rendition, for example the escaped
+	// path of its media playlist.
 	Rendition string
 	Live      bool
 	Segments  []Segment
@@ -197,13 +208,14 @@ func (v *Viewer) Bootstrap(b edge.Bootstrap) {
 // SetManifest says what is to be played from now on.
 func (v *Viewer) SetManifest(m Manifest) {
 	v.call(func() {
-		out := &peer.Manifest{Rendition: m.Rendition, Number: number(m.Rendition), Live: m.Live, Segments: make([]peer.Segment, len(m.Segments))}
+		rendition := v.path(m.Rendition)
+		out := &peer.Manifest{Rendition: rendition, Number: number(rendition), Live: m.Live, Segments: make([]peer.Segment, len(m.Segments))}
 		if len(out.Rendition) > signal.MaxText {
 			out.Rendition = fmt.Sprintf("%016x", out.Number)
 		}
 		resources := make(map[wire.SegmentID]hls.Resource, len(m.Segments))
 		for i, s := range m.Segments {
-			id := ID(s.Resource)
+			id := v.ID(s.Resource)
 			resources[id] = s.Resource
 			out.Segments[i] = peer.Segment{ID: id, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration, Size: s.Length, Private: v.foreign(s.Resource)}
 		}

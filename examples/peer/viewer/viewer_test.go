@@ -223,7 +223,7 @@ func (s *stage) until(what string, done func() bool) {
 }
 
 func (s *stage) whole(v *Viewer, name string) bool {
-	g := v.Store().Lookup(ID(s.resource(name)))
+	g := v.Store().Lookup(v.ID(s.resource(name)))
 	return g != nil && g.Whole()
 }
 
@@ -236,7 +236,7 @@ func TestBeforeTheSession(t *testing.T) {
 	v.Bootstrap(s.bootstrap("s"))
 	s.show(v, "a.m4s")
 	s.until("the segment", func() bool { return s.whole(v, "a.m4s") })
-	g := v.Store().Lookup(ID(s.resource("a.m4s")))
+	g := v.Store().Lookup(v.ID(s.resource("a.m4s")))
 	if g.Proof() != nil {
 		t.Error("there is a proof before there are keys")
 	}
@@ -343,7 +343,7 @@ func TestOriginDiffers(t *testing.T) {
 	s.until("a session", func() bool { return len(s.hellos) == 1 })
 	s.show(v, "a.m4s")
 	s.until("the segment", func() bool { return s.whole(v, "a.m4s") })
-	g := v.Store().Lookup(ID(s.resource("a.m4s")))
+	g := v.Store().Lookup(v.ID(s.resource("a.m4s")))
 	if !bytes.Equal(g.Bytes(), s.content("/show/a.m4s")) || g.Have() != 0 {
 		t.Errorf("other bytes are played, or %x is shared", g.Have())
 	}
