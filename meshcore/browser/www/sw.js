@@ -126,7 +126,8 @@
 
   async function segment(e, page, url) {
     const range = e.request.headers.get("Range");
-    // Chromium's own HLS player takes no response that was made here, but one that was fetched: the page makes a blob.
+    // Chromium's own HLS player takes no response that was made here, but one that was fetched: the page makes a blob. Of a
+    // file with many segments the player asks for all, whichever it needs: that would be a blob of the whole file.
     const blob = e.request.destination === "video" || e.request.destination === "audio";
     let call = null;
     try {
