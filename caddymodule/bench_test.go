@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
@@ -33,16 +31,7 @@ func benchmarkBeside(b *testing.B, path string, prepare ...string) {
 	site := func(addr, directive string) string {
 		return fmt.Sprintf("http://%s {\n %s\n root %s\n file_server\n}\n", addr, directive, dir)
 	}
-	config := fmt.Sprintf("{\n admin off\n persist_config off\n auto_https off\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\n",
-		b.TempDir()) + site(plain, "") + site(mesh, "mesh")
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = caddy.Stop() }()
+	caddytest.Start(b, "{\n"+caddytest.Options(b)+"mesh {\n stun off\n }\n}\n"+site(plain, "")+site(mesh, "mesh"))
 	client := newClient()
 	defer client.CloseIdleConnections()
 	ask := func(addr, path string) {

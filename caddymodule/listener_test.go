@@ -27,22 +27,19 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
+// tlsOptions are the global options for HTTPS sites at localhost.
+func (e *edge) tlsOptions() string {
+	return fmt.Sprintf("admin off\npersist_config off\nskip_install_trust\ndefault_sni localhost\nauto_https disable_redirects\n"+
+		"grace_period 1s\nstorage file_system %s\nlog {\n output discard\n}\n", e.storage)
+}
+
 // loadTLS loads an HTTPS site at localhost with mesh, a relay and the listener
 // wrapper; more goes into the server options.
 func (e *edge) loadTLS(directives, more string) {
 	e.t.Helper()
 	_, port, _ := net.SplitHostPort(e.addr)
 	config := fmt.Sprintf(`{
-		admin off
-		persist_config off
-		skip_install_trust
-		default_sni localhost
-		auto_https disable_redirects
-		grace_period 1s
-		storage file_system %s
-		log {
-			output discard
-		}
+		%s
 		mesh {
 			turn {
 				listen udp/127.0.0.1:0
@@ -64,7 +61,7 @@ func (e *edge) loadTLS(directives, more string) {
 			alpn stun.turn h2 http/1.1
 		}
 		%s
-	}`, e.storage, more, port, directives)
+	}`, e.tlsOptions(), more, port, directives)
 	if err := e.tryLoad(config); err != nil {
 		e.t.Fatal(err)
 	}

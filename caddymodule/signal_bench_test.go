@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -21,16 +20,7 @@ import (
 func crowd(b *testing.B, n int) (conns []*websocket.Conn) {
 	b.Helper()
 	addr := freeport.Addr(b)
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil,
-		"{\n admin off\n persist_config off\n auto_https off\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n}\n",
-		b.TempDir(), addr), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = caddy.Stop() })
+	caddytest.Start(b, fmt.Sprintf("{\n%smesh {\n stun off\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n}\n", caddytest.Options(b), addr))
 	var rt *runtime
 	runtimes.Range(func(_, v any) bool { rt = v.(*runtime); return false })
 	swarm := rt.catalog.swarmOf(rt.catalog.presentation(addr, "/live/index.m3u8"), time.Now())

@@ -31,16 +31,7 @@ var (
 func (e *edge) turnConfig(turn, server, site, more string) string {
 	_, port, _ := net.SplitHostPort(e.addr)
 	return fmt.Sprintf(`{
-		admin off
-		persist_config off
-		skip_install_trust
-		default_sni localhost
-		auto_https disable_redirects
-		grace_period 1s
-		storage file_system %s
-		log {
-			output discard
-		}
+		%s
 		mesh {
 			turn {
 				listen udp/127.0.0.1:0 tls/127.0.0.1:0
@@ -61,7 +52,7 @@ func (e *edge) turnConfig(turn, server, site, more string) string {
 		mesh
 		%s
 	}
-	%s`, e.storage, turn, server, port, site, more)
+	%s`, e.tlsOptions(), turn, server, port, site, more)
 }
 
 // loadTURN loads a turnConfig and waits for the site's certificate.

@@ -18,16 +18,7 @@ func TestTURNOverTLS(t *testing.T) {
 	_, port, _ := net.SplitHostPort(e.addr)
 	config := func(more string) string {
 		return fmt.Sprintf(`{
-			admin off
-			persist_config off
-			skip_install_trust
-			default_sni localhost
-			auto_https disable_redirects
-			grace_period 1s
-			storage file_system %s
-			log {
-				output discard
-			}
+			%s
 			mesh {
 				turn {
 					listen tls/127.0.0.1:0 udp/127.0.0.1:0
@@ -42,7 +33,7 @@ func TestTURNOverTLS(t *testing.T) {
 			%s
 			root %s
 			file_server
-		}`, e.storage, port, more, dir)
+		}`, e.tlsOptions(), port, more, dir)
 	}
 	if err := e.tryLoad(config("")); err != nil {
 		t.Fatal(err)

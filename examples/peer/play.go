@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/peer/pause"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 )
@@ -38,7 +39,7 @@ func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.
 		p := player.New(player.Config{URL: o.url, Rendition: o.rendition, Viewer: o.viewerConfig(http, of)})
 		players[i] = p
 		work.Go(func() {
-			if !wait(ctx, time.Duration(i)*arriveEvery) {
+			if !pause.For(ctx, time.Duration(i)*arriveEvery) {
 				return
 			}
 			errs[i] = p.Run(ctx)
@@ -71,17 +72,6 @@ func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.
 		return errStalled
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func collect(players []*player.Player) []viewer.Stats {

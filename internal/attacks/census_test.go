@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
+	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
@@ -96,7 +97,7 @@ func TestGuessedSwarm(t *testing.T) {
 			if guess == real {
 				t.Fatalf("the swarm id is made of %q alone", text)
 			}
-			resp, body := bodyOf(t, s.client(token), "POST", s.base+"/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, guess))
+			resp, body := ask.Do(t, s.client(token), "POST", s.base+"/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, guess))
 			if resp.StatusCode != http.StatusForbidden || codeOf(body) != "unknown_swarm" {
 				t.Errorf("swarm %q: %d %s", guess, resp.StatusCode, codeOf(body))
 			}
@@ -128,7 +129,7 @@ func TestForgedHeaders(t *testing.T) {
 	defer upstream.Close()
 	base := run(t, "mesh\n reverse_proxy "+upstream.Listener.Addr().String())
 	client := clientFrom(t, "", "127.0.0.1")
-	resp, _ := bodyOf(t, client, "GET", base+"/s/index.m3u8", "")
+	resp, _ := ask.Do(t, client, "GET", base+"/s/index.m3u8", "")
 	if got := resp.Header.Values("Mesh-Bootstrap"); len(got) != 1 || strings.Contains(got[0], "pirate") || !strings.Contains(got[0], `session="/mesh/session"`) {
 		t.Errorf("Mesh-Bootstrap is %q", got)
 	}
@@ -146,7 +147,7 @@ func TestForgedHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		resp, body := bodyOf(t, client, "GET", base+"/s/0.ts", "")
+		resp, body := ask.Do(t, client, "GET", base+"/s/0.ts", "")
 		if token := resp.Header.Get("Mesh-Segment"); token != "" {
 			if seg, err := session.Verifier.VerifySegment(token, time.Now()); err != nil || seg.Path != "/s/0.ts" || seg.Size != int64(len(body)) {
 				t.Errorf("Mesh-Segment is %q: %v", token, err)

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,15 +17,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
 	_ "github.com/viewmesh/viewmesh"
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -94,19 +91,7 @@ func newSite(t *testing.T, more string) *site {
 func run(t *testing.T, directives string) string {
 	t.Helper()
 	address := freeport.Addr(t)
-	text := fmt.Sprintf("{\n admin off\n persist_config off\n auto_https off\n grace_period 1s\n storage file_system %s\n log {\n output discard\n }\n mesh {\n stun off\n }\n}\nhttp://%s {\n%s\n}", t.TempDir(), address, directives)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stop Caddy: %v", err)
-		}
-	})
+	caddytest.Start(t, fmt.Sprintf("{\n%s\nmesh {\n stun off\n }\n}\nhttp://%s {\n%s\n}", caddytest.Options(t), address, directives))
 	return "http://" + address
 }
 
@@ -166,10 +151,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *site) client(token string) *http.Client { return clientFrom(s.t, token, "127.0.0.1") }
 
 func clientFrom(t *testing.T, token, source string) *http.Client {
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	transport := &http.Transport{DisableCompression: true, DialContext: d.DialContext, MaxIdleConnsPerHost: 16}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: &bearer{transport, token}, Timeout: 20 * time.Second}
+	return &http.Client{Transport: &bearer{ask.From(t, source), token}, Timeout: 20 * time.Second}
 }
 
 // bootstrap loads the manifest of a stream and gives where to open a session.
@@ -324,7 +306,7 @@ func (a *audience) end() {
 // banned is how many peers the edge counts as banned.
 func (s *site) banned() int {
 	s.t.Helper()
-	_, body := bodyOf(s.t, s.client(""), "GET", s.base+"/metrics", "")
+	_, body := ask.Do(s.t, s.client(""), "GET", s.base+"/metrics", "")
 	for line := range strings.Lines(body) {
 		var n int
 		if _, err := fmt.Sscanf(line, "mesh_banned_peers %d", &n); err == nil {
@@ -333,24 +315,4 @@ func (s *site) banned() int {
 	}
 	s.t.Fatalf("the metrics have no mesh_banned_peers:\n%s", body)
 	return 0
-}
-
-// bodyOf gives status and body of an answer.
-func bodyOf(t *testing.T, client *http.Client, method, url, body string, header ...string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var b bytes.Buffer
-	_, _ = b.ReadFrom(resp.Body)
-	return resp, b.String()
 }

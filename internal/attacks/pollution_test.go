@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -99,7 +100,7 @@ func TestWhatTravels(t *testing.T) {
 	token := s.token("/film/", time.Minute)
 	client := s.client(token)
 	for _, path := range []string{"/film/content.key", "/film/index.m3u8"} { // viewers fetch them, as players do
-		if resp, _ := bodyOf(t, client, "GET", s.base+path, ""); resp.StatusCode != 200 || resp.Header.Get("Mesh-Segment") != "" {
+		if resp, _ := ask.Do(t, client, "GET", s.base+path, ""); resp.StatusCode != 200 || resp.Header.Get("Mesh-Segment") != "" {
 			t.Fatalf("%s: %d with %q", path, resp.StatusCode, resp.Header.Get("Mesh-Segment"))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -29,7 +30,7 @@ func TestViewerTokenReplayed(t *testing.T) {
 	anon := s.client("")
 	post := func(swarm, token string, header ...string) string {
 		t.Helper()
-		resp, b := bodyOf(t, anon, "POST", s.base+"/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q}`, swarm, token), header...)
+		resp, b := ask.Do(t, anon, "POST", s.base+"/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q}`, swarm, token), header...)
 		return fmt.Sprintf("%d %s", resp.StatusCode, codeOf(b))
 	}
 	for _, c := range []struct{ name, got, want string }{
@@ -50,10 +51,10 @@ func TestViewerTokenReplayed(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/film/index.m3u8", "/film/0.ts", "/film/content.key", "/film/%30.ts", "/film//0.ts"} {
-		if resp, b := bodyOf(t, anon, "GET", s.base+path, ""); resp.StatusCode != 401 {
+		if resp, b := ask.Do(t, anon, "GET", s.base+path, ""); resp.StatusCode != 401 {
 			t.Errorf("%s without token: %d, %d bytes", path, resp.StatusCode, len(b))
 		}
-		if resp, _ := bodyOf(t, anon, "GET", s.base+path, "", "Authorization", "Bearer "+s.token("/other/", time.Minute)); resp.StatusCode != 403 {
+		if resp, _ := ask.Do(t, anon, "GET", s.base+path, "", "Authorization", "Bearer "+s.token("/other/", time.Minute)); resp.StatusCode != 403 {
 			t.Errorf("%s with the token of another stream: %d", path, resp.StatusCode)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -15,13 +14,13 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/viewmesh/viewmesh"
 	_ "github.com/viewmesh/viewmesh/examples/live/caddylive"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
+	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // edge is a Caddy with the module, the streams of the demo and the pages of
@@ -131,21 +130,9 @@ func startEdge(t *testing.T, o options) *edge {
 	}
 	silent.Store(false)
 	segmentRate.Store(0)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := freeport.Addr(t)
 	caddyfile := fmt.Sprintf(`{
-		admin off
-		persist_config off
-		auto_https off
-		grace_period 1s
-		storage file_system %s
-		log {
-			output discard
-		}
+		%s
 		mesh {
 			%s
 		}
@@ -175,20 +162,9 @@ func startEdge(t *testing.T, o options) *edge {
 			root %s
 			file_server
 		}
-	}`, t.TempDir(), o.global, addr, o.report, o.mesh, o.live, absolute(t, "../../examples/media/sample"),
+	}`, caddytest.Options(t), o.global, addr, o.report, o.mesh, o.live, absolute(t, "../../examples/media/sample"),
 		absolute(t, "../../examples/media/www"), o.site, absolute(t, "testdata"))
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stop Caddy: %v", err)
-		}
-	})
+	caddytest.Start(t, caddyfile)
 	return &edge{t: t, addr: addr}
 }
 

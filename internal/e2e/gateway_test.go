@@ -16,6 +16,8 @@ import (
 	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/peer/gateway"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/internal/program"
 )
@@ -75,14 +77,7 @@ type answer struct {
 
 func get(t *testing.T, client *http.Client, url string, header ...string) answer {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := client.Do(req)
+	resp, err := client.Do(ask.Request(t, http.MethodGet, url, "", header...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +148,11 @@ func TestBadOrigin(t *testing.T) {
 	packager := httptest.NewServer(bad)
 	t.Cleanup(packager.Close)
 	port := freeport.Port(t)
-	start(t, fmt.Sprintf(`{
-		admin off
-		persist_config off
-		auto_https off
+	caddytest.Start(t, fmt.Sprintf(`{
+		%s
 		mesh {
 			stun off
 		}
-		%s
 	}
 	http://127.0.0.1:%s {
 		mesh {
@@ -169,7 +161,7 @@ func TestBadOrigin(t *testing.T) {
 		reverse_proxy %s {
 			flush_interval -1
 		}
-	}`, quiet(t), port, strings.TrimPrefix(packager.URL, "http://")))
+	}`, caddytest.Options(t), port, strings.TrimPrefix(packager.URL, "http://")))
 	base := "http://127.0.0.1:" + port
 	client := newClient(t)
 	log := &lines{}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,9 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	"go.uber.org/goleak"
 
 	_ "github.com/viewmesh/viewmesh"
@@ -28,6 +24,8 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
@@ -53,11 +51,6 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-// quiet is what a Caddy in a test needs besides.
-func quiet(t *testing.T) string {
-	return fmt.Sprintf("grace_period 1s\n storage file_system %q\n log {\n output discard\n }\n", t.TempDir())
-}
-
 // demo starts Caddy with the Caddyfile of the demo, on free ports, and gives its
 // URL. It is stopped at the end of the test.
 func demo(t *testing.T) string {
@@ -70,38 +63,15 @@ func demo(t *testing.T) string {
 	for _, r := range [][2]string{
 		{"http://localhost:8080, http://127.0.0.1:8080", "http://127.0.0.1:" + port},
 		{"127.0.0.1:3478", "127.0.0.1:" + freeport.Port(t)},
-		{"\tadmin off\n", "\tadmin off\n" + quiet(t)},
+		{"\tadmin off\n", "\tadmin off\n" + caddytest.Quiet(t)},
 	} {
 		if !strings.Contains(text, r[0]) {
 			t.Fatalf("Caddyfile.example has no %q any more: the test must be changed with it", r[0])
 		}
 		text = strings.ReplaceAll(text, r[0], r[1])
 	}
-	start(t, text)
+	caddytest.Start(t, text)
 	return "http://127.0.0.1:" + port
-}
-
-// start runs Caddy with a Caddyfile.
-func start(t *testing.T, caddyfile string) {
-	t.Helper()
-	reload(t, caddyfile)
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Errorf("stop Caddy: %v", err)
-		}
-	})
-}
-
-// reload has the Caddy of this process run a Caddyfile.
-func reload(t *testing.T, caddyfile string) {
-	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := caddy.Load(config, true); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // newClient gives an HTTP client whose connections are closed at the end.
@@ -109,10 +79,7 @@ func newClient(t *testing.T) *http.Client { return newClientFrom(t, "127.0.0.1")
 
 // newClientFrom is newClient with a source address.
 func newClientFrom(t *testing.T, source string) *http.Client {
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, DialContext: d.DialContext}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: ask.From(t, source)}
 }
 
 func parseURL(t *testing.T, s string) *url.URL {

@@ -14,6 +14,7 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
@@ -24,10 +25,7 @@ func lowLatencySite(t *testing.T, packager http.Handler) string {
 	streams := httptest.NewServer(http.StripPrefix("/live", packager))
 	t.Cleanup(streams.Close)
 	port := freeport.Port(t)
-	start(t, fmt.Sprintf(`{
-		admin off
-		persist_config off
-		auto_https off
+	caddytest.Start(t, fmt.Sprintf(`{
 		%s
 		mesh {
 			stun off
@@ -38,7 +36,7 @@ func lowLatencySite(t *testing.T, packager http.Handler) string {
 			stats
 		}
 		reverse_proxy %s
-	}`, quiet(t), port, streams.Listener.Addr()))
+	}`, caddytest.Options(t), port, streams.Listener.Addr()))
 	return "http://127.0.0.1:" + port
 }
 

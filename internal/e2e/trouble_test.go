@@ -10,6 +10,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/examples/live"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
@@ -23,18 +24,15 @@ func TestEdgeGoes(t *testing.T) {
 	port := freeport.Port(t)
 	site := func(global, mesh string) string {
 		return fmt.Sprintf(`{
-			admin off
-			persist_config off
-			auto_https off
 			%s
 			%s
 		}
 		http://127.0.0.1:%s {
 			%s
 			reverse_proxy %s
-		}`, quiet(t), global, port, mesh, strings.TrimPrefix(streams.URL, "http://"))
+		}`, caddytest.Options(t), global, port, mesh, strings.TrimPrefix(streams.URL, "http://"))
 	}
-	start(t, site("mesh {\n stun off\n }", "mesh"))
+	caddytest.Start(t, site("mesh {\n stun off\n }", "mesh"))
 	base := "http://127.0.0.1:" + port
 	client := newClient(t)
 	c := newCrowd(t)
@@ -42,7 +40,7 @@ func TestEdgeGoes(t *testing.T) {
 		c.join(client, base, origin, nil)
 	}
 	c.until("neighbors", 30*time.Second, func(s viewer.Stats) bool { return s.Report.Neighbors == 2 && s.PeerBytes > 0 })
-	reload(t, site("", ""))
+	caddytest.Load(t, site("", ""))
 	c.until("the end of the sessions", 20*time.Second, func(s viewer.Stats) bool { return !s.Joined })
 	var played int64
 	for _, p := range c.players {

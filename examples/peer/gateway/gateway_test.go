@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -111,23 +112,7 @@ func open(t *testing.T) (*stage, *Gateway, string, *http.Client) {
 
 func get(t *testing.T, client *http.Client, url string, header ...string) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(b)
+	return ask.Do(t, client, http.MethodGet, url, "", header...)
 }
 
 // TestNames: the gateway stands where the origin names itself, and nothing else

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // A player takes the speed at which bytes reach it for what it can count on, and
 // picks the bitrate by it. Bytes that lie here already therefore come as fast as
@@ -50,19 +47,4 @@ func (p *pace) take(now time.Time, n int, rate float64) time.Duration {
 	}
 	p.at = p.at.Add(time.Duration(float64(n) / rate * float64(time.Second)))
 	return p.at.Sub(now)
-}
-
-// wait waits; false means that ctx ended.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/peer/pause"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
 )
 
@@ -142,7 +143,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segme
 		}
 		rate := e.rate(segment.Size())
 		p = p[:min(len(p), piece(rate))]
-		if !wait(r.Context(), pace.take(time.Now(), len(p), rate)) {
+		if !pause.For(r.Context(), pace.take(time.Now(), len(p), rate)) {
 			return
 		}
 		n, err := w.Write(p)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
+	"github.com/viewmesh/viewmesh/examples/peer/pause"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -205,9 +206,7 @@ func (p *Player) fetchInit(ctx context.Context, t *track, r hls.Resource) {
 			return
 		}
 		p.troubled(err)
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
+		if !pause.For(ctx, time.Second) {
 			return
 		}
 	}

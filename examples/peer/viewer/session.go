@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
+	"github.com/viewmesh/viewmesh/examples/peer/pause"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -74,19 +75,7 @@ func (v *Viewer) anotherSwarm(than string) {
 }
 
 // sleep waits; false means that the viewer was closed.
-func (v *Viewer) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return v.ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-v.ctx.Done():
-		return false
-	}
-}
+func (v *Viewer) sleep(d time.Duration) bool { return pause.For(v.ctx, d) }
 
 // spread draws a time around d, so that viewers do not all come at once.
 func spread(d time.Duration) time.Duration {
