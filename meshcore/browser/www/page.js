@@ -7,7 +7,8 @@ import { isPlaylist, plain } from "./url.js";
 import { Viewer } from "./viewer.js";
 import { Worker } from "./worker.js";
 
-const IDLE = 3 * 60_000; // ms without a request after which a viewer that does not play leaves
+const IDLE = 3 * 60_000; // ms without a request after which a viewer that does not play leaves its swarm
+const MOST = 8; // viewers, with those that rest
 
 /**
  * Stats are running totals of this page.
@@ -94,8 +95,7 @@ export class Mesh extends EventTarget {
   }
 
   #leave() {
-    for (const v of this.viewers.values()) v.close();
-    this.viewers.clear();
+    for (const v of this.viewers.values()) v.rest();
   }
 
   /** carry notes what a player's request carries. @param {string} credentials @param {string|null} [authorization] */
@@ -171,10 +171,8 @@ export class Mesh extends EventTarget {
 
   #tick() {
     for (const [swarm, v] of this.viewers) {
-      if (performance.now() - v.lastUse > IDLE && !v.player.playing()) {
-        v.close();
-        this.viewers.delete(swarm);
-      }
+      if (performance.now() - v.lastUse > IDLE && !v.player.playing()) v.rest();
+      if (v.resting && this.viewers.size > MOST) this.viewers.delete(swarm);
     }
     this.dispatchEvent(new CustomEvent("stats", { detail: this.stats }));
   }

@@ -67,30 +67,43 @@ export class Viewer {
     this.trust = null;
     /** @type {Engine} */
     this.engine = null;
-    this.closed = false;
+    this.failed = false; // the engine has
+    this.resting = true;
+    /** @type {object} the session that is being opened, or the last that was */
+    this.opening = null;
     this.begun = false; // the player has begun, and the engine knows what it plays
     this.lead = LEAD;
     this.lastUse = performance.now();
     /** @type {any[]} */
     this.inputs = [];
     this.stepping = false;
-    this.ticker = setInterval(() => this.#tick(), 1000);
-    this.#open();
+    this.#wake();
   }
 
   // --- session ---
 
+  /** #wake joins the swarm, for the first time or after a rest. */
+  #wake() {
+    if (!this.resting || this.failed) return;
+    this.resting = false;
+    this.ticker = setInterval(() => this.#tick(), 1000);
+    this.#open();
+  }
+
   async #open() {
     clearTimeout(this.retry);
+    const opening = (this.opening = {});
+    let session;
     try {
       const mode = this.mesh.mode();
-      this.session = await open(this.bootstrap, { mode, token: this.mesh.token || this.presentation.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
+      session = await open(this.bootstrap, { mode, token: this.mesh.token || this.presentation.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
     } catch (error) {
       const wait = error instanceof Refused ? error.retry : 5000;
-      if (wait && !this.closed) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));
+      if (wait && this.opening === opening) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));
       return;
     }
-    if (this.closed) return;
+    if (this.opening !== opening) return;
+    this.session = session;
     this.trust = new Trust(this.session);
     const { limits, peer, pass, announceMS, reportMS } = this.session;
     const own = this.mesh.device.memory(), cap = limits.cache_bytes ?? 0;
@@ -170,9 +183,11 @@ export class Viewer {
     this.inputs = [];
   }
 
-  /** close leaves the swarm. */
-  close() {
-    this.closed = true;
+  /** rest leaves the swarm, until the player asks for something. */
+  rest() {
+    if (this.resting) return;
+    this.resting = true;
+    this.opening = null;
     clearTimeout(this.retry);
     clearInterval(this.ticker);
     if (this.engine) {
@@ -180,6 +195,7 @@ export class Viewer {
       this.signaling.send({ type: "leave" });
     }
     this.#end();
+    for (const segment of [...this.store.entries.keys()]) this.store.evict(segment);
   }
 
   /** switches tells the engine whether to give and to take. */
@@ -204,6 +220,7 @@ export class Viewer {
    * @param {string} text
    */
   playlist(asked, url, text) {
+    this.#wake();
     return this.presentation.read(asked, url, text);
   }
 
@@ -258,6 +275,7 @@ export class Viewer {
   request(url, header, signal, whole = false) {
     const list = this.presentation.find(url);
     if (!list) return null;
+    this.#wake();
     this.lead = whole ? BLOB_LEAD : LEAD;
     this.lastUse = performance.now();
     const range = header ? parseRange(header) : null;
@@ -318,8 +336,8 @@ export class Viewer {
     } catch (error) {
       // Playback first: without an engine all comes from the origin.
       console.warn("mesh: the engine has failed; playing from the origin", error);
-      this.#end();
-      this.closed = true;
+      this.failed = true;
+      this.rest();
     }
     this.stepping = false;
     this.#arm();
