@@ -18,11 +18,14 @@ import (
 
 const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"origin_egress_bytes":0}`
 
-// standIn is a page's mesh that is ready and has two neighbors, in the place of the edge's module.
+// standIn is a page's mesh that is ready and has two neighbors, in the place of the edge's module. It notes how long the
+// first figure takes to fill its bar.
 const standIn = `
 const neighbors = [{ peer: "a", received: 1e6, given: 5e5, relayed: false }, { peer: "b", received: 0, given: 2e6, relayed: true }];
 globalThis.mesh = Object.assign(new EventTarget(), { ready: Promise.resolve(), neighbors, stats: { peerBytes: 1e6, originBytes: 2e6, uploadedBytes: 25e5 } });
-setInterval(() => mesh.dispatchEvent(new Event("stats")), 300);`
+setInterval(() => mesh.dispatchEvent(new Event("stats")), 300);
+const bar = document.getElementById("split-peers");
+new MutationObserver(() => (globalThis.filling ??= getComputedStyle(bar).transitionDuration)).observe(bar, { attributes: true });`
 
 // growingStats is an edge whose viewers take three of four bytes from each other.
 func growingStats() http.HandlerFunc {
@@ -45,7 +48,7 @@ func TestPage(t *testing.T) {
 		{"numbers", growingStats(),
 			`text("state") === "4 viewers in the mesh" && text("offload") === "75\u00a0%" &&
 			 text("peer-bytes").endsWith("MB") && text("sessions") === "4" &&
-			 document.getElementById("split-peers").style.width === "75%" &&
+			 document.getElementById("split-peers").style.width === "75%" && filling === "0s" &&
 			 document.querySelector("#swarms td").textContent === "/live/" &&
 			 document.querySelectorAll("#chart polygon").length === 2 &&
 			 !document.getElementById("mesh-panel").hidden && document.querySelectorAll("#web circle").length === 3 &&

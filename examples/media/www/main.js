@@ -79,8 +79,10 @@ function show(stats) {
   $("numbers").toggleAttribute("data-stale", false);
   $("offload").textContent = total ? percent(stats.offload) : "–";
   $("offload").toggleAttribute("data-empty", total === 0);
-  $("split-peers").style.width = total ? `${stats.offload * 100}%` : "0";
-  $("split-origin").style.width = total ? `${(1 - stats.offload) * 100}%` : "0";
+  // The first figure stands at once; only a change moves.
+  $("split").toggleAttribute("data-moves", $("split-origin").style.width !== "");
+  $("split-peers").style.width = total ? `${stats.offload * 100}%` : "";
+  $("split-origin").style.width = total ? `${(1 - stats.offload) * 100}%` : "";
   $("peer-bytes").textContent = bytes(stats.peer_bytes);
   $("origin-bytes").textContent = bytes(stats.origin_bytes);
   $("relayed-bytes").textContent = bytes(stats.relayed_bytes);

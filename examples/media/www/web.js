@@ -1,5 +1,5 @@
-// The live picture of the mesh: this page in the middle, around it the viewers that it is connected with. The lines are
-// as thick as what went each way since the last picture.
+// The live picture of the mesh: this page in the middle, around it the viewers that it is connected with, or beside it the
+// only one. The lines are as thick as what went each way since the last picture.
 
 import { bytes } from "./format.js";
 
@@ -29,13 +29,14 @@ const thickness = (moved) => (moved <= 0 ? 0.75 : 1 + THICKEST * Math.sqrt(Math.
  * @param {Neighbor[]} neighbors
  */
 export function drawWeb(box, neighbors) {
+  box.toggleAttribute("data-flat", neighbors.length < 3); // they lie in a row
   const { clientWidth: width, clientHeight: height } = box;
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  const x = width / 2, y = height / 2;
+  const x = neighbors.length > 1 ? width / 2 : width / 4, y = height / 2;
   const nodes = element("g", {});
   neighbors.forEach((n, i) => {
     const angle = (2 * Math.PI * i) / neighbors.length;
-    const nx = x + Math.cos(angle) * (width / 2 - 70), ny = y + Math.sin(angle) * (height / 2 - 30);
+    const nx = width / 2 + Math.cos(angle) * (neighbors.length > 1 ? width / 2 - 70 : width / 4), ny = y + Math.sin(angle) * (height / 2 - 30);
     const before = last.get(n.peer) ?? n;
     // Two lines side by side: the one to this page, the one from it.
     const long = Math.hypot(nx - x, ny - y) || 1, dx = ((ny - y) / long) * 5, dy = ((x - nx) / long) * 5;
@@ -48,7 +49,8 @@ export function drawWeb(box, neighbors) {
       element("text", { x: nx, y: ny + (ny < y ? -14 : 24), "text-anchor": "middle" }, bytes(n.received)),
     );
   });
-  svg.append(nodes, element("circle", { class: "self", cx: x, cy: y, r: 15 }));
+  const self = element("text", { x, y: y + 34, "text-anchor": "middle" }, "this page");
+  svg.append(nodes, self, element("circle", { class: "self", cx: x, cy: y, r: 15 }));
   box.replaceChildren(svg);
   last = new Map(neighbors.map((n) => [n.peer, n]));
 }
