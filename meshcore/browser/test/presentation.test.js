@@ -12,7 +12,7 @@ const names = (records) => records.map((r) => r.url.split("/").at(-1) + (r.lengt
 function presentation(tokens = []) {
   const listed = new Map();
   const p = new Presentation({
-    listed: (playlist, urls) => listed.set(playlist, urls), changed() {}, ended() {}, kept: () => false, now: () => 0,
+    listed: (playlist, segments, inits) => listed.set(playlist, [...segments, ...inits]), changed() {}, ended() {}, kept: () => false, now: () => 0,
   }, tokens);
   const engine = () => {
     const byId = new Map([...p.byId].map(([id, r]) => [id, r]));

@@ -205,11 +205,12 @@ export class Mesh extends EventTarget {
    * @param {string|null} range
    * @param {AbortSignal} signal
    * @param {boolean} [whole] a blob is wanted
+   * @param {boolean} [passes] it is passing from the origin already
    */
-  request(url, range, signal, whole) {
+  request(url, range, signal, whole, passes) {
     if (!this.running) return null;
     for (const v of this.viewers.values()) {
-      const a = v.request(url, range, signal, whole);
+      const a = v.request(url, range, signal, whole, passes);
       if (a) return a;
     }
     return null;
@@ -232,9 +233,9 @@ export class Mesh extends EventTarget {
     return { head, data: data.buffer };
   }
 
-  /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} urls */
-  list(playlist, urls) {
-    this.worker?.list(playlist, urls);
+  /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} segments @param {string[]} inits */
+  list(playlist, segments, inits) {
+    this.worker?.list(playlist, segments, inits);
   }
 
   /**

@@ -13,7 +13,7 @@ const SLIP = 0.5 * Second; // between the end of a segment and the start of the 
  * @typedef {import("./playlist.js").Segment & {key: string, id: string, start: number, media: Media, initSection: boolean, part: boolean, hint: boolean}} Record one that is listed
  *
  * @typedef {object} Events
- * @property {(playlist: string, urls: string[]) => void} listed a playlist lists these URLs now; they are without queries
+ * @property {(playlist: string, segments: string[], inits: string[]) => void} listed a playlist lists these URLs now; they are without queries
  * @property {() => void} changed manifest() says something else
  * @property {() => void} ended nothing of it is live
  * @property {(id: string) => boolean} kept a segment is stored, though it may not be listed any more
@@ -177,7 +177,8 @@ export class Presentation {
     m.records = records;
     if (p.ended && [...this.playlists.values()].every((x) => !x.live)) this.events.ended();
     this.#reindex();
-    this.events.listed(asked, [...new Set([...m.previous, ...records].map((r) => r.url.split("?")[0]))]);
+    const urls = (/** @type {boolean} */ init) => [...new Set([...m.previous, ...records].filter((r) => r.initSection === init).map((r) => r.url.split("?")[0]))];
+    this.events.listed(asked, urls(false), urls(true));
     if (this.active.get(m.kind) === m) this.events.changed();
     for (const [id, { media, resolve }] of this.hinted) {
       const r = media === m && records.find((x) => x.id === id);

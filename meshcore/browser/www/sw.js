@@ -19,21 +19,34 @@
   class Page {
     constructor(port) {
       this.port = port;
-      this.lists = new Map(); // playlist -> set of URLs
+      this.lists = new Map(); // playlist -> sets of the URLs of its segments and of its init sections
+      this.begun = false; // its player has something to play
+      this.first = new Set(); // playlists of which the player has asked for a segment
       this.calls = new Map();
       this.last = 0;
       port.onmessage = (e) => this.receive(e.data);
     }
 
     receive(m) {
-      if (m.t === "list") this.lists.set(m.playlist, new Set(m.urls));
+      if (m.t === "list") this.lists.set(m.playlist, { segments: new Set(m.segments), inits: new Set(m.inits) });
+      else if (m.t === "begun") this.begun = true;
       else if (m.t === "clear") this.lists.clear();
       else this.calls.get(m.n)?.receive(m);
     }
 
     /** knows says whether a playlist lists a URL, whatever its query. */
     knows(resource) {
-      for (const urls of this.lists.values()) if (urls.has(resource)) return true;
+      for (const { segments, inits } of this.lists.values()) if (segments.has(resource) || inits.has(resource)) return true;
+      return false;
+    }
+
+    /** passes says whether the player needs a resource to begin: an init section, or the first segment of a playlist. */
+    passes(resource) {
+      if (this.begun) return false;
+      for (const [playlist, { segments, inits }] of this.lists) {
+        if (segments.has(resource)) return !this.first.has(playlist) && !!this.first.add(playlist);
+        if (inits.has(resource)) return true;
+      }
       return false;
     }
 
@@ -131,7 +144,9 @@
     const blob = e.request.destination === "video" || e.request.destination === "audio";
     let call = null;
     try {
-      call = page.call({ t: "segment", url, range, blob, ...carried(e.request) });
+      const passes = page.passes(url.split("?")[0]);
+      call = page.call({ t: "segment", url, range, blob, passes, ...carried(e.request) });
+      if (passes) return await network(e, call); // the page, which is busy then, is told and not waited for
       let m = await call.next(ANSWER);
       if (m?.t === "wait") m = await call.next(HEAD);
       if (m?.t === "blob") {

@@ -40,7 +40,7 @@ export class Viewer {
     this.store = new Store();
     this.player = new Player(() => this.#play());
     this.presentation = new Presentation({
-      listed: (playlist, urls) => mesh.list(playlist, urls),
+      listed: (playlist, segments, inits) => mesh.list(playlist, segments, inits),
       changed: () => {
         this.#manifest();
         this.#hints();
@@ -76,7 +76,11 @@ export class Viewer {
     this.lastUse = performance.now();
     /** @type {any[]} */
     this.inputs = [];
+    /** @type {string[]} peers that the engine wants to be connected with */
+    this.waiting = [];
     this.stepping = false;
+    /** The engine's clock, while it stands. @type {number|null} */
+    this.moment = null;
     this.#wake();
   }
 
@@ -116,7 +120,10 @@ export class Viewer {
     });
     this.connections = new Connections(this.session, {
       up: (peer, relayed) => this.step({ kind: k.NeighborUp, peer, relayed }),
-      down: (peer) => this.step({ kind: k.NeighborDown, peer }),
+      down: (peer) => {
+        this.step({ kind: k.NeighborDown, peer });
+        this.#connect();
+      },
       offered: (peer) => this.step({ kind: k.Offered, peer }),
       receive: (peer, message) => this.step({ kind: k.Receive, peer, message }),
       signal: (m) => this.signaling.send(m),
@@ -137,13 +144,25 @@ export class Viewer {
     if (this.begun) this.#begin();
   }
 
-  /** #begin tells the engine what there is when the player has begun, and of what passed to the player before. */
+  /**
+   * #begin tells the engine what there is when the player has begun, and of what passed to the player before, at one moment:
+   * it must not plan before it knows all.
+   */
   #begin() {
     this.begun = true;
+    this.mesh.worker?.begin();
     if (!this.engine) return;
     this.engine.originRate = this.downloads.rate() || this.engine.originRate;
+    this.moment = now();
     this.#manifest();
     this.#replay();
+    this.moment = null;
+    this.#connect();
+  }
+
+  /** #connect connects with those that wait for it: with one alone before the player has begun, which needs the processor. */
+  #connect() {
+    while (this.waiting.length && (this.begun || !this.connections.all.size)) this.connections.connect(this.waiting.shift());
   }
 
   /** #knows says whether the engine has seen a segment in a manifest. @param {string} segment */
@@ -181,6 +200,7 @@ export class Viewer {
     for (const e of this.store.entries.values()) e.fail();
     this.engine = this.signaling = this.connections = null;
     this.inputs = [];
+    this.waiting = [];
   }
 
   /** rest leaves the swarm, until the player asks for something. */
@@ -270,9 +290,10 @@ export class Viewer {
    * @param {string|null} header value of the Range header
    * @param {AbortSignal} signal
    * @param {boolean} [whole] a blob is wanted
+   * @param {boolean} [passes] it is passing from the origin already
    * @returns {Answered|null}
    */
-  request(url, header, signal, whole = false) {
+  request(url, header, signal, whole = false, passes = false) {
     const list = this.presentation.find(url);
     if (!list) return null;
     this.#wake();
@@ -284,8 +305,8 @@ export class Viewer {
     const r = list.find((x) => (x.length ? range && first === x.offset && last === x.offset + x.length - 1 : true));
     if (!r) return { tee: this.downloads.count() };
     if (r.initSection) return { tee: this.downloads.count() };
-    this.#asked(r);
-    if (!this.mesh.state.download || r.gap || (whole && r.length > 0) || !(this.#knows(r.id) || this.downloads.hinted.has(r.id))) {
+    this.#asked(r, passes);
+    if (passes || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !(this.#knows(r.id) || this.downloads.hinted.has(r.id))) {
       const all = r.length > 0 || (first === 0 && last < 0);
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }
@@ -307,14 +328,14 @@ export class Viewer {
     return Math.max(this.engine?.originRate ?? 0, (blob ? 8 : 2) * (entry.size / r.duration) * Second);
   }
 
-  /** #asked learns from a request what the player plays and where it is. @param {Record} r */
-  #asked(r) {
+  /** #asked learns from a request what the player plays and where it is. @param {Record} r @param {boolean} passes */
+  #asked(r, passes) {
     const { changed, skipped, delivered } = this.presentation.asked(r);
     this.player.asked(r.start, delivered, skipped);
     this.#play(); // first, for by it the engine judges what comes new
     // At the live edge it may begin with what a neighbor has.
     const held = skipped && this.engine?.lookup(r.id)?.theirs.some(Boolean);
-    if (!this.begun && (held || this.player.begun())) {
+    if (!this.begun && !passes && (held || this.player.begun())) {
       this.#begin();
     } else if (changed || !this.#knows(r.id)) {
       this.#manifest();
@@ -331,7 +352,7 @@ export class Viewer {
     this.stepping = true;
     try {
       for (let next = this.inputs.shift(); next && this.engine; next = this.inputs.shift()) {
-        for (const f of this.engine.step(now(), next)) this.#effect(f);
+        for (const f of this.engine.step(this.moment ?? now(), next)) this.#effect(f);
       }
     } catch (error) {
       // Playback first: without an engine all comes from the origin.
@@ -354,11 +375,15 @@ export class Viewer {
   #effect(f) {
     const { peer, segment, chunk } = f;
     switch (f.kind) {
-      case k.Connect: return this.connections.connect(peer);
+      case k.Connect:
+        this.waiting.push(peer);
+        return this.#connect();
       case k.Accept: return this.connections.accept(peer);
       case k.Disconnect:
         this.trust.forget(peer);
-        return this.connections.close(peer);
+        this.waiting = this.waiting.filter((p) => p !== peer);
+        this.connections.close(peer);
+        return this.#connect();
       case k.Send: return this.connections.send(peer, f.message);
       case k.SendChunk: return this.#sendChunk(peer, segment, chunk);
       case k.SendProof: {

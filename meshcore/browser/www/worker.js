@@ -16,8 +16,9 @@ export class Worker {
     this.script = script;
     /** @type {MessagePort} */
     this.port = null;
-    /** @type {Map<string, string[]>} */
+    /** @type {Map<string, {segments: string[], inits: string[]}>} URLs, by playlist */
     this.lists = new Map();
+    this.begun = false; // the player has something to play
     /** @type {Map<number, {cancel: AbortController, tee: import("./origin.js").Pipe}>} */
     this.calls = new Map();
   }
@@ -55,14 +56,21 @@ export class Worker {
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     port1.onmessage = (e) => this.#receive(e.data);
-    for (const [playlist, urls] of this.lists) port1.postMessage({ t: "list", playlist, urls });
+    for (const [playlist, urls] of this.lists) port1.postMessage({ t: "list", playlist, ...urls });
+    if (this.begun) port1.postMessage({ t: "begun" });
     worker.postMessage({ mesh: "page" }, [port2]);
   }
 
-  /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} urls */
-  list(playlist, urls) {
-    this.lists.set(playlist, urls);
-    this.port?.postMessage({ t: "list", playlist, urls });
+  /** list says which URLs a playlist lists. @param {string} playlist @param {string[]} segments @param {string[]} inits */
+  list(playlist, segments, inits) {
+    this.lists.set(playlist, { segments, inits });
+    this.port?.postMessage({ t: "list", playlist, segments, inits });
+  }
+
+  /** begin has the worker ask the page for whatever comes from now on. */
+  begin() {
+    this.begun = true;
+    this.port?.postMessage({ t: "begun" });
   }
 
   /** clear lets all requests pass untouched. */
@@ -108,7 +116,7 @@ export class Worker {
     const cancel = new AbortController();
     let begun = false;
     try {
-      const answer = this.mesh.request(m.url, m.range, cancel.signal, m.blob);
+      const answer = this.mesh.request(m.url, m.range, cancel.signal, m.blob, m.passes);
       if (!answer || !("head" in answer)) {
         this.calls.set(m.n, { cancel, tee: answer ? /** @type {{tee: any}} */ (answer).tee : null });
         return post({ t: "net" });
