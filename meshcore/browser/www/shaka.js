@@ -7,6 +7,8 @@
 
 import { mesh } from "./mesh.js";
 
+const PROGRESS = 100; // ms between two progress events, as with Shaka's own plugin
+
 /** register puts the mesh before Shaka's plugins for http and https. @param {any} shaka the namespace of Shaka Player, version 4 or later */
 export function register(shaka) {
   const { NetworkingEngine, HttpFetchPlugin, HttpXHRPlugin } = shaka.net;
@@ -31,11 +33,16 @@ export function register(shaka) {
     if (!answer) return plain();
     if (!("head" in answer)) return answer.tee ? plain().chain((/** @type {any} */ response) => show(answer.tee, response)) : plain();
     const begun = performance.now();
-    let n = 0;
+    // Shaka samples the bandwidth with each progress, and takes no small sample.
+    const [progress, , config] = rest;
+    let n = 0, at = begun;
     const deliver = async () => {
       const { head, data } = await mesh.read(answer, (loaded, total) => {
-        rest[0]?.(performance.now() - begun, loaded - n, total - loaded);
+        const now = performance.now();
+        if (loaded < total && (now - at < PROGRESS || loaded - n < (config?.minBytesForProgressEvents ?? 0))) return;
+        progress?.(now - at, loaded - n, total - loaded);
         n = loaded;
+        at = now;
       });
       return {
         uri, originalUri: uri, data, status: head.status, fromCache: false, timeMs: performance.now() - begun,
