@@ -32,6 +32,10 @@ type Config struct {
 	// OriginGoal is how far ahead of the playhead it takes segments of a VOD from
 	// the origin that no neighbor has; default 10 s, at most BufferGoal.
 	OriginGoal time.Duration
+	// OriginRate is what is known of the origin's rate before its first answer, in
+	// bytes a second: of answers before the engine was there, or from the engine of the
+	// session before. Default 500,000.
+	OriginRate float64
 	// AnnounceInterval and ReportInterval are as the session says; defaults
 	// 60 s and 10 s.
 	AnnounceInterval, ReportInterval time.Duration
@@ -52,6 +56,9 @@ func (c Config) withDefaults() Config {
 		c.OriginGoal = 10 * time.Second
 	}
 	c.OriginGoal = min(c.OriginGoal, c.BufferGoal)
+	if c.OriginRate <= 0 {
+		c.OriginRate = startOrigin
+	}
 	if c.AnnounceInterval <= 0 {
 		c.AnnounceInterval = 60 * time.Second
 	}
@@ -82,6 +89,7 @@ const (
 	hearing         = 500 * time.Millisecond // from when the first is there until we know what it has
 	keepBehind      = 20 * time.Second       // of a live stream that was played is kept
 	maxFetches      = 4                      // of one segment from the origin at once
+	maxNeeded       = 4                      // segments that the player waits for at once
 	announceFloor   = 2 * time.Second        // between two announces
 	passFloor       = time.Second            // between two passes of one neighbor that are checked
 )

@@ -47,6 +47,12 @@
 // the origin would only just make it, everything outstanding is taken from it.
 // A peer without neighbors plays from the origin like any player.
 //
+// What the origin gives is learned from how long its answers took, those included that
+// passed to the player (measure.go). Drivers pace what they hand over by it, because
+// players pick the bitrate by how fast bytes reach them: a neighbor's bytes that lie
+// here already must not promise what the origin does not hold. Nor may a wait say that
+// there is less: what the player waits for (Need) and no neighbor has is fetched at once.
+//
 // # Neighbors
 //
 // The engine looks for two thirds of the neighbors that it has room for. After a switch

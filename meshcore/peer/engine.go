@@ -2,6 +2,7 @@ package peer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -23,9 +24,8 @@ type Engine struct {
 	playing   bool
 	playAt    time.Duration // when the playhead was at playPos
 	playPos   time.Duration
-	needed    *segment      // what the player waits for
-	needBy    time.Duration //
-	waits     bool          // it plays nothing, for want of a segment
+	needed    []*segment // what the player waits for, of each track
+	waits     bool       // it plays nothing, for want of a segment
 	startedAt time.Duration
 	widenAt   time.Duration // when the next segment of a VOD comes within BufferGoal
 
@@ -51,10 +51,10 @@ type Engine struct {
 	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
 
 	// The origin.
-	originKnown bool          // a fetch was measured
 	originRate  float64       // bytes/s
 	originDelay time.Duration // to the first byte, about
 	originDev   time.Duration // of the time it takes from what was expected
+	measure     measure       // what the rate is known from
 	fetches     int           // under way
 
 	// The uplink.
@@ -100,7 +100,7 @@ func New(cfg Config) *Engine {
 		ids:         make([]wire.PeerID, cfg.Neighbors),
 		memory:      make([]neighbor, cfg.Neighbors),
 		paces:       make([]pace, cfg.Neighbors),
-		originRate:  startOrigin,
+		originRate:  cfg.OriginRate,
 		originDelay: 100 * time.Millisecond,
 		originDev:   50 * time.Millisecond,
 		upload:      !cfg.ReceiveOnly,
@@ -133,8 +133,8 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.refreshWanted(now)
 		e.dirty(now)
 	case Need:
-		if s := e.lookup(in.Segment); s != nil {
-			e.needed, e.needBy = s, now+in.Within
+		if s := e.lookup(in.Segment); s != nil && !s.whole {
+			e.need(s, now+in.Within)
 			e.dirty(now)
 		}
 	case NeighborUp:
@@ -157,6 +157,8 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.onChunkChecked(now, in)
 	case OriginProof, OriginChunk, OriginDone:
 		e.onOrigin(now, in)
+	case OriginTimed:
+		e.learnOrigin(now, in)
 	case SignalIn:
 		e.onSignal(now, in.Signal)
 	case Joined:
@@ -210,8 +212,8 @@ func (e *Engine) Report() *signal.Report {
 // Neighbors is the number of neighbors that passes were exchanged with.
 func (e *Engine) Neighbors() int { return e.connected() }
 
-// OriginRate is what the origin was measured to give, in bytes a second; before the
-// first measurement it is a guess.
+// OriginRate is what the origin was measured to give, in bytes a second; before its
+// first answer it is that of the configuration.
 func (e *Engine) OriginRate() float64 { return e.originRate }
 
 // Has says which chunks of a segment are verified, and whether all its bytes
@@ -242,11 +244,24 @@ func (e *Engine) playhead(now time.Duration) time.Duration {
 
 // deadline is when the player needs a segment.
 func (e *Engine) deadline(now time.Duration, s *segment) time.Duration {
-	d := now + s.Start - e.playhead(now)
-	if s == e.needed && e.needBy < d {
-		return e.needBy
+	return min(s.needBy, now+s.Start-e.playhead(now))
+}
+
+// need notes that the player waits for a segment. It waits for one of each track at
+// most, so that of what it has given up in the meantime the last few are left.
+func (e *Engine) need(s *segment, by time.Duration) {
+	e.unneed(s)
+	if len(e.needed) == maxNeeded {
+		e.unneed(e.needed[0])
 	}
-	return d
+	s.needBy = by
+	e.needed = append(e.needed, s)
+}
+
+// unneed notes that the player has a segment, or that it is gone.
+func (e *Engine) unneed(s *segment) {
+	s.needBy = never
+	e.needed = slices.DeleteFunc(e.needed, func(x *segment) bool { return x == s })
 }
 
 func (e *Engine) onManifest(now time.Duration, m *Manifest) {

@@ -22,7 +22,8 @@ const (
 	// Play: the playhead is at Position of media time and runs if Playing. To be
 	// given when it starts, stalls, goes on, or is moved.
 	Play
-	// Need: the player waits for Segment and must have it within Within.
+	// Need: the player waits for Segment and must have it within Within. It may wait
+	// for a segment of each of its tracks.
 	Need
 
 	// NeighborUp: the data channel to Peer is open. Relayed says that its bytes
@@ -60,6 +61,13 @@ const (
 	// were not those of the proof: the whole segment is stored as the origin has it,
 	// for this player alone. If not OK, Bytes says how many came all the same.
 	OriginDone
+	// OriginTimed: an answer of the origin with Bytes of segments is over, whole or
+	// broken off. Its head came Within after the request, 0 if that is not known, and
+	// the last byte Took after it. To be given for each, whether the engine asked for it
+	// or it passed to the player, as soon as the bytes are over; but not where the origin
+	// waited for a part to be made, or the player for itself. It counts nothing: from
+	// this alone the engine learns what the origin gives.
+	OriginTimed
 
 	// Signal: Signal came from the edge, of type peers or drop.
 	SignalIn
@@ -163,6 +171,7 @@ type Input struct {
 	Bytes       int64
 	Position    time.Duration
 	Within      time.Duration
+	Took        time.Duration
 	Layout      integrity.Layout
 	Message     *wire.Message
 	Manifest    *Manifest

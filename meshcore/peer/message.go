@@ -328,6 +328,7 @@ func (e *Engine) gain(now time.Duration, s *segment, mask uint64) {
 
 // complete ends what is still under way for a segment.
 func (e *Engine) complete(now time.Duration, s *segment) {
+	e.unneed(s)
 	if s.asked != 0 {
 		for _, n := range e.slots {
 			if n == nil {

@@ -7,11 +7,6 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// originTime is how long the origin needs for bytes, from what was measured.
-func (e *Engine) originTime(bytes int64) time.Duration {
-	return e.originDelay + time.Duration(float64(bytes)/e.originRate*float64(time.Second))
-}
-
 // urgent is the length of the window before a segment's deadline in which the
 // origin is used without waiting: one and a half times what the origin needs for
 // the rest of the segment, four times the deviation of what it needed from what
@@ -63,10 +58,11 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		return min(urgentAt, s.due-e.cfg.OriginGoal)
 	case s.copies > 0:
 		return urgentAt
-	case !s.fresh && now-e.startedAt <= joinPatience && (!e.live || e.connected() == 0):
+	case !s.fresh && now-e.startedAt <= joinPatience && (e.connected() == 0 || (!e.live && s.needBy == never)):
 		// Those who have it may still be on their way to us.
 		return min(urgentAt, e.startedAt+joinPatience+1)
-	case e.live && !s.fresh && now < e.upAt+hearing: // the first has just come
+	case ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.upAt+hearing:
+		// The first has just come.
 		return min(urgentAt, e.upAt+hearing)
 	case !e.live:
 		// Nobody near has it. Those who wait together go at different times, and
@@ -146,9 +142,6 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 		}
 		s.origin |= mask
 	}
-	if s.fetching == 0 {
-		s.fetchFrom, s.fetched = now, 0
-	}
 	s.fetching++
 	e.fetches++
 	e.emit(Effect{Kind: FetchOrigin, Segment: s.ID, Chunks: mask})
@@ -168,7 +161,6 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 		}
 		bit := uint64(1) << in.Chunk
 		e.report.OriginBytes += in.Bytes
-		s.fetched += in.Bytes
 		if s.have&bit != 0 {
 			e.report.DuplicateBytes += in.Bytes
 		}
@@ -186,7 +178,6 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 			s.fetching--
 			e.fetches--
 			if s.fetching == 0 {
-				e.learnOrigin(now-s.fetchFrom, s.fetched+in.Bytes)
 				s.origin = 0
 			}
 		}
@@ -218,29 +209,4 @@ func (e *Engine) disown(now time.Duration, s *segment) {
 	s.whole, s.shut, s.have = true, true, 0
 	e.takeBack(s)
 	e.complete(now, s)
-}
-
-// learnOrigin takes the time that a fetch took into the estimates: the first one as
-// it is, the others smoothed (as in RFC 6298). The deviation is how much later than
-// expected an end came; it grows at once and fades slowly.
-func (e *Engine) learnOrigin(took time.Duration, bytes int64) {
-	if bytes < 4<<10 || took <= 0 {
-		return
-	}
-	if !e.originKnown {
-		e.originKnown = true
-		e.originDelay = min(took/3, 2*time.Second)
-		e.originDev = min(took/4, 2*time.Second)
-		e.originRate = float64(bytes) / (took - e.originDelay/2).Seconds()
-		return
-	}
-	off := max(0, took-e.originTime(bytes))
-	if off > e.originDev {
-		e.originDev += (min(off, 2*time.Second) - e.originDev) / 2
-	} else {
-		e.originDev += (off - e.originDev) / 8
-	}
-	e.originDelay += (min(took/3, 2*time.Second) - e.originDelay) / 8
-	rate := float64(bytes) / max(took-e.originDelay/2, took/4).Seconds()
-	e.originRate += float64(0.3 * (min(rate, 4*e.originRate) - e.originRate))
 }

@@ -41,6 +41,7 @@ type scenarioConfig struct {
 	CacheBytes   int64       `json:"cache_bytes,omitempty"`
 	BufferGoalMS int64       `json:"buffer_goal_ms,omitempty"`
 	OriginGoalMS int64       `json:"origin_goal_ms,omitempty"`
+	OriginRate   float64     `json:"origin_rate,omitempty"`
 }
 
 type step struct {
@@ -62,6 +63,7 @@ type inputJSON struct {
 	Bytes       int64           `json:"bytes,omitempty"`
 	PositionMS  int64           `json:"position_ms,omitempty"`
 	WithinMS    int64           `json:"within_ms,omitempty"`
+	TookMS      int64           `json:"took_ms,omitempty"`
 	Size        int64           `json:"size,omitempty"`       // of the layout
 	ChunkSize   int             `json:"chunk_size,omitempty"` // of the layout
 	Message     *messageJSON    `json:"message,omitempty"`
@@ -128,7 +130,7 @@ var inputKinds = map[string]peer.Kind{
 	"tick": peer.Tick, "manifest": peer.ManifestIn, "play": peer.Play, "need": peer.Need,
 	"neighbor_up": peer.NeighborUp, "neighbor_down": peer.NeighborDown, "offered": peer.Offered, "receive": peer.Receive,
 	"sent": peer.Sent, "pass_checked": peer.PassChecked, "proof_checked": peer.ProofChecked, "chunk_checked": peer.ChunkChecked,
-	"origin_proof": peer.OriginProof, "origin_chunk": peer.OriginChunk, "origin_done": peer.OriginDone,
+	"origin_proof": peer.OriginProof, "origin_chunk": peer.OriginChunk, "origin_done": peer.OriginDone, "origin_timed": peer.OriginTimed,
 	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload, "renewed": peer.Renewed,
 }
 
@@ -195,7 +197,7 @@ func play(t *testing.T, sc *scenario) [][]timedEffect {
 	c := sc.Config
 	e := peer.New(peer.Config{ID: c.ID, Seed: c.Seed, Pass: c.Pass, ReceiveOnly: c.ReceiveOnly, Neighbors: c.Neighbors,
 		UploadRate: c.UploadRate, UploadRatio: c.UploadRatio, CacheBytes: c.CacheBytes,
-		BufferGoal: time.Duration(c.BufferGoalMS) * ms, OriginGoal: time.Duration(c.OriginGoalMS) * ms})
+		BufferGoal: time.Duration(c.BufferGoalMS) * ms, OriginGoal: time.Duration(c.OriginGoalMS) * ms, OriginRate: c.OriginRate})
 	var out [][]timedEffect
 	started := false
 	for i := range sc.Steps {
@@ -224,7 +226,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 	}
 	ms := time.Millisecond
 	in := peer.Input{Kind: kind, Chunk: j.Chunk, OK: j.OK, Playing: j.Playing, Relayed: j.Relayed, Bytes: j.Bytes,
-		Position: time.Duration(j.PositionMS) * ms, Within: time.Duration(j.WithinMS) * ms,
+		Position: time.Duration(j.PositionMS) * ms, Within: time.Duration(j.WithinMS) * ms, Took: time.Duration(j.TookMS) * ms,
 		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass, ReceiveOnly: j.ReceiveOnly}
 	if j.Peer != nil {
 		in.Peer = *j.Peer

@@ -18,8 +18,10 @@ func (e *Engine) plan(now time.Duration) {
 	e.passPlayed(now)
 
 	e.order = e.order[:0]
-	if s := e.needed; s != nil && !s.whole && !s.wanted {
-		e.order = append(e.order, s)
+	for _, s := range e.needed {
+		if !s.wanted {
+			e.order = append(e.order, s)
+		}
 	}
 	for _, s := range e.wanted {
 		if !s.whole {

@@ -29,6 +29,7 @@ type segment struct {
 
 	known    time.Duration // when the manifest first listed it
 	slack    time.Duration // from then to its deadline
+	needBy   time.Duration // when the player must have it, which waits for it; else never
 	due      time.Duration // plan: the deadline
 	copies   int           // plan: neighbors that have any of it
 	fetching int           // fetches from the origin under way
@@ -39,8 +40,6 @@ type segment struct {
 	proofBy   time.Duration // when that neighbor is given up
 	held      []heldChunk   // came before the proof
 	failures  int           // of the origin, in a row
-	fetchFrom time.Duration // when the fetch began
-	fetched   int64         // bytes of its chunks so far
 
 	disputed []claim   // haves that do not agree on the number of chunks
 	told     uint64    // what neighbors were last told we have
@@ -126,7 +125,7 @@ func (e *Engine) entry(id wire.SegmentID) *segment {
 		if len(e.list) >= maxTable {
 			e.forgetOldest()
 		}
-		s = &segment{Segment: Segment{ID: id, Sequence: -1}, proofFrom: -1, theirs: make([]uint64, len(e.slots))}
+		s = &segment{Segment: Segment{ID: id, Sequence: -1}, needBy: never, proofFrom: -1, theirs: make([]uint64, len(e.slots))}
 		e.table[id] = s
 		e.list = append(e.list, s)
 	}
@@ -159,6 +158,7 @@ func (e *Engine) forget(i int) {
 	copy(e.list[i:], e.list[i+1:])
 	e.list[len(e.list)-1] = nil
 	e.list = e.list[:len(e.list)-1]
+	e.unneed(s)
 	if s.queued {
 		for j, q := range e.haveQueue {
 			if q == s {

@@ -105,6 +105,9 @@ type fetch struct {
 	mask      uint64 // chunks not sent yet
 	sending   uint8  // the chunk under way
 	cancelled bool
+	asked     time.Duration // when it was asked for
+	began     time.Duration // when the headers came
+	bytes     int64         // that came
 }
 
 // fetch asks the origin for chunks of a segment; its answer begins a round trip
@@ -115,7 +118,7 @@ func (w *lane) fetch(n *node, f *peer.Effect) {
 		mask = wire.All(w.layouts[ref(f.Segment).rendition].Chunks())
 	}
 	w.m.fetches++
-	w.push(event{at: w.now + 2*w.origin(), kind: evHeaders, to: n.id, seg: f.Segment, ref: n.fetches.put(fetch{seg: f.Segment, mask: mask})})
+	w.push(event{at: w.now + 2*w.origin(), kind: evHeaders, to: n.id, seg: f.Segment, ref: n.fetches.put(fetch{seg: f.Segment, mask: mask, asked: w.now})})
 }
 
 // cancel ends a viewer's fetches of a segment after the chunk under way.
@@ -161,19 +164,24 @@ func (w *lane) fromOrigin(n *node, e *event) {
 	rendition := ref(e.seg).rendition
 	switch {
 	case e.kind == evHeaders:
+		f.began = w.now
 		if !f.cancelled {
 			w.give(n, peer.Input{Kind: peer.OriginProof, Segment: e.seg, Layout: w.layouts[rendition]})
 		}
 	default:
 		bytes := w.chunkBytes(rendition, e.chunk)
+		f.bytes += bytes
 		w.m.delivered += bytes
 		w.got(n, e.seg, e.chunk, false)
 		w.give(n, peer.Input{Kind: peer.OriginChunk, Segment: e.seg, Chunk: e.chunk, Bytes: bytes})
 	}
 	if !w.nextChunk(n, e.ref) {
-		ok := !n.fetches.all[e.ref].cancelled
+		f := n.fetches.all[e.ref]
 		n.fetches.drop(e.ref)
-		w.give(n, peer.Input{Kind: peer.OriginDone, Segment: e.seg, OK: ok})
+		if w.policy == Mesh { // no other client learns from it
+			w.give(n, peer.Input{Kind: peer.OriginTimed, Segment: e.seg, Bytes: f.bytes, Within: f.began - f.asked, Took: w.now - f.began})
+		}
+		w.give(n, peer.Input{Kind: peer.OriginDone, Segment: e.seg, OK: !f.cancelled})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 )
@@ -67,6 +68,9 @@ type Sink interface {
 	// Adopt takes the raw segment's bytes as its chunks, after Verify, and gives the
 	// number of bytes of those that it had not yet.
 	Adopt() int64
+	// Timed is called once the bytes are here, or have broken off: the first head came
+	// within after the request, the last byte took after it.
+	Timed(bytes int64, within, took time.Duration)
 }
 
 // Result is how a fetch ended.
@@ -90,10 +94,12 @@ const maxRuns = 4
 // only), io.ErrUnexpectedEOF for a body that is too short, or is that of the
 // connection or of ctx.
 func (c *Client) Fetch(ctx context.Context, r Request, to Sink) (Result, error) {
+	w := &watch{asked: time.Now()}
+	defer w.tell(to)
 	if r.Chunks != 0 && r.Proof != nil {
-		return c.fetchChunks(ctx, r, to)
+		return c.fetchChunks(ctx, r, to, w)
 	}
-	return c.fetchWhole(ctx, r, to)
+	return c.fetchWhole(ctx, r, to, w)
 }
 
 func (c *Client) get(ctx context.Context, u *url.URL, offset, length int64) (*http.Response, error) {
@@ -151,13 +157,14 @@ func short(err error) error {
 	return err
 }
 
-func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink) (Result, error) {
+func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink, w *watch) (Result, error) {
 	var res Result
 	resp, err := c.get(ctx, r.URL, r.Offset, r.Length)
 	if err != nil {
 		return res, err
 	}
 	defer resp.Body.Close()
+	w.watch(resp)
 	src, size, err := body(resp, r.Offset, r.Length)
 	if err != nil {
 		return res, err
@@ -179,6 +186,7 @@ func (c *Client) fetchWhole(ctx context.Context, r Request, to Sink) (Result, er
 	if r.Statement == nil || proof != nil || refused(resp.Header) {
 		return res, nil
 	}
+	w.tell(to)
 	s, err := c.Statement(ctx, r.Statement)
 	if err != nil {
 		return res, nil // it is played all the same, and not shared
@@ -241,7 +249,7 @@ func readRaw(src io.Reader, size int64, to Sink, res *Result) error {
 }
 
 // fetchChunks fetches chunks in runs that lie together, several at once.
-func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink) (Result, error) {
+func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink, w *watch) (Result, error) {
 	type outcome struct {
 		res Result
 		err error
@@ -252,7 +260,7 @@ func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink) (Result, e
 	for _, run := range parts {
 		go func() {
 			slots <- struct{}{}
-			res, err := c.fetchRun(ctx, r, run[0], run[1], sink)
+			res, err := c.fetchRun(ctx, r, run[0], run[1], sink, w)
 			<-slots
 			done <- outcome{res, err}
 		}()
@@ -270,7 +278,7 @@ func (c *Client) fetchChunks(ctx context.Context, r Request, to Sink) (Result, e
 }
 
 // fetchRun fetches the chunks from first to last.
-func (c *Client) fetchRun(ctx context.Context, r Request, first, last int, to Sink) (Result, error) {
+func (c *Client) fetchRun(ctx context.Context, r Request, first, last int, to Sink, w *watch) (Result, error) {
 	var res Result
 	layout := r.Proof.Layout
 	from, _ := layout.Range(first)
@@ -280,6 +288,7 @@ func (c *Client) fetchRun(ctx context.Context, r Request, first, last int, to Si
 		return res, err
 	}
 	defer resp.Body.Close()
+	w.watch(resp)
 	src, _, err := body(resp, r.Offset+from, until-from)
 	if err != nil {
 		return res, err

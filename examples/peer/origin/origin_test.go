@@ -35,6 +35,7 @@ type catch struct {
 	size     int64
 	finished bool
 	adopted  bool
+	timed    []timing
 }
 
 func (c *catch) Header(http.Header) { c.headers++ }
@@ -54,7 +55,10 @@ func (c *catch) Chunk(i int, data []byte) {
 func (c *catch) StartRaw(size int64) { c.started, c.size, c.raw = true, size, nil }
 func (c *catch) Raw(data []byte)     { c.raw = append(c.raw, data...) }
 func (c *catch) FinishRaw()          { c.finished = true }
-func (c *catch) Adopt() int64        { c.adopted = true; return int64(len(c.raw)) }
+func (c *catch) Timed(bytes int64, within, took time.Duration) {
+	c.timed = append(c.timed, timing{bytes, within, took})
+}
+func (c *catch) Adopt() int64 { c.adopted = true; return int64(len(c.raw)) }
 
 func (c *catch) all() []byte {
 	var b []byte

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/origin"
@@ -23,11 +24,12 @@ type fetch struct {
 	orphan bool // the engine that wanted it is gone
 	// early: it was begun on a hint, and the engine knows nothing of it. What it is
 	// to hear once the segment is listed is held.
-	early bool
-	held  []peer.Input
-	over  bool
-	bytes int64 // that came in all, once it is over
-	gone  bool  // the engine will never hear of it
+	early  bool
+	hinted bool // it was early once
+	held   []peer.Input
+	over   bool
+	bytes  int64 // that came in all, once it is over
+	gone   bool  // the engine will never hear of it
 }
 
 // tell gives the engine what came of a fetch.
@@ -261,6 +263,16 @@ func (v *Viewer) Resource(ctx context.Context, r hls.Resource) ([]byte, error) {
 		return nil, fmt.Errorf("fetch %s: %w", v.path(r.URL.EscapedPath()), err)
 	}
 	return g.Bytes(), nil
+}
+
+// Timed tells the engine. The origin may hold back the answer to a fetch on a hint, so
+// that it says nothing of how fast it is.
+func (s *sink) Timed(bytes int64, within, took time.Duration) {
+	s.v.post(func() {
+		if s.f == nil || !s.f.hinted {
+			s.v.input(peer.Input{Kind: peer.OriginTimed, Bytes: bytes, Within: within, Took: took})
+		}
+	})
 }
 
 var _ origin.Sink = (*sink)(nil)

@@ -22,7 +22,7 @@ func (v *Viewer) hinted(hints []Segment, listed func(wire.SegmentID) bool) {
 			continue
 		}
 		req := origin.Request{URL: h.URL, Offset: h.Offset, Length: h.Length, Statement: v.statement(h.Resource)}
-		v.begin(&fetch{id: id, early: true}, v.store.Segment(id), req)
+		v.begin(&fetch{id: id, early: true, hinted: true}, v.store.Segment(id), req)
 	}
 	for f := range v.fetches {
 		switch {

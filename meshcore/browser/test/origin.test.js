@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 
 import { Layout } from "../www/integrity.js";
-import { fetchChunks, take, vouch } from "../www/origin.js";
+import { fetchChunks, fetchWhole, take, Timing, vouch } from "../www/origin.js";
 import { Store } from "../www/store.js";
 
 const size = 5 * 16384 + 100;
@@ -19,7 +19,7 @@ changed[2 * 16384 + 5] ^= 1;
 /** job gives a fetch of one segment, and what it tells. */
 function job() {
   const chunks = [];
-  return { chunks, url: "http://origin/x", path: "/x", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, chunk: (i) => chunks.push(i) };
+  return { chunks, url: "http://origin/x", path: "/x", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, timing: new Timing(), over: () => {}, chunk: (i) => chunks.push(i) };
 }
 
 /** answer is the origin's, in pieces of an odd length. */
@@ -97,4 +97,30 @@ test("what the edge does not vouch for is not asked for again", async (t) => {
     assert.equal(j.chunks.length, shared ? layout.chunks() : 0, name);
     fetch.mock.restore();
   }
+});
+
+test("how long the origin took is told before it is asked for a statement", async (t) => {
+  const j = { ...job(), statements: "http://edge/mesh/segment" };
+  const told = [];
+  j.over = () => told.push({ ...j.timing });
+  let now = 100;
+  t.mock.method(performance, "now", () => now);
+  j.timing = new Timing();
+  t.mock.method(globalThis, "fetch", async (url) => {
+    if (String(url).startsWith(j.statements)) {
+      assert.equal(told.length, 1);
+      return new Response("", { status: 403 });
+    }
+    now += 50;
+    const body = new ReadableStream({
+      pull(c) {
+        now += 300;
+        if (now > 500) c.close();
+        else c.enqueue(signed.slice());
+      },
+    }, { highWaterMark: 0 });
+    return new Response(body, { headers: { "Content-Length": String(size) } });
+  });
+  assert.ok((await fetchWhole(j, signal)).ok);
+  assert.deepEqual(told, [{ asked: 100, began: 150, ended: 450, bytes: size }]);
 });

@@ -21,7 +21,7 @@ function bare(x) {
 }
 
 function toInput(j) {
-  const input = { ...j, chunk: j.chunk ?? 0, bytes: j.bytes ?? 0, position: (j.position_ms ?? 0) * ms, within: (j.within_ms ?? 0) * ms, receiveOnly: j.receive_only };
+  const input = { ...j, chunk: j.chunk ?? 0, bytes: j.bytes ?? 0, position: (j.position_ms ?? 0) * ms, within: (j.within_ms ?? 0) * ms, took: (j.took_ms ?? 0) * ms, receiveOnly: j.receive_only };
   if (j.size) input.layout = new Layout(j.size, j.chunk_size);
   if (j.manifest) {
     const m = j.manifest;
@@ -65,7 +65,7 @@ for (const file of readdirSync(folder).filter((f) => f.endsWith(".json"))) {
     const c = sc.config;
     const e = new Engine({
       id: c.id, seed: BigInt(c.seed), pass: c.pass, receiveOnly: c.receive_only, neighbors: c.neighbors, uploadRate: c.upload_rate,
-      uploadRatio: c.upload_ratio, cacheBytes: c.cache_bytes, bufferGoal: (c.buffer_goal_ms ?? 0) * ms, originGoal: (c.origin_goal_ms ?? 0) * ms,
+      uploadRatio: c.upload_ratio, cacheBytes: c.cache_bytes, bufferGoal: (c.buffer_goal_ms ?? 0) * ms, originGoal: (c.origin_goal_ms ?? 0) * ms, originRate: c.origin_rate,
     });
     sc.steps.forEach((step, i) => {
       const at = step.at_ms * ms;

@@ -1,12 +1,12 @@
 // What a viewer takes from the origin: what its engine asks for, and what passes to the player anyhow and is of use to
 // the engine and to others.
 
-import { fetchChunks, fetchWhole, Pipe, take, vouch } from "./origin.js";
+import { fetchChunks, fetchWhole, Pipe, take, Timing, vouch } from "./origin.js";
 import * as k from "./peer/input.js";
+import { Measure, minAnswer } from "./peer/measure.js";
 import { covers, scopeOf } from "./tokens.js";
 
 const TEE = 60_000; // ms that the edge has to vouch for what passed to the player
-const FAST = 2e6; // bytes/s, more than is believed of what passes to the player
 
 /**
  * @typedef {import("./presentation.js").Record} Record
@@ -30,8 +30,8 @@ export class Downloads {
     this.store = store;
     this.host = host;
     this.outside = 0; // bytes that the engine does not know of
-    this.passed = 0; // bytes of segments that passed to the player
-    this.passing = 1; // ms that they took
+    this.rate = 0; // bytes/s that the origin gives, for the engine to come; 0 if not known
+    this.measure = new Measure();
     /** @type {Map<string, number>} fetches of the engine that wait for what passes to the player, or comes on a hint */
     this.teeing = new Map();
     /** @type {Set<string>} parts that come on a hint, because it is this viewer's turn, and are not listed yet */
@@ -46,6 +46,16 @@ export class Downloads {
     else this.outside += input.bytes ?? 0;
   }
 
+  /** #timed tells the engine, once, how long answers of the origin took. @param {Timing} t */
+  #timed(t) {
+    const ns = (/** @type {number} */ ms) => Math.trunc(ms * 1e6);
+    const input = { kind: k.OriginTimed, bytes: t.bytes, within: ns(t.began - t.asked), took: ns(t.ended - t.began) };
+    Object.assign(t, new Timing());
+    if (input.bytes < minAnswer) return;
+    this.rate = this.measure.learn(ns(performance.now()), input);
+    this.host.step(input);
+  }
+
   /** #statements is the URL to ask for the statement about a segment, "" for one that no pass of the swarm covers. @param {Record} r */
   #statements(r) {
     const s = this.host.session(), u = new URL(r.key);
@@ -53,11 +63,13 @@ export class Downloads {
   }
 
   /**
-   * #job is how to fetch a segment. Of one that a playlist hints at the engine hears once it is listed, as if it came then.
+   * #job is how to fetch a segment. Of one that a playlist hints at the engine hears once it is listed, as if it came then;
+   * the origin waits until it is made, which says nothing of how fast it is.
    * @param {Record} r
+   * @param {Timing} [timing]
    * @returns {Told}
    */
-  #job(r) {
+  #job(r, timing = new Timing()) {
     const segment = r.id, entry = this.store.get(segment);
     const listed = r.hint ? this.host.listing(r) : null;
     const tell = (/** @type {import("./peer/input.js").Input} */ input) => {
@@ -66,7 +78,7 @@ export class Downloads {
     };
     return {
       url: this.host.url(r), path: new URL(r.key).pathname, offset: r.offset, length: r.length, entry, requests: this.host.requests(),
-      statements: this.#statements(r), listed, tell,
+      statements: this.#statements(r), listed, tell, timing, over: () => void (listed || this.#timed(timing)),
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
         entry.prove(proof);
@@ -92,6 +104,7 @@ export class Downloads {
       res = await (chunks && job.entry.proof ? fetchChunks(job, chunks, abort.signal) : fetchWhole(job, abort.signal));
       if (res.mismatch && !res.ok) {
         const { bytes } = res;
+        job.over();
         job.entry.disown(0);
         res = await fetchWhole(job, abort.signal);
         res.bytes += bytes;
@@ -102,6 +115,7 @@ export class Downloads {
     under.delete(abort);
     if (!under.size) this.fetching.delete(segment);
     if (!res.ok && !abort.signal.aborted) job.entry.fail();
+    job.over();
     done(res.ok, res.bytes);
   }
 
@@ -122,26 +136,20 @@ export class Downloads {
     }, () => {});
   }
 
-  /** rate is how fast segments have passed to the player, bytes/s; 0 if none has. */
-  rate() {
-    return Math.min((this.passed / this.passing) * 1000, FAST);
-  }
-
   /** tee takes a segment that passes from the origin to the player. @param {Record} r */
   tee(r) {
     if (this.teeing.has(r.id)) return this.count();
     this.teeing.set(r.id, 0);
-    const job = this.#job(r);
     const pipe = new Pipe(async (answer) => {
       const res = await take(job, answer).catch(() => ({ ok: false, bytes: 0 }));
+      job.over();
       if (res.ok) {
         this.host.delivered(r);
-        this.passed += job.entry.size;
-        this.passing += pipe.took;
         await vouch(job, res, AbortSignal.timeout(TEE));
       }
       this.#ended(job, r.id, res);
     }, () => this.#ended(job, r.id, { ok: false, bytes: 0 }));
+    const job = this.#job(r, pipe.timing);
     return pipe;
   }
 

@@ -69,6 +69,6 @@ const show = (tee, callbacks) => (/** @type {any} */ response, /** @type {any} *
     const value = details?.getResponseHeader?.(name) ?? details?.headers?.get(name);
     if (value) headers.set(name, value);
   }
-  tee.whole(response.code ?? 200, headers, response.data);
+  tee.whole(response.code ?? 200, headers, response.data, stats.loading.first - stats.loading.start);
   callbacks.onSuccess(response, stats, context, details);
 };

@@ -25,28 +25,50 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  * @property {(s: Statement) => Promise<Proof|null>} verify
  * @property {(i: number, bytes: number) => void} chunk a chunk is stored
  * @property {(proof: Proof) => void} prove
+ * @property {Timing} timing
+ * @property {() => void} over the bytes are all here
  *
  * @typedef {{ok: boolean, bytes: number, mismatch?: boolean, open?: boolean}} Result bytes came that were not given as chunks;
  *   mismatch: a chunk is not what the edge signed for; open: the edge may yet vouch for it (vouch)
  */
+
+/** Timing is how long the answers to one request took, in ms, from the first head to the last byte. */
+export class Timing {
+  asked = performance.now();
+  began = 0; // when the first head came
+  ended = 0; // when the last byte came
+  bytes = 0;
+
+  head() {
+    this.began ||= this.ended = performance.now();
+  }
+
+  /** @param {number} bytes */
+  add(bytes) {
+    this.bytes += bytes;
+    this.ended = performance.now();
+  }
+}
 
 /** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
 async function get(job, from, to, signal) {
   const { credentials, headers } = job.requests;
   const range = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
   const r = await fetch(job.url + MARK, { headers: { ...headers, ...range }, credentials, signal });
-  return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body) : none() };
+  if (r.ok) job.timing.head();
+  return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body, job.timing) : none() };
 }
 
 async function* none() {}
 
-/** @param {ReadableStream<Uint8Array>} stream */
-async function* pieces(stream) {
+/** @param {ReadableStream<Uint8Array>} stream @param {Timing} timing */
+async function* pieces(stream, timing) {
   const reader = stream.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      timing.add(value.length);
       yield value;
     }
   } finally {
@@ -240,6 +262,7 @@ function room(layout, i) {
  */
 export async function fetchWhole(job, signal) {
   const res = await take(job, await get(job, job.offset, job.length && job.offset + job.length, signal));
+  job.over();
   return vouch(job, res, signal);
 }
 
@@ -294,37 +317,41 @@ export class Pipe {
     this.queue = [];
     this.begun = false;
     this.ok = true;
-    this.at = performance.now();
-    this.took = 0; // ms from the header to the end, or for all of an answer that comes at once
+    this.timing = new Timing();
   }
 
   /** @param {number} status @param {Headers} headers */
   begin(status, headers) {
     this.begun = true;
-    this.at = performance.now();
+    this.timing.head();
     this.taken({ status, headers, body: this.#body() });
   }
 
   /** @param {Uint8Array} data */
   push(data) {
+    this.timing.add(data.length);
     this.queue.push(data);
     this.wake?.();
   }
 
   /** @param {boolean} ok */
   end(ok) {
-    this.took = performance.now() - this.at;
     if (!this.begun) return this.ended();
     this.ok = ok;
     this.queue.push(null);
     this.wake?.();
   }
 
-  /** whole is an answer that came at once. @param {number} status @param {Headers} headers @param {ArrayBuffer} data stays the player's */
-  whole(status, headers, data) {
-    const { at } = this;
+  /**
+   * whole is an answer that came at once.
+   * @param {number} status
+   * @param {Headers} headers
+   * @param {ArrayBuffer} data stays the player's
+   * @param {number} [wait] ms until its head came, if that is known
+   */
+  whole(status, headers, data, wait = 0) {
+    this.timing.began = this.timing.asked + wait;
     this.begin(status, headers);
-    this.at = at;
     this.push(new Uint8Array(data.slice(0)));
     this.end(true);
   }

@@ -115,7 +115,7 @@ export class Viewer {
       id: peer, seed: BigInt(Math.trunc(Math.random() * 2 ** 52)), pass,
       receiveOnly: limits.receive_only === true, neighbors: limits.neighbors ?? 0,
       uploadRate: (limits.upload_bps ?? 0) / 8, uploadRatio: limits.upload_ratio ?? 0,
-      cacheBytes: own && cap ? Math.min(own, cap) : own || cap,
+      cacheBytes: own && cap ? Math.min(own, cap) : own || cap, originRate: this.downloads.rate,
       announceInterval: (announceMS ?? 0) * 1e6, reportInterval: (reportMS ?? 0) * 1e6,
     });
     this.connections = new Connections(this.session, {
@@ -144,15 +144,11 @@ export class Viewer {
     if (this.begun) this.#begin();
   }
 
-  /**
-   * #begin tells the engine what there is when the player has begun, and of what passed to the player before, at one moment:
-   * it must not plan before it knows all.
-   */
+  /** #begin tells the engine what there is when the player has begun, at one moment: it must not plan before it knows all. */
   #begin() {
     this.begun = true;
     this.mesh.worker?.begin();
     if (!this.engine) return;
-    this.engine.originRate = this.downloads.rate() || this.engine.originRate;
     this.moment = now();
     this.#manifest();
     this.#replay();

@@ -17,6 +17,7 @@ export const never = Infinity;
  * @property {number} [cacheBytes] default 128 MiB
  * @property {number} [bufferGoal] default 30 s
  * @property {number} [originGoal] default 10 s
+ * @property {number} [originRate] default 500,000
  * @property {number} [announceInterval] default 60 s
  * @property {number} [reportInterval] default 10 s
  */
@@ -35,6 +36,7 @@ export function withDefaults(c) {
     cacheBytes: c.cacheBytes || 128 << 20,
     bufferGoal,
     originGoal: Math.min(c.originGoal || 10 * Second, bufferGoal),
+    originRate: c.originRate || startOrigin,
     announceInterval: c.announceInterval || 60 * Second,
     reportInterval: c.reportInterval || 10 * Second,
   };
@@ -59,4 +61,5 @@ export const hearing = Second / 2; // from when the first is there until we know
 export const keepBehind = 20 * Second; // of a live stream that was played is kept
 export const maxFetches = 4; // of one segment from the origin at once
 export const passFloor = Second; // between two passes of one neighbor that are checked
+export const maxNeeded = 4; // segments that the player waits for at once
 export const announceFloor = 2 * Second; // between two announces

@@ -3,15 +3,16 @@
 
 import * as wire from "../wire.js";
 import { bit, PCG } from "./bits.js";
-import { announceFloor, never, settle, startOrigin, startUplink, withDefaults } from "./config.js";
+import { announceFloor, never, settle, startUplink, withDefaults } from "./config.js";
 import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
+import { learnOrigin, Measure } from "./measure.js";
 import { onChunkChecked, onMessage, onProof } from "./message.js";
 import { announce, connected, onDown, onOffered, onSignal, onUp } from "./neighbor.js";
 import { onOrigin } from "./origin.js";
 import { dropExpired, onPass, renew } from "./pass.js";
 import { plan } from "./schedule.js";
-import { entry, keepWithinBudget } from "./segment.js";
+import { entry, keepWithinBudget, need } from "./segment.js";
 import { onSent, openWindow, overRatio, serve, unqueue } from "./serve.js";
 
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -37,9 +38,8 @@ export class Engine {
     this.playing = false;
     this.playAt = 0; // when the playhead was at playPos
     this.playPos = 0;
-    /** @type {SegmentState} */
-    this.needed = null; // what the player waits for
-    this.needBy = 0;
+    /** @type {SegmentState[]} */
+    this.needed = []; // what the player waits for, of each track
     this.waits = false; // it plays nothing, for want of a segment
     this.startedAt = -1;
     this.widenAt = never; // when the next segment of a VOD comes within bufferGoal
@@ -67,10 +67,10 @@ export class Engine {
     this.passAt = never; // when the pass of a neighbor runs out, the first of them
 
     // The origin.
-    this.originKnown = false; // a fetch was measured
-    this.originRate = startOrigin; // bytes/s
+    this.originRate = this.cfg.originRate; // bytes/s
     this.originDelay = 100e6; // to the first byte, about
     this.originDev = 50e6; // of the time it takes from what was expected
+    this.measure = new Measure(); // what the rate is known from
     this.fetches = 0; // under way
 
     // The uplink.
@@ -129,9 +129,8 @@ export class Engine {
         break;
       case k.Need: {
         const s = this.lookup(input.segment);
-        if (s) {
-          this.needed = s;
-          this.needBy = now + input.within;
+        if (s && !s.whole) {
+          need(this, s, now + input.within);
           this.dirty(now);
         }
         break;
@@ -166,6 +165,9 @@ export class Engine {
       case k.OriginChunk:
       case k.OriginDone:
         onOrigin(this, now, input);
+        break;
+      case k.OriginTimed:
+        learnOrigin(this, now, input);
         break;
       case k.SignalIn:
         onSignal(this, now, input.signal);
@@ -222,8 +224,7 @@ export class Engine {
 
   /** deadline is when the player needs a segment. @param {number} now @param {SegmentState} s */
   deadline(now, s) {
-    const d = now + s.start - this.playhead(now);
-    return s === this.needed && this.needBy < d ? this.needBy : d;
+    return Math.min(s.needBy, now + s.start - this.playhead(now));
   }
 
   /** @param {number} now @param {import("./input.js").Manifest} m */

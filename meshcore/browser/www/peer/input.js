@@ -4,7 +4,7 @@
 export const Tick = "tick", ManifestIn = "manifest", Play = "play", Need = "need";
 export const NeighborUp = "neighbor_up", NeighborDown = "neighbor_down", Offered = "offered", Receive = "receive", Sent = "sent";
 export const PassChecked = "pass_checked", ProofChecked = "proof_checked", ChunkChecked = "chunk_checked";
-export const OriginProof = "origin_proof", OriginChunk = "origin_chunk", OriginDone = "origin_done";
+export const OriginProof = "origin_proof", OriginChunk = "origin_chunk", OriginDone = "origin_done", OriginTimed = "origin_timed";
 export const SignalIn = "signal", Joined = "joined", SetUpload = "set_upload", Renewed = "renewed";
 
 export const Connect = "connect", Accept = "accept", Disconnect = "disconnect", Send = "send";
@@ -32,6 +32,7 @@ export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict
  * @property {number} [bytes]
  * @property {number} [position] ns
  * @property {number} [within] ns
+ * @property {number} [took] ns
  * @property {import("../integrity.js").Layout} [layout]
  * @property {import("../wire.js").Message} [message]
  * @property {Manifest} [manifest]

@@ -7,7 +7,7 @@ import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js
 import { queueHave } from "./have.js";
 import { fault, forgetHaves, lookForPeers, release, remember } from "./neighbor.js";
 import { onHello } from "./pass.js";
-import { entry } from "./segment.js";
+import { entry, unneed } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -267,6 +267,7 @@ export function gain(e, now, s, mask) {
 
 /** complete ends what is still under way for a segment. @param {Engine} e @param {SegmentState} s */
 export function complete(e, s) {
+  unneed(e, s);
   if (s.asked) cancelAll(e, s, full);
   e.emit({ kind: Complete, segment: s.id });
 }

@@ -1,18 +1,16 @@
 // When to take what from the origin: meshcore/peer/origin.go.
 
 import * as wire from "../wire.js";
-import { bit, seconds } from "./bits.js";
+import { bit } from "./bits.js";
 import { hearing, joinPatience, maxFetches, Millisecond, never, Second } from "./config.js";
 import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
+import { originTime } from "./measure.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { connected } from "./neighbor.js";
 import { fraction, takeBack } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
-
-/** originTime is how long the origin needs for bytes, from what was measured. @param {Engine} e @param {number} bytes */
-const originTime = (e, bytes) => e.originDelay + Math.trunc((bytes / e.originRate) * Second);
 
 /**
  * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
@@ -48,10 +46,11 @@ function fetchTime(e, now, s) {
   if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
   if (s.copies > 0) return urgentAt;
   // Those who have it may still be on their way to us.
-  if (!s.fresh && now - e.startedAt <= joinPatience && (!e.live || connected(e) === 0)) {
+  if (!s.fresh && now - e.startedAt <= joinPatience && (connected(e) === 0 || (!e.live && s.needBy === never))) {
     return Math.min(urgentAt, e.startedAt + joinPatience + 1);
   }
-  if (e.live && !s.fresh && now < e.upAt + hearing) return Math.min(urgentAt, e.upAt + hearing); // the first has just come
+  // The first has just come.
+  if ((e.live ? !s.fresh : s.needBy !== never) && now < e.upAt + hearing) return Math.min(urgentAt, e.upAt + hearing);
   if (!e.live) {
     // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
     const spread = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
@@ -122,10 +121,6 @@ function fetch(e, now, s, mask) {
     if (!mask) return;
     s.origin |= mask;
   }
-  if (s.fetching === 0) {
-    s.fetchFrom = now;
-    s.fetched = 0;
-  }
   s.fetching++;
   e.fetches++;
   e.emit({ kind: FetchOrigin, segment: s.id, chunks: mask });
@@ -143,7 +138,6 @@ export function onOrigin(e, now, input) {
       if (!s.proven || input.chunk >= s.chunks) return;
       const b = bit[input.chunk];
       e.totals.origin_bytes += input.bytes;
-      s.fetched += input.bytes;
       if (s.have & b) e.totals.duplicate_bytes += input.bytes;
       s.origin &= ~b;
       if (s.asked & b) cancelAll(e, s, b);
@@ -154,10 +148,7 @@ export function onOrigin(e, now, input) {
       if (s.fetching > 0) {
         s.fetching--;
         e.fetches--;
-        if (s.fetching === 0) {
-          learnOrigin(e, now - s.fetchFrom, s.fetched + input.bytes);
-          s.origin = 0n;
-        }
+        if (s.fetching === 0) s.origin = 0n;
       }
       e.totals.origin_bytes += input.bytes;
       if (!input.ok) {
@@ -189,28 +180,4 @@ function disown(e, s) {
   s.have = 0n;
   takeBack(e, s);
   complete(e, s);
-}
-
-/**
- * learnOrigin takes the time that a fetch took into the estimates: the first one as it is, the others smoothed (as in
- * RFC 6298). The deviation is how much later than expected an end came; it grows at once and fades slowly.
- * @param {Engine} e
- * @param {number} took
- * @param {number} bytes
- */
-function learnOrigin(e, took, bytes) {
-  if (bytes < 4 << 10 || took <= 0) return;
-  if (!e.originKnown) {
-    e.originKnown = true;
-    e.originDelay = Math.min(Math.trunc(took / 3), 2 * Second);
-    e.originDev = Math.min(Math.trunc(took / 4), 2 * Second);
-    e.originRate = bytes / seconds(took - Math.trunc(e.originDelay / 2));
-    return;
-  }
-  const off = Math.max(0, took - originTime(e, bytes));
-  if (off > e.originDev) e.originDev += Math.trunc((Math.min(off, 2 * Second) - e.originDev) / 2);
-  else e.originDev += Math.trunc((off - e.originDev) / 8);
-  e.originDelay += Math.trunc((Math.min(Math.trunc(took / 3), 2 * Second) - e.originDelay) / 8);
-  const rate = bytes / seconds(Math.max(took - Math.trunc(e.originDelay / 2), Math.trunc(took / 4)));
-  e.originRate += 0.3 * (Math.min(rate, 4 * e.originRate) - e.originRate);
 }

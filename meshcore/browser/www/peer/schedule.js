@@ -20,7 +20,7 @@ export function plan(e, now) {
   passPlayed(e, now);
 
   e.order = [];
-  if (e.needed && !e.needed.whole && !e.needed.wanted) e.order.push(e.needed);
+  for (const s of e.needed) if (!s.wanted) e.order.push(s);
   for (const s of e.wanted) if (!s.whole) e.order.push(s);
   arrange(e, now);
   e.waits = false;

@@ -3,7 +3,7 @@
 import { All } from "../wire.js";
 import * as wire from "../wire.js";
 import { MinChunkSize } from "../integrity.js";
-import { keepBehind, maxTable } from "./config.js";
+import { keepBehind, maxNeeded, maxTable, never } from "./config.js";
 import { bit, onesCount, u64 } from "./bits.js";
 import { Evict } from "./input.js";
 import { unqueue } from "./serve.js";
@@ -48,8 +48,8 @@ export class SegmentState {
     this.fetching = 0; // fetches from the origin under way
     this.failures = 0; // of the origin, in a row
     this.retryAt = 0;
-    this.fetchFrom = 0; // when the fetch began
-    this.fetched = 0; // bytes of its chunks so far
+
+    this.needBy = never; // when the player must have it, which waits for it
 
     // What plan works out anew each time.
     this.due = 0; // the deadline
@@ -123,10 +123,31 @@ function forgetOldest(e) {
   if (i >= 0) evict(e, i);
 }
 
+/**
+ * need notes that the player waits for a segment. It waits for one of each track at most, so that of what it has given up
+ * in the meantime the last few are left.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ * @param {number} by
+ */
+export function need(e, s, by) {
+  unneed(e, s);
+  if (e.needed.length === maxNeeded) unneed(e, e.needed[0]);
+  s.needBy = by;
+  e.needed.push(s);
+}
+
+/** unneed notes that the player has a segment, or that it is gone. @param {Engine} e @param {SegmentState} s */
+export function unneed(e, s) {
+  s.needBy = never;
+  e.needed = e.needed.filter((x) => x !== s);
+}
+
 /** forget takes entry i out of the table. @param {Engine} e @param {number} i */
 function forget(e, i) {
   const [s] = e.list.splice(i, 1);
   e.table.delete(s.id);
+  unneed(e, s);
   if (s.queued) e.haveQueue.splice(e.haveQueue.indexOf(s), 1);
 }
 
