@@ -26,7 +26,7 @@ export function parseRange(header) {
  * @param {import("./store.js").Entry} entry
  * @param {Range|null} range
  * @param {AbortSignal} signal
- * @param {(blob: boolean) => number} pace bytes/s
+ * @param {() => number} pace bytes/s
  * @param {() => void} done the player has all of it
  * @returns {Answer}
  */
@@ -47,14 +47,14 @@ export function answer(r, entry, range, signal, pace, done) {
   return {
     head,
     body: async function* () {
-      yield* paced(entry.read(from, to, signal), () => pace(false));
+      yield* paced(entry.read(from, to, signal), pace);
       done();
     },
     // The whole segment at once, whatever the range: whoever fetches the blob asks for a part of it.
     blob: async () => {
       const begun = performance.now(), parts = [];
       for await (const piece of entry.read(0, entry.size, signal)) parts.push(piece);
-      await paceOut(entry.size, performance.now() - begun, pace(true));
+      await paceOut(entry.size, performance.now() - begun, pace());
       done();
       return new Blob(/** @type {BlobPart[]} */ (parts), { type: type() });
     },

@@ -21,6 +21,7 @@ const PATIENCE = 3 * Second; // a player's request waits so long for peers at mo
 // when all of it is here.
 const LEAD = 0.25 * Second;
 const BLOB_LEAD = 0.75 * Second;
+const HASTE = 6 * Second; // in half of this a player gets what is not due for long, because the worker waits for it
 const MOMENT = 0.7 * Second; // that a neighbor gets for what it has of the first segments
 
 /**
@@ -309,19 +310,19 @@ export class Viewer {
     const entry = this.store.get(r.id);
     const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - this.#ahead()));
     this.step({ kind: k.Need, segment: r.id, within });
-    return answer(r, entry, range, signal, (blob) => this.#pace(r, entry, blob), () => this.presentation.done(r));
+    return answer(r, entry, range, signal, () => this.#pace(r, entry), () => this.presentation.done(r));
   }
 
   /**
-   * #pace is how fast a player gets what lies here: as fast as the origin would send it, but at least twice as fast as it
-   * plays. A blob comes at once, and the player has no bytes meanwhile: it is held back less, and not if it is due.
+   * #pace is how fast a player gets what lies here, in bytes/s: as fast as the origin would send it, but half as fast again
+   * as it plays, and so that all of it is there in half the time until it is due. What is due now comes at once.
    * @param {Record} r
    * @param {import("./store.js").Entry} entry
-   * @param {boolean} blob
    */
-  #pace(r, entry, blob) {
-    if (!r.duration || (blob && r.start - this.player.position() < 2 * r.duration)) return Infinity;
-    return Math.max(this.engine?.originRate ?? 0, (blob ? 8 : 2) * (entry.size / r.duration) * Second);
+  #pace(r, entry) {
+    const left = Math.min(r.start - this.player.position() - this.lead, HASTE);
+    if (!r.duration || left <= 0) return Infinity;
+    return Math.max(this.engine?.originRate ?? 0, entry.size * Second * Math.max(1.5 / r.duration, 2 / left));
   }
 
   /** #asked learns from a request what the player plays and where it is. @param {Record} r @param {boolean} passes */
