@@ -110,7 +110,5 @@ func TestSwitches(t *testing.T) {
 			t.Fatal("switched on again, nobody takes anything")
 		}
 	}
-	for _, p := range pages {
-		p.quiet()
-	}
+	smooth(t, pages)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,8 +48,8 @@ var silent atomic.Bool
 // post to /told.
 var told atomic.Value
 
-// segmentRate bounds the bytes/s of each response that carries a segment; 0 is no
-// bound.
+// segmentRate is the bytes/s of the way from the origin, which all responses that
+// carry a segment share; 0 is no bound.
 var segmentRate atomic.Int64
 
 func init() {
@@ -78,16 +79,28 @@ func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		told.Store(b)
 		return err
 	}
-	if rate := segmentRate.Load(); rate > 0 && strings.HasSuffix(r.URL.Path, ".m4s") {
-		w = &slow{w, rate}
+	if strings.HasSuffix(r.URL.Path, ".m4s") {
+		way.Lock()
+		way.asked[r.URL.Path]++
+		way.Unlock()
+		if rate := segmentRate.Load(); rate > 0 {
+			w = &slow{w, rate}
+		}
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// slow writes at a rate.
+// slow writes at the rate of a way that all share.
 type slow struct {
 	http.ResponseWriter
 	rate int64
+}
+
+// way is when the way from the origin is free, and what went over it.
+var way struct {
+	sync.Mutex
+	free  time.Time
+	asked map[string]int // requests by path
 }
 
 func (s *slow) Unwrap() http.ResponseWriter { return s.ResponseWriter }
@@ -95,13 +108,43 @@ func (s *slow) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 func (s *slow) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
 		k := min(len(p), 2048)
-		time.Sleep(time.Duration(int64(k) * int64(time.Second) / s.rate))
+		way.Lock()
+		if now := time.Now(); way.free.Before(now) {
+			way.free = now
+		}
+		way.free = way.free.Add(time.Duration(int64(k) * int64(time.Second) / s.rate))
+		through := way.free
+		way.Unlock()
+		time.Sleep(time.Until(through))
 		var m int
 		m, err = s.ResponseWriter.Write(p[:k])
+		if err == nil {
+			err = http.NewResponseController(s.ResponseWriter).Flush()
+		}
 		n += m
 		p = p[m:]
 	}
 	return n, err
+}
+
+// limit bounds the way from the origin, of which nobody has asked anything yet.
+func limit(rate int64) {
+	segmentRate.Store(rate)
+	way.Lock()
+	defer way.Unlock()
+	way.asked = map[string]int{}
+}
+
+// asked is how many requests the origin has had below a path since the last limit.
+func asked(path string) (n int) {
+	way.Lock()
+	defer way.Unlock()
+	for p, k := range way.asked {
+		if strings.HasPrefix(p, path) {
+			n += k
+		}
+	}
+	return n
 }
 
 // withPlayers is a site's directive that serves a folder of npm packages below
@@ -129,7 +172,7 @@ func startEdge(t *testing.T, o options) *edge {
 		o.report = "1s"
 	}
 	silent.Store(false)
-	segmentRate.Store(0)
+	limit(0)
 	addr := freeport.Addr(t)
 	caddyfile := fmt.Sprintf(`{
 		%s

@@ -76,7 +76,7 @@ func TestAttributes(t *testing.T) {
 	if s := e.stats(); s.Sessions != 0 || eval[bool](off, "mesh.running || !!navigator.serviceWorker.controller") {
 		t.Errorf("off: %+v, %s", s, eval[string](off, "JSON.stringify(mesh.state)"))
 	}
-	off.quiet()
+	smooth(t, []*page{off})
 	giver := watch(t, browser, e, 1, "/native.html?src=/live/v0/index.m3u8", 3)[0]
 	taker := open(t, browser, "page that only receives", e.url("/made2/made/receive.html?src=/live/v0/index.m3u8"))
 	taker.until("bytes from the other page", "mesh.stats.peerBytes > 0", 40*time.Second)
@@ -87,8 +87,7 @@ func TestAttributes(t *testing.T) {
 	if n := eval[int](giver, "mesh.stats.peerBytes"); n != 0 {
 		t.Errorf("the other page had %d bytes from it", n)
 	}
-	giver.quiet()
-	taker.quiet()
+	smooth(t, []*page{giver, taker})
 }
 
 // TestOtherHost: a site whose pages lie on another host than its streams has a

@@ -64,12 +64,13 @@ func offload(t *testing.T, e *edge, pages []*page) float64 {
 	return share
 }
 
+// smooth fails the test if a page stalled or complained.
 func smooth(t *testing.T, pages []*page) {
 	t.Helper()
 	for _, p := range pages {
 		p.quiet()
 		if n := eval[int](p, "waits"); n > 0 {
-			t.Errorf("%s: stalled %d times", p.name, n)
+			t.Errorf("%s: stalled %d times: %s", p.name, n, eval[string](p, "JSON.stringify(look())"))
 		}
 	}
 }

@@ -16,11 +16,13 @@ video.addEventListener("timeupdate", () => {
 });
 globalThis.waits = 0;
 globalThis.when = [];
+globalThis.heights = []; // of the picture
+video.addEventListener("resize", () => heights.at(-1) !== video.videoHeight && heights.push(video.videoHeight));
 video.addEventListener("waiting", () => played > 0.5 && !video.ended && globalThis.waits++ < 9 && when.push(video.currentTime));
 globalThis.look = () => ({
   played: video.ended ? 1e9 : played,
   time: video.currentTime, height: video.videoHeight, error: video.error?.message, waits, when, stats: globalThis.mesh?.stats, state: globalThis.mesh?.state,
-  levels: globalThis.levels, buffered: video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0,
+  heights, buffered: video.buffered.length ? video.buffered.end(video.buffered.length - 1) : 0,
 });
 
 // A page of a browser that the tests do not drive says how it goes.
