@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 
 import { Layout } from "../www/integrity.js";
-import { fetchChunks, fetchWhole, take, Timing, vouch } from "../www/origin.js";
+import { fetchChunks, fetchWhole, Pipe, take, Timing, vouch } from "../www/origin.js";
 import { Store } from "../www/store.js";
 
 const size = 5 * 16384 + 100;
@@ -123,4 +123,20 @@ test("how long the origin took is told before it is asked for a statement", asyn
   });
   assert.ok((await fetchWhole(j, signal)).ok);
   assert.deepEqual(told, [{ asked: 100, began: 150, ended: 450, bytes: size }]);
+});
+
+test("what passes to the player is timed by whoever sees it pass, not by a busy page", (t) => {
+  let now = 100;
+  t.mock.method(performance, "now", () => now);
+  const pipe = new Pipe(async () => {}, () => {});
+  now = 2000;
+  pipe.begin(200, new Headers(), 40);
+  pipe.push(signed.subarray(0, 1000), 60);
+  pipe.push(signed.subarray(1000), 240);
+  pipe.end(true);
+  assert.deepEqual({ ...pipe.timing }, { asked: 100, began: 140, ended: 340, bytes: size });
+  const whole = new Pipe(async () => {}, () => {});
+  now = 2500;
+  whole.whole(200, new Headers(), signed.buffer, 100);
+  assert.deepEqual({ ...whole.timing }, { asked: 2000, began: 2100, ended: 2500, bytes: size });
 });

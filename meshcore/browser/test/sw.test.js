@@ -16,7 +16,7 @@ function worker() {
     addEventListener: (type, f) => (on[type] = f), location: new URL("https://x/"), clients: { matchAll: async () => [] },
   };
   const fetch = async (request) => (fetched.push(request.url.split("/").at(-1)), new Response("bytes"));
-  vm.runInNewContext(script, { self, fetch, setTimeout, clearTimeout, URL, Map, Set, Promise, Response });
+  vm.runInNewContext(script, { self, fetch, performance, setTimeout, clearTimeout, URL, Map, Set, Promise, Response });
   on.message({ data: { mesh: "page" }, source: { id: "page" }, ports: [port], waitUntil() {} });
   for (const [playlist, names] of Object.entries(playlists)) {
     const inits = [`https://x/${playlist.at(-6)}.mp4`];

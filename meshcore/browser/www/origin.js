@@ -39,14 +39,15 @@ export class Timing {
   ended = 0; // when the last byte came
   bytes = 0;
 
-  head() {
-    this.began ||= this.ended = performance.now();
+  /** head notes a head. @param {number} [after] ms after it was asked for; now unless given */
+  head(after = performance.now() - this.asked) {
+    this.began ||= this.ended = this.asked + after;
   }
 
-  /** @param {number} bytes */
-  add(bytes) {
+  /** add notes bytes. @param {number} bytes @param {number} [after] likewise */
+  add(bytes, after = performance.now() - this.asked) {
     this.bytes += bytes;
-    this.ended = performance.now();
+    this.ended = this.asked + after;
   }
 }
 
@@ -320,16 +321,16 @@ export class Pipe {
     this.timing = new Timing();
   }
 
-  /** @param {number} status @param {Headers} headers */
-  begin(status, headers) {
+  /** @param {number} status @param {Headers} headers @param {number} [after] ms after the request; now unless given */
+  begin(status, headers, after) {
     this.begun = true;
-    this.timing.head();
+    this.timing.head(after);
     this.taken({ status, headers, body: this.#body() });
   }
 
-  /** @param {Uint8Array} data */
-  push(data) {
-    this.timing.add(data.length);
+  /** @param {Uint8Array} data @param {number} [after] likewise */
+  push(data, after) {
+    this.timing.add(data.length, after);
     this.queue.push(data);
     this.wake?.();
   }

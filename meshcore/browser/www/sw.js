@@ -241,6 +241,7 @@
   /** network lets the request go as it was, and shows the page a copy of the bytes as they pass. */
   async function network(e, call) {
     let response;
+    const asked = performance.now(), after = () => performance.now() - asked; // the page may be busy
     const done = (ok) => (call.post({ t: "done", ok }), call.end());
     try {
       response = await fetch(e.request);
@@ -252,14 +253,14 @@
       done(false);
       return response;
     }
-    call.post({ t: "tee", status: response.status, headers: [...response.headers] });
+    call.post({ t: "tee", status: response.status, headers: [...response.headers], after: after() });
     const reader = response.clone().body.getReader();
     const show = async () => {
       try {
         for (;;) {
           const piece = await reader.read();
           if (piece.done) return done(true);
-          call.post({ t: "bytes", data: piece.value });
+          call.post({ t: "bytes", data: piece.value, after: after() });
         }
       } catch {
         done(false);

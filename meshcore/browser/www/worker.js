@@ -96,10 +96,10 @@ export class Worker {
         this.#segment(m, post);
         break;
       case "tee":
-        this.calls.get(m.n)?.tee?.begin(m.status, new Headers(m.headers));
+        this.calls.get(m.n)?.tee?.begin(m.status, new Headers(m.headers), m.after);
         break;
       case "bytes":
-        this.calls.get(m.n)?.tee?.push(m.data);
+        this.calls.get(m.n)?.tee?.push(m.data, m.after);
         break;
       case "done":
         this.calls.get(m.n)?.tee?.end(m.ok);
