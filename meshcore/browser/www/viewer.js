@@ -16,7 +16,9 @@ import { Store } from "./store.js";
 import { Trust } from "./trust.js";
 import * as wire from "./wire.js";
 
-const PATIENCE = 3 * Second; // a player's request waits so long for peers at most
+// A player's request waits so long for peers at most. A player that streams takes the wait for how slow the network is: of
+// a VOD it waits no longer than half of what the segment plays, so that a neighbor that gives little does not hold it down.
+const PATIENCE = 3 * Second;
 // So long before the playhead reaches a segment the player must have it: to hand it over, to decode. A blob is handed over
 // when all of it is here.
 const LEAD = 0.25 * Second;
@@ -308,7 +310,8 @@ export class Viewer {
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }
     const entry = this.store.get(r.id);
-    const within = Math.min(PATIENCE, Math.max(0, r.start - this.player.position() - this.#ahead()));
+    const patience = whole || r.media.live ? PATIENCE : Math.min(PATIENCE, r.duration / 2);
+    const within = Math.min(patience, Math.max(0, r.start - this.player.position() - this.#ahead()));
     this.step({ kind: k.Need, segment: r.id, within });
     return answer(r, entry, range, signal, () => this.#pace(r, entry), () => this.presentation.done(r));
   }
