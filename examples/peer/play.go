@@ -52,11 +52,7 @@ func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.
 	}()
 	watch(over, o, logs, func() []viewer.Stats { return collect(players) })
 	<-over
-	var closing sync.WaitGroup
-	for _, p := range players {
-		closing.Go(p.Close)
-	}
-	closing.Wait()
+	player.Close(players)
 	s := summarize(collect(players))
 	if o.json {
 		if err := s.writeJSON(out); err != nil {

@@ -296,11 +296,7 @@ func (a *audience) all(holds func(viewer.Stats) bool) func() bool {
 func (a *audience) end() {
 	a.stop()
 	a.work.Wait()
-	var closing sync.WaitGroup
-	for _, p := range a.players {
-		closing.Go(p.Close)
-	}
-	closing.Wait()
+	player.Close(a.players)
 }
 
 // banned is how many peers the edge counts as banned.

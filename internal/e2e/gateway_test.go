@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,8 +16,6 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/gateway"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/ask"
-	"github.com/viewmesh/viewmesh/internal/caddytest"
-	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/internal/program"
 )
 
@@ -147,22 +144,7 @@ func TestBadOrigin(t *testing.T) {
 	bad := newBadOrigin()
 	packager := httptest.NewServer(bad)
 	t.Cleanup(packager.Close)
-	port := freeport.Port(t)
-	caddytest.Start(t, fmt.Sprintf(`{
-		%s
-		mesh {
-			stun off
-		}
-	}
-	http://127.0.0.1:%s {
-		mesh {
-			stats
-		}
-		reverse_proxy %s {
-			flush_interval -1
-		}
-	}`, caddytest.Options(t), port, strings.TrimPrefix(packager.URL, "http://")))
-	base := "http://127.0.0.1:" + port
+	base := front(t, packager.Listener.Addr().String())
 	client := newClient(t)
 	log := &lines{}
 	url, _ := serveGateway(t, client, base, log)

@@ -74,6 +74,28 @@ func demo(t *testing.T) string {
 	return "http://127.0.0.1:" + port
 }
 
+// front starts Caddy with the mesh in front of an upstream, HOST:PORT, and gives its
+// URL.
+func front(t *testing.T, upstream string) string {
+	t.Helper()
+	port := freeport.Port(t)
+	caddytest.Start(t, fmt.Sprintf(`{
+		%s
+		mesh {
+			stun off
+		}
+	}
+	http://127.0.0.1:%s {
+		mesh {
+			stats
+		}
+		reverse_proxy %s {
+			flush_interval -1
+		}
+	}`, caddytest.Options(t), port, upstream))
+	return "http://127.0.0.1:" + port
+}
+
 // newClient gives an HTTP client whose connections are closed at the end.
 func newClient(t *testing.T) *http.Client { return newClientFrom(t, "127.0.0.1") }
 
@@ -229,11 +251,7 @@ func (c *crowd) until(what string, limit time.Duration, done func(viewer.Stats) 
 func (c *crowd) end() {
 	c.stop()
 	c.work.Wait()
-	var closing sync.WaitGroup
-	for _, p := range c.players {
-		closing.Go(p.Close)
-	}
-	closing.Wait()
+	player.Close(c.players)
 }
 
 // lines keeps what viewers log, for when a test fails.

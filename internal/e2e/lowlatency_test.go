@@ -14,8 +14,6 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
-	"github.com/viewmesh/viewmesh/internal/caddytest"
-	"github.com/viewmesh/viewmesh/internal/freeport"
 )
 
 // lowLatencySite starts Caddy with the mesh in front of a packager that makes
@@ -24,20 +22,7 @@ func lowLatencySite(t *testing.T, packager http.Handler) string {
 	t.Helper()
 	streams := httptest.NewServer(http.StripPrefix("/live", packager))
 	t.Cleanup(streams.Close)
-	port := freeport.Port(t)
-	caddytest.Start(t, fmt.Sprintf(`{
-		%s
-		mesh {
-			stun off
-		}
-	}
-	http://127.0.0.1:%s {
-		mesh {
-			stats
-		}
-		reverse_proxy %s
-	}`, caddytest.Options(t), port, streams.Listener.Addr()))
-	return "http://127.0.0.1:" + port
+	return front(t, streams.Listener.Addr().String())
 }
 
 // TestLowLatency: viewers of a low-latency stream play its parts, which they take

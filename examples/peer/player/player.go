@@ -130,6 +130,15 @@ func New(cfg Config) *Player {
 // Close ends the viewer. Run must have returned.
 func (p *Player) Close() { p.viewer.Close() }
 
+// Close ends the viewers of players at once. Their Run must have returned.
+func Close(players []*Player) {
+	var closing sync.WaitGroup
+	for _, p := range players {
+		closing.Go(p.Close)
+	}
+	closing.Wait()
+}
+
 // Stats is how it went so far.
 func (p *Player) Stats() viewer.Stats { return p.viewer.Stats() }
 

@@ -46,7 +46,7 @@ async function scene(t) {
     s.asked.push(new URL(url).pathname);
     if (url.includes("/mesh/segment")) return Response.json({ token: "t", hashes: hashes.toString("base64") });
     await Promise.race([made, new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))]);
-    return new Response(bytes);
+    return s.status ? new Response("", { status: s.status }) : new Response(bytes);
   });
   s.entry = () => s.store.entries.get(s.hint.id);
   s.until = async (true_) => {
@@ -98,6 +98,23 @@ test("a hint that comes to nothing is given up, and counts", async (t) => {
     assert.deepEqual(s.told, []);
     assert.deepEqual(s.asked, once.slice(0, 1));
   }
+});
+
+test("an origin that does not wait with its answer to a hint is asked again once the part is listed", async (t) => {
+  const s = await scene(t);
+  s.status = 404;
+  s.make();
+  const ended = s.downloads.early(s.hint);
+  await s.until(() => !s.downloads.hinted.size);
+  await s.read(part("8.x.m4s") + part("8.0.m4s") + hint("8.1.m4s"));
+  await s.downloads.fetch(s.hint.id, 0n);
+  await ended;
+  await s.until(() => s.told.length > 0);
+  assert.deepEqual(s.told, [[OriginDone, 0]], "the fetch of the engine has ended");
+  s.status = 0;
+  await s.downloads.fetch(s.hint.id, 0n);
+  await s.until(() => s.told.length > all.length);
+  assert.deepEqual(s.told.slice(1), all);
 });
 
 test("a part that the player loads on a hint becomes the engine's, too", async (t) => {

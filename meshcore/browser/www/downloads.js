@@ -162,7 +162,10 @@ export class Downloads {
     job.listed.then((yes) => yes || abort.abort()); // it came to nothing
     const res = await fetchWhole(job, abort.signal).catch(() => ({ ok: false, bytes: 0 }));
     this.fetching.delete(r.id);
-    if (!res.ok) job.entry.fail();
+    if (!res.ok) {
+      this.hinted.delete(r.id); // whoever asks for it asks the network
+      job.entry.fail();
+    }
     await this.#ended(job, r.id, res);
     this.hinted.delete(r.id);
   }
