@@ -147,12 +147,16 @@ export class Viewer {
     if (this.begun) this.#begin();
   }
 
-  /** #begin tells the engine what there is when the player has begun, at one moment: it must not plan before it knows all. */
+  /**
+   * #begin tells the engine what there is when the player has begun, at one moment: it must not plan before it knows all. A
+   * plan that is overdue, as those of a busy page are, comes first.
+   */
   #begin() {
     this.begun = true;
     this.mesh.worker?.begin();
     if (!this.engine) return;
     this.moment = now();
+    this.step({ kind: k.Tick });
     this.#manifest();
     this.#replay();
     this.moment = null;
