@@ -39,7 +39,13 @@ func (g *Gateway) serveSegment(w http.ResponseWriter, r *http.Request, e *entry,
 	case s.live:
 		patience = patienceLive
 	}
-	s.viewer.Need(e.id, patience)
+	within := patience
+	if !s.live && e.duration > 0 {
+		// A player takes the wait for how slow the network is: of a VOD, which it loads
+		// far ahead, it waits for neighbors no longer than half of what the segment plays.
+		within = min(patienceLive, e.duration/2)
+	}
+	s.viewer.Need(e.id, within)
 	segment := s.viewer.Store().Segment(e.id)
 
 	asked := r.Header.Get("Range")
