@@ -4,8 +4,8 @@
 //   importScripts("https://video.example.com/mesh/sw.js");
 //
 // It knows nothing of the mesh. The page (worker.js) tells it which URLs are segments; it asks the page for each of them,
-// and passes on what the page sends. The network answers whenever the page does not, or anything goes wrong: a player
-// never waits for the mesh alone.
+// but for those that a player begins with, and passes on what the page sends. The network answers whenever the page does
+// not, or anything goes wrong: a player never waits for the mesh alone.
 (() => {
   "use strict";
   const ANSWER = 150; // ms within which the page, perhaps a busy one, has to say that it will deliver
