@@ -91,12 +91,12 @@ func TestNativeLive(t *testing.T) {
 	}
 }
 
-// TestNativeVOD: the same on demand; all begin within a few seconds.
+// TestNativeVOD: the same of a film; all begin within a few seconds.
 func TestNativeVOD(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, options{})
-	pages := watch(t, browser, e, 4, "/native.html?src=/vod/index.m3u8", seconds(t, 15))
-	if share := offload(t, e, pages); share < 0.65 {
+	e := startEdge(t, options{site: film(t, 5*time.Minute)})
+	pages := watch(t, browser, e, 4, "/native.html?src=/film/index.m3u8", seconds(t, 90))
+	if share := offload(t, e, pages); share < 0.70 {
 		t.Errorf("offload is %.3f", share)
 	}
 	smooth(t, pages)
