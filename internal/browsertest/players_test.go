@@ -14,7 +14,7 @@ func TestPlayers(t *testing.T) {
 	}{
 		"hls.js":              {"/hls.html?src=/live/index.m3u8", 60, 0.68},
 		"hls.js with loader":  {"/hls.html?loader&src=/live/index.m3u8", 12, 0.4},
-		"Shaka":               {"/shaka.html?src=/live/index.m3u8", 60, 0.64},
+		"Shaka":               {"/shaka.html?src=/live/index.m3u8", 120, 0.68},
 		"Shaka with a plugin": {"/shaka.html?loader&src=/live/index.m3u8", 12, 0.4},
 		"Shaka with DASH":     {"/shaka.html?src=/live/manifest.mpd", 12, 0.4},
 		"dash.js":             {"/dash.html?src=/live/manifest.mpd", 60, 0.68},
