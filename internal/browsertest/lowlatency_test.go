@@ -18,7 +18,7 @@ func TestLowLatency(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players), live: "part 500ms\npart_hold_back 3s\n" + c.live})
-			pages := watch(t, browser, e, 3, c.path, seconds(t, 12))
+			pages := watch(t, browser, e, 3, c.path, seconds(t, 30))
 			if c.live == "" {
 				// Whose turn it is fetches the part that comes next, before it is listed.
 				pages[0].until("a part on a hint", "[...mesh.viewers.values()].some((v) => v.downloads.hinted.size > 0)", 30*time.Second)
