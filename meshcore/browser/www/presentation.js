@@ -145,7 +145,7 @@ export class Presentation {
     m.segments = p.segments;
     m.number ||= await segmentId(m.rendition);
     const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? [], p.hint ?? []);
-    const ids = new Map(await Promise.all(all.map(async (s) => /** @type {[typeof s, string]} */ ([s, await this.#idOf(s)]))));
+    const ids = new Map(await Promise.all(all.map(async (s) => /** @type {[typeof s, {key: string, id: string}]} */ ([s, await this.#idOf(s)]))));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
     m.live = !p.ended;
@@ -159,7 +159,7 @@ export class Presentation {
         inits.add(init);
         records.push({ ...s, ...s.init, key: this.#key(s.init.url), id: "", start, duration: 0, media: m, initSection: true, part: false, hint: false });
       }
-      records.push({ ...s, key: this.#key(s.url), id: ids.get(s), start, media: m, initSection: false, part, hint });
+      records.push({ ...s, ...ids.get(s), start, media: m, initSection: false, part, hint });
     };
     const addParts = (/** @type {import("./playlist.js").Segment[]|undefined} */ parts, /** @type {number} */ start) => {
       for (const s of parts ?? []) {
@@ -203,10 +203,10 @@ export class Presentation {
     return new Promise((resolve) => this.hinted.set(r.id, { media: r.media, resolve }));
   }
 
-  /** @param {import("./playlist.js").Segment} s */
-  #idOf(s) {
+  /** #idOf is a segment's key and its id. @param {import("./playlist.js").Segment} s @returns {Promise<{key: string, id: string}>} */
+  async #idOf(s) {
     const key = this.#key(s.url), known = this.index.get(key)?.find((r) => !r.initSection && r.offset === s.offset && r.length === s.length);
-    return known?.id ?? segmentId(new URL(key).pathname, s.offset, s.length);
+    return { key, id: known?.id ?? (await segmentId(new URL(key).pathname, s.offset, s.length)) };
   }
 
   #reindex() {
