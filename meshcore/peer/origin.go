@@ -88,7 +88,9 @@ func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches
 
 // Fetches says whether it is this peer's turn to take the live segment, or the part,
 // of a media sequence number from the origin at once. A driver asks when a playlist
-// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet.
+// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet, and to
+// look for the next segment in time: nobody has it from this peer before a playlist
+// that lists it was loaded.
 func (e *Engine) Fetches(sequence int64) bool {
 	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
 }

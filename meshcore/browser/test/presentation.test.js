@@ -96,6 +96,33 @@ test("a player looks at the first segment, and goes to the live edge", async () 
   assert.deepEqual(p.asked(at("s13.m4s")), { changed: false, skipped: false, delivered: null }, "s12 has not been given yet");
 });
 
+test("a live playlist is looked at anew, and an answer that comes late takes nothing back", async () => {
+  const { p, engine } = presentation();
+  const from = (first) => low(first, [0, 1, 2].map((n) => `#EXTINF:2,\ns${first + n}.m4s`).join("\n"));
+  const url = `${base}?t=1`;
+  await p.read(`${url}&CMCD=bl%3D1`, url, from(10));
+  const [r] = p.find(new URL("s10.m4s", base).href);
+  p.asked(r);
+  const [m] = p.coming();
+  const answer = (text) => /** @type {any} */ ({ ok: true, url, text: async () => text });
+  await p.look(m, async (asked) => {
+    assert.equal(asked, url, "with the query that the player gave it, but for its measures");
+    return answer(from(11));
+  });
+  assert.deepEqual(engine(), ["s11.m4s 22+2 #11", "s12.m4s 24+2 #12", "s13.m4s 26+2 #13"]);
+  await p.look(m, async () => answer(from(11)));
+  assert.ok(p.find(r.url), "the player may not have loaded it yet");
+  await p.read(url, url, from(10));
+  assert.equal(engine().length, 3);
+  assert.equal(m.segments.at(-1).sequence, 13);
+  await p.look(m, async () => new Response("", { status: 403 }));
+  assert.equal(m.lookout.next(), Infinity);
+  await p.read(url, url, from(11));
+  assert.ok(m.lookout.next() < Infinity);
+  await p.read(url, url, from(2));
+  assert.equal(m.segments.at(-1).sequence, 4, "it began anew");
+});
+
 test("reloads with directives are of one playlist, and may leave segments out", async () => {
   const { p, listed, engine } = presentation();
   const first = low(10, [10, 11, 12, 13].map((n) => `#EXTINF:2,\ns${n}.m4s`).join("\n"));

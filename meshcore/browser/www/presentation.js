@@ -2,6 +2,7 @@
 // play at once, and what the engine is to know of that.
 
 import { id as segmentId } from "./integrity.js";
+import { Lookout } from "./lookout.js";
 import { parseMPD } from "./mpd.js";
 import { parse, Second, Timeline } from "./playlist.js";
 import { cutURI, plain } from "./url.js";
@@ -25,6 +26,7 @@ class Media {
   /** @param {string} url @param {string} kind */
   constructor(url, kind) {
     this.url = url;
+    this.asked = url; // as the player asked for it last
     this.kind = kind;
     this.rendition = new URL(url).pathname;
     /** @type {string} the id of the rendition on the wire, "" while it is worked out */
@@ -41,6 +43,7 @@ class Media {
     /** @type {(() => Promise<void>)|null} lists what has come since, where the manifest does not */
     this.list = null;
     this.from = 0; // where the player needs it from, ns
+    this.lookout = new Lookout();
   }
 }
 
@@ -105,6 +108,7 @@ export class Presentation {
    */
   async read(asked, url, text) {
     this.carry(asked);
+    const whole = plain(asked);
     asked = this.#key(asked);
     if (/^\uFEFF?\s*</.test(text)) {
       const all = parseMPD(text, url);
@@ -121,6 +125,8 @@ export class Presentation {
       this.variables.set(this.#key(c.url), p.variables);
     }
     await this.#media(asked, this.#key(url), p, null);
+    const m = this.playlists.get(asked);
+    if (m) m.asked = whole;
     return { children: p.children.map((c) => c.url) };
   }
 
@@ -133,6 +139,7 @@ export class Presentation {
    */
   async #media(asked, url, p, list) {
     if (!p.segments.length) return;
+    const came = Math.trunc(performance.now() * 1e6);
     const kind = this.kinds.get(asked) ?? this.kinds.get(url) ?? "main";
     let m = this.playlists.get(asked);
     if (!m) this.playlists.set(asked, (m = new Media(url, kind)));
@@ -142,6 +149,9 @@ export class Presentation {
       const first = p.segments[0].sequence;
       p.segments.unshift(...m.segments.filter((s) => s.sequence < first && s.sequence >= first - p.skipped));
     }
+    const newest = m.segments.at(-1)?.sequence;
+    const last = p.segments.at(-1).sequence;
+    if (!list && !p.ended && last < newest && last >= m.segments[0].sequence) return; // it was on its way for longer than the last
     m.segments = p.segments;
     m.number ||= await segmentId(m.rendition);
     const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? [], p.hint ?? []);
@@ -149,7 +159,7 @@ export class Presentation {
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
     m.live = !p.ended;
-    m.previous = m.records;
+    m.lookout.loaded(came, m.timeline.end(), p.segments.at(-1).duration);
     const inits = new Set();
     /** @type {Record[]} */
     const records = [];
@@ -174,6 +184,7 @@ export class Presentation {
     });
     const end = addParts(p.next, m.timeline.end());
     if (p.hint) add(p.hint, end, true, true);
+    if (records.length !== m.records.length || records.some((r, i) => r.id !== m.records[i].id)) m.previous = m.records;
     m.records = records;
     if (p.ended && [...this.playlists.values()].every((x) => !x.live)) this.events.ended();
     this.#reindex();
@@ -201,6 +212,27 @@ export class Presentation {
    */
   listing(r) {
     return new Promise((resolve) => this.hinted.set(r.id, { media: r.media, resolve }));
+  }
+
+  /** coming are the playlists that play and list more as time goes on, but for those with parts, whose hints say what comes. */
+  coming() {
+    return [...this.active.values()].filter((m) => m.live && !m.records.some((r) => r.part));
+  }
+
+  /**
+   * look lists anew what a playlist has.
+   * @param {Media} m
+   * @param {(url: string) => Promise<Response>} get
+   */
+  async look(m, get) {
+    m.lookout.looks();
+    try {
+      if (m.list) return await m.list();
+      const r = await get(m.asked);
+      if (r.ok) await this.read(m.asked, r.url.split("#")[0], await r.text());
+    } catch {
+      // the player will see
+    }
   }
 
   /** #idOf is a segment's key and its id. @param {import("./playlist.js").Segment} s @returns {Promise<{key: string, id: string}>} */

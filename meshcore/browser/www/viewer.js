@@ -3,6 +3,7 @@
 
 import { answer, parseRange } from "./answer.js";
 import { Downloads } from "./downloads.js";
+import { MARK } from "./origin.js";
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
 import { fetches } from "./peer/origin.js";
@@ -47,6 +48,7 @@ export class Viewer {
       changed: () => {
         this.#manifest();
         this.#hints();
+        this.#look();
       },
       ended: () => this.player.zero(),
       kept: (segment) => this.store.entries.has(segment),
@@ -199,6 +201,7 @@ export class Viewer {
     this.signaling?.close();
     this.connections?.closeAll();
     clearTimeout(this.timer);
+    clearTimeout(this.looking);
     this.downloads.abort();
     for (const e of this.store.entries.values()) e.fail();
     this.engine = this.signaling = this.connections = null;
@@ -269,8 +272,28 @@ export class Viewer {
     }
   }
 
+  /**
+   * #look loads the playlists whose next segment is this viewer's to fetch, when it is expected: by then the player, which
+   * loads them at its own times, may be late.
+   */
+  #look() {
+    clearTimeout(this.looking);
+    const { download, upload } = this.mesh.state;
+    if (!this.begun || !this.engine || !download || !upload || !this.player.playing()) return;
+    const now = performance.now() * 1e6;
+    let next = Infinity;
+    for (const m of this.presentation.coming()) {
+      if (!fetches(this.engine, m.segments.at(-1).sequence + 1)) continue;
+      const at = m.lookout.next();
+      if (at > now) next = Math.min(next, at);
+      else this.presentation.look(m, (url) => fetch(url + MARK, { ...this.mesh.requests, cache: "no-store" })).then(() => this.#look());
+    }
+    if (next < Infinity) this.looking = setTimeout(() => this.#look(), Math.ceil((next - now) / 1e6));
+  }
+
   #tick() {
     this.#play();
+    this.#look();
     this.presentation.relist();
   }
 

@@ -78,7 +78,8 @@ const onDuty = (e, s) => e.live && s.fresh && fetches(e, s.sequence);
 
 /**
  * fetches says whether it is this peer's turn to take the live segment, or the part, of a media sequence number from the
- * origin at once. A driver asks when a playlist hints at a part, of which the engine does not know yet.
+ * origin at once. A driver asks when a playlist hints at a part, of which the engine does not know yet, and to look for the
+ * next segment in time.
  * @param {Engine} e
  * @param {number} sequence
  */
