@@ -61,27 +61,37 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	case !s.fresh && now-e.startedAt <= joinPatience && (e.connected() == 0 || (!e.live && s.needBy == never)):
 		// Those who have it may still be on their way to us.
 		return min(urgentAt, e.startedAt+joinPatience+1)
-	case ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.upAt+hearing:
+	case ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.upAt+hearing+e.spread(s):
 		// The first has just come.
-		return min(urgentAt, e.upAt+hearing)
+		return min(urgentAt, e.upAt+hearing+e.spread(s))
 	case !e.live:
 		// Nobody near has it. Those who wait together go at different times, and
 		// the first spares the others the way.
-		spread := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
-		return min(urgentAt, s.due-e.cfg.OriginGoal+spread)
+		early := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
+		return min(urgentAt, s.due-e.cfg.OriginGoal+early)
 	case e.duty == nil || s.Sequence < 0:
 		return urgentAt
 	}
 	// Live: the fetchers go at once; if nothing is heard of the segment, the
 	// next in the rotation follow, twice as many in each tenth of the slack. A segment that was
-	// there before this peer came has had its fetchers.
+	// there before this peer came has had its fetchers,
+	// and the rank of one who has just come may not be true yet.
 	d := e.duty.Distance(s.Sequence)
 	if d < e.duty.Fetchers && s.fresh {
 		return min(urgentAt, s.known)
 	}
 	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
 	wait := time.Duration(float64(s.slack) * (0.35 + float64(0.1*math.Log2(turns))))
+	if !s.fresh {
+		wait += e.spread(s)
+	}
 	return min(urgentAt, s.known+wait)
+}
+
+// spread is what this peer waits beyond others with s where the rotation does not say
+// who comes first: two who have just met, or begun, would else fetch it at once.
+func (e *Engine) spread(s *segment) time.Duration {
+	return time.Duration(e.fraction(s) * float64(hearing))
 }
 
 func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }

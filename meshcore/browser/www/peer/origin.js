@@ -50,21 +50,31 @@ function fetchTime(e, now, s) {
     return Math.min(urgentAt, e.startedAt + joinPatience + 1);
   }
   // The first has just come.
-  if ((e.live ? !s.fresh : s.needBy !== never) && now < e.upAt + hearing) return Math.min(urgentAt, e.upAt + hearing);
+  const heard = e.upAt + hearing + spread(e, s);
+  if ((e.live ? !s.fresh : s.needBy !== never) && now < heard) return Math.min(urgentAt, heard);
   if (!e.live) {
     // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
-    const spread = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
-    return Math.min(urgentAt, s.due - e.cfg.originGoal + spread);
+    const early = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
+    return Math.min(urgentAt, s.due - e.cfg.originGoal + early);
   }
   if (!e.duty || s.sequence < 0) return urgentAt;
   // Live: the fetchers go at once; if nothing is heard of the segment, the next in the rotation follow, twice as many in
-  // each tenth of the slack. A segment that was there before this peer came has had its fetchers.
+  // each tenth of the slack. A segment that was there before this peer came has had its fetchers, and the rank of one who has
+  // just come may not be true yet.
   const d = distance(e, s.sequence);
   if (d < e.duty.fetchers && s.fresh) return Math.min(urgentAt, s.known);
   const turns = Math.max(d, e.duty.fetchers) / Math.max(1, e.duty.fetchers);
   const wait = Math.trunc(s.slack * (0.35 + 0.1 * Math.log2(turns)));
-  return Math.min(urgentAt, s.known + wait);
+  return Math.min(urgentAt, s.known + wait + (s.fresh ? 0 : spread(e, s)));
 }
+
+/**
+ * spread is what this peer waits beyond others with s where the rotation does not say who comes first: two who have just
+ * met, or begun, would else fetch it at once.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ */
+const spread = (e, s) => Math.trunc(fraction(e, s) * hearing);
 
 /** distance is this peer's place in the rotation for a sequence number (signal.Duty). @param {Engine} e @param {number} sequence */
 function distance(e, sequence) {
