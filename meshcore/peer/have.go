@@ -7,14 +7,18 @@ import (
 )
 
 // queueHave has neighbors told of what is new of s: at once if the last time is
-// long enough ago, else together with what comes until then.
+// long enough ago, else together with what comes until then. That there is a segment
+// which none of them has is told soonest: it spares them the way to the origin.
 func (e *Engine) queueHave(now time.Duration, s *segment) {
 	if !e.upload || !s.proven || s.shut || s.Private || s.queued {
 		return
 	}
 	s.queued = true
 	e.haveQueue = append(e.haveQueue, s)
-	every := min(max(s.slack/haveFraction, minHaveInterval), maxHaveInterval)
+	every := minHaveInterval
+	if s.told != 0 || s.copies > 0 {
+		every = min(max(s.slack/haveFraction, minHaveInterval), maxHaveInterval)
+	}
 	e.haveAt = min(e.haveAt, max(now+settle, e.haveSent+every))
 }
 

@@ -7,7 +7,7 @@ import { haveFraction, maxHaveInterval, minHaveInterval, never, settle } from ".
 
 /**
  * queueHave has neighbors told of what is new of s: at once if the last time is long enough ago, else together with what
- * comes until then.
+ * comes until then. That there is a segment which none of them has is told soonest: it spares them the way to the origin.
  * @param {Engine} e
  * @param {number} now
  * @param {import("./segment.js").SegmentState} s
@@ -16,7 +16,8 @@ export function queueHave(e, now, s) {
   if (!e.upload || !s.proven || s.shut || s.private || s.queued) return;
   s.queued = true;
   e.haveQueue.push(s);
-  const every = Math.min(Math.max(Math.trunc(s.slack / haveFraction), minHaveInterval), maxHaveInterval);
+  const news = s.told === 0n && s.copies === 0;
+  const every = news ? minHaveInterval : Math.min(Math.max(Math.trunc(s.slack / haveFraction), minHaveInterval), maxHaveInterval);
   e.haveAt = Math.min(e.haveAt, Math.max(now + settle, e.haveSent + every));
 }
 
