@@ -72,6 +72,7 @@ func (c Config) withDefaults() Config {
 // slack of a segment: the time from when it is known to its deadline.
 const (
 	settle          = 8 * time.Millisecond   // inputs that come this close are planned together
+	comingFor       = time.Second            // that a segment is waited for which a neighbor takes from the origin
 	haveFraction    = 32                     // a have is sent at most every slack/haveFraction
 	minHaveInterval = 50 * time.Millisecond  //
 	maxHaveInterval = 400 * time.Millisecond //

@@ -34,7 +34,7 @@ func TestOriginDiffers(t *testing.T) {
 	for _, f := range step(peer.Input{Kind: peer.OriginDone, Segment: id, OK: true, Bytes: 24 << 10}) {
 		complete = complete || f.Kind == peer.Complete && f.Segment == id
 		withdrawn = withdrawn || f.Kind == peer.Send && f.Peer == neighbor && f.Message.Type == wire.Have &&
-			f.Message.Haves[0] == wire.SegmentHave{Segment: id}
+			f.Message.Haves[0] == wire.SegmentHave{Segment: id, Chunks: 3}
 	}
 	if !complete || !withdrawn {
 		t.Errorf("complete: %v, withdrawn: %v; want both", complete, withdrawn)

@@ -38,7 +38,8 @@
 // suppression timers of SRM (Floyd et al., 1997). Who comes waits with all but the
 // first segment until its neighbors are there and have said what they have. VOD: what no neighbor has is
 // taken when it comes within OriginGoal of the playhead, at times spread by a
-// hash, so that one of several viewers at the same place goes first.
+// hash, so that one of several viewers at the same place goes first. Whoever takes from
+// the origin what no neighbor has says so to them, and they wait for it a second.
 //
 // Within the urgent window before the deadline, whose length is one and a half
 // times what the origin was measured to need for the rest, what is missing and

@@ -134,7 +134,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.dirty(now)
 	case Need:
 		if s := e.lookup(in.Segment); s != nil && !s.whole {
-			e.need(s, now+in.Within)
+			e.need(now, s, now+in.Within)
 			e.dirty(now)
 		}
 	case NeighborUp:
@@ -249,12 +249,12 @@ func (e *Engine) deadline(now time.Duration, s *segment) time.Duration {
 
 // need notes that the player waits for a segment. It waits for one of each track at
 // most, so that of what it has given up in the meantime the last few are left.
-func (e *Engine) need(s *segment, by time.Duration) {
+func (e *Engine) need(now time.Duration, s *segment, by time.Duration) {
 	e.unneed(s)
 	if len(e.needed) == maxNeeded {
 		e.unneed(e.needed[0])
 	}
-	s.needBy = by
+	s.needBy, s.neededAt = by, now
 	e.needed = append(e.needed, s)
 }
 

@@ -80,10 +80,13 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 	for i := range haves {
 		h := &haves[i]
 		s := e.lookup(h.Segment)
-		if s == nil {
-			if h.Mask == 0 {
-				continue
+		if h.Mask == 0 {
+			if s != nil {
+				e.hasNothing(now, n, s, h.Chunks == 0)
 			}
+			continue
+		}
+		if s == nil {
 			s = e.entry(h.Segment)
 		}
 		if h.Chunks != 0 {
@@ -95,9 +98,19 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			}
 		}
 		s.setTheirs(n.slot, h.Mask)
-		if s.wanted && !s.whole && h.Mask&^s.have != 0 {
+		if s.sought() && !s.whole && h.Mask&^s.have != 0 {
 			e.dirty(now)
 		}
+	}
+}
+
+// hasNothing notes that a neighbor has nothing of a segment. The first that takes it
+// from the origin is waited for; what others say of that is not heard, lest a neighbor
+// that never gives have us wait.
+func (e *Engine) hasNothing(now time.Duration, n *neighbor, s *segment, takesIt bool) {
+	s.setTheirs(n.slot, 0)
+	if takesIt && s.coming == 0 {
+		s.coming = now + comingFor
 	}
 }
 
@@ -115,7 +128,7 @@ func (e *Engine) dispute(now time.Duration, n *neighbor, s *segment, h *wire.Seg
 		}
 	}
 	s.disputed = append(s.disputed, claim{n.slot, int(h.Chunks), h.Mask})
-	if s.wanted && s.proofFrom < 0 {
+	if s.sought() && s.proofFrom < 0 {
 		e.send(n, wire.Message{Type: wire.Request, Segment: s.ID, Flags: wire.FlagProof})
 		s.proofFrom, s.proofBy = n.slot, now+3*n.rtt+time.Second
 		e.dirty(now)
@@ -250,7 +263,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 		n.rate += float64(0.3 * (min(sample, 8*n.rate) - n.rate))
 		n.lastAt, n.hoped = now, 0
 		n.strikes, n.misses = 0, 0
-	case s.theirs[n.slot]&bit == 0 || !s.wanted:
+	case s.theirs[n.slot]&bit == 0 || !s.sought():
 		e.report.DuplicateBytes += bytes
 		return
 	case s.asked&bit != 0: // late, but before the one that was asked instead

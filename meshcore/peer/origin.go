@@ -58,6 +58,9 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		return min(urgentAt, s.due-e.cfg.OriginGoal)
 	case s.copies > 0:
 		return urgentAt
+	case now < s.coming && !e.onDuty(s):
+		// A neighbor takes it.
+		return min(urgentAt, s.coming)
 	case !s.fresh && now-e.startedAt <= joinPatience && (e.connected() == 0 || (!e.live && s.needBy == never)):
 		// Those who have it may still be on their way to us.
 		return min(urgentAt, e.startedAt+joinPatience+1)
@@ -68,7 +71,11 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 		// Nobody near has it. Those who wait together go at different times, and
 		// the first spares the others the way.
 		early := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
-		return min(urgentAt, s.due-e.cfg.OriginGoal+early)
+		at := s.due - e.cfg.OriginGoal + early
+		if s.needBy != never {
+			at = max(at, s.neededAt+e.spread(s)/8)
+		}
+		return min(urgentAt, at)
 	case e.duty == nil || s.Sequence < 0:
 		return urgentAt
 	}
@@ -143,8 +150,16 @@ func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
 	return again
 }
 
-// fetch takes chunks of s from the origin; without a proof it takes all of it.
+// fetch takes chunks of s from the origin; without a proof it takes all of it. Of
+// what none of them has the neighbors hear at once, so that they do not take it, too.
 func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
+	if e.upload && !s.Private && !s.shut && s.have == 0 && s.copies == 0 {
+		for _, n := range e.slots {
+			if n != nil && n.up {
+				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
+			}
+		}
+	}
 	if !s.proven {
 		mask = 0
 		s.origin = s.all &^ s.have

@@ -30,6 +30,8 @@ type segment struct {
 	known    time.Duration // when the manifest first listed it
 	slack    time.Duration // from then to its deadline
 	needBy   time.Duration // when the player must have it, which waits for it; else never
+	neededAt time.Duration // since when it waits
+	coming   time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
 	due      time.Duration // plan: the deadline
 	copies   int           // plan: neighbors that have any of it
 	fetching int           // fetches from the origin under way
@@ -58,6 +60,10 @@ type heldChunk struct {
 	index uint8
 	data  []byte
 }
+
+// sought says whether the player has still to play the segment, as far as the engine
+// looks ahead, or waits for it.
+func (s *segment) sought() bool { return s.wanted || s.needBy != never }
 
 // missing is what is neither here nor on the way.
 func (s *segment) missing() uint64 {
@@ -184,7 +190,7 @@ func (e *Engine) takeBack(s *segment) {
 	if s.told != 0 {
 		for _, n := range e.slots {
 			if n != nil && n.up {
-				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
+				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID, Chunks: uint8(s.chunks)}}})
 			}
 		}
 		s.told = 0

@@ -26,6 +26,7 @@ func TestAsked(t *testing.T) {
 		{"flash-5k", 80, 2, 0},
 		{"pages-4", 4, 1, 0},
 		{"pages-12", 12, 1, 0},
+		{"together-12", 12, 2, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,7 @@ func small(t testing.TB, name string, viewers int, minutes float64) Scenario {
 	if sc.ExodusS > 0 {
 		sc.ExodusS = minutes * 30
 	}
-	if !sc.Live {
+	if sc.Poisson {
 		sc.FilmS, sc.ArriveS = minutes*20, minutes*30
 	}
 	return sc

@@ -33,9 +33,9 @@
 // Each side sends hello first; anything else before it ends the connection.
 // It sends hello again when its pass was renewed, of which only the pass counts;
 // a peer whose last good pass has run out gets bye with [ByePass].
-// Have replaces what was known of the segments it lists: mask 0 says that the
-// sender no longer has any of it, chunks 0 that it does not know their number
-// yet. A request is answered by a chunk for each bit of its mask, or a reject
+// Have replaces what was known of the segments it lists. Mask 0 says that the
+// sender has nothing of it: with chunks 0 that it is taking it from the origin, else
+// that it has given it up. Chunks 0 says that it does not know their number yet. A request is answered by a chunk for each bit of its mask, or a reject
 // that covers it; cancel withdraws what has not been sent. With the flag
 // [FlagProof] a request also asks for the proof, which then comes before the
 // first chunk.

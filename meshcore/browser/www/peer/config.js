@@ -43,6 +43,7 @@ export function withDefaults(c) {
 }
 
 export const settle = 8 * Millisecond; // inputs that come this close are planned together
+export const comingFor = Second; // that a segment is waited for which a neighbor takes from the origin
 export const haveFraction = 32; // a have is sent at most every slack/haveFraction
 export const minHaveInterval = 50 * Millisecond;
 export const maxHaveInterval = 400 * Millisecond;

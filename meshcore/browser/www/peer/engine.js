@@ -130,7 +130,7 @@ export class Engine {
       case k.Need: {
         const s = this.lookup(input.segment);
         if (s && !s.whole) {
-          need(this, s, now + input.within);
+          need(this, now, s, now + input.within);
           this.dirty(now);
         }
         break;

@@ -2,7 +2,7 @@
 
 import * as wire from "../wire.js";
 import { bit, full, seconds } from "./bits.js";
-import { maxMisses, Millisecond, Second } from "./config.js";
+import { comingFor, maxMisses, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
 import { fault, forgetHaves, lookForPeers, release, remember } from "./neighbor.js";
@@ -62,10 +62,11 @@ function onHave(e, now, n, haves) {
   if (n.noUpload) return;
   for (const h of haves) {
     let s = e.table.get(h.segment);
-    if (!s) {
-      if (h.mask === 0n) continue;
-      s = entry(e, h.segment);
+    if (h.mask === 0n) {
+      if (s) hasNothing(now, n, s, h.chunks === 0);
+      continue;
     }
+    s ??= entry(e, h.segment);
     if (h.chunks !== 0) {
       if (s.chunks === 0) s.setChunks(h.chunks);
       else if (s.chunks !== h.chunks) {
@@ -74,8 +75,21 @@ function onHave(e, now, n, haves) {
       }
     }
     s.theirs[n.slot] = h.mask;
-    if (s.wanted && !s.whole && (h.mask & ~s.have) !== 0n) e.dirty(now);
+    if (s.sought() && !s.whole && (h.mask & ~s.have) !== 0n) e.dirty(now);
   }
+}
+
+/**
+ * hasNothing notes that a neighbor has nothing of a segment. The first that takes it from the origin is waited for; what
+ * others say of that is not heard, lest a neighbor that never gives have us wait.
+ * @param {number} now
+ * @param {Neighbor} n
+ * @param {SegmentState} s
+ * @param {boolean} takesIt
+ */
+function hasNothing(now, n, s, takesIt) {
+  s.theirs[n.slot] = 0n;
+  if (takesIt && s.coming === 0) s.coming = now + comingFor;
 }
 
 /**
@@ -96,7 +110,7 @@ function dispute(e, now, n, s, h) {
     return;
   }
   s.disputed.push({ slot: n.slot, chunks: h.chunks, mask: h.mask });
-  if (s.wanted && s.proofFrom < 0) {
+  if (s.sought() && s.proofFrom < 0) {
     e.send(n, { type: wire.Request, segment: s.id, mask: 0n, flags: wire.FlagProof });
     s.proofFrom = n.slot;
     s.proofBy = now + 3 * n.rtt + Second;
@@ -197,7 +211,7 @@ function onChunk(e, now, n, m) {
     n.rate += 0.3 * (Math.min(sample, 8 * n.rate) - n.rate);
     n.lastAt = now;
     n.strikes = n.misses = 0;
-  } else if (!(s.theirs[n.slot] & b) || !s.wanted) {
+  } else if (!(s.theirs[n.slot] & b) || !s.sought()) {
     e.totals.duplicate_bytes += bytes;
     return;
   } else if (s.asked & b) { // late, but before the one that was asked instead

@@ -45,6 +45,7 @@ function fetchTime(e, now, s) {
   const alone = connected(e) === 0 && (e.swarmSize === 1 || now - e.startedAt > joinPatience);
   if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
   if (s.copies > 0) return urgentAt;
+  if (now < s.coming && !onDuty(e, s)) return Math.min(urgentAt, s.coming); // a neighbor takes it
   // Those who have it may still be on their way to us.
   if (!s.fresh && now - e.startedAt <= joinPatience && (connected(e) === 0 || (!e.live && s.needBy === never))) {
     return Math.min(urgentAt, e.startedAt + joinPatience + 1);
@@ -55,7 +56,8 @@ function fetchTime(e, now, s) {
   if (!e.live) {
     // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
     const early = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
-    return Math.min(urgentAt, s.due - e.cfg.originGoal + early);
+    const at = s.due - e.cfg.originGoal + early;
+    return Math.min(urgentAt, s.needBy === never ? at : Math.max(at, s.neededAt + Math.trunc(spread(e, s) / 8)));
   }
   if (!e.duty || s.sequence < 0) return urgentAt;
   // Live: the fetchers go at once; if nothing is heard of the segment, the next in the rotation follow, twice as many in
@@ -123,8 +125,18 @@ function fetchUrgent(e, now, s) {
   return s.asked ? now + 100 * Millisecond : never;
 }
 
-/** fetch takes chunks of s from the origin; without a proof it takes all of it. @param {Engine} e @param {number} now @param {SegmentState} s @param {bigint} mask */
+/**
+ * fetch takes chunks of s from the origin; without a proof it takes all of it. Of what none of them has the neighbors hear
+ * at once, so that they do not take it, too.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {SegmentState} s
+ * @param {bigint} mask
+ */
 function fetch(e, now, s, mask) {
+  if (e.upload && !s.private && !s.shut && s.have === 0n && s.copies === 0) {
+    for (const n of e.slots) if (n?.up) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
+  }
   if (!s.proven) {
     mask = 0n;
     s.origin = s.all & ~s.have;

@@ -50,6 +50,8 @@ export class SegmentState {
     this.retryAt = 0;
 
     this.needBy = never; // when the player must have it, which waits for it
+    this.neededAt = 0; // since when it waits
+    this.coming = 0; // until when the first neighbor that takes it from the origin is waited for, 0 if none does
 
     // What plan works out anew each time.
     this.due = 0; // the deadline
@@ -65,6 +67,11 @@ export class SegmentState {
     this.queued = false; // stands in the list of haves to send
     /** @type {bigint|null} */
     this.chance = null; // of chance, once it was worked out
+  }
+
+  /** sought says whether the player has still to play the segment, as far as the engine looks ahead, or waits for it. */
+  sought() {
+    return this.wanted || this.needBy !== never;
   }
 
   /** missing is what is neither here nor on the way. */
@@ -127,13 +134,15 @@ function forgetOldest(e) {
  * need notes that the player waits for a segment. It waits for one of each track at most, so that of what it has given up
  * in the meantime the last few are left.
  * @param {Engine} e
+ * @param {number} now
  * @param {SegmentState} s
  * @param {number} by
  */
-export function need(e, s, by) {
+export function need(e, now, s, by) {
   unneed(e, s);
   if (e.needed.length === maxNeeded) unneed(e, e.needed[0]);
   s.needBy = by;
+  s.neededAt = now;
   e.needed.push(s);
 }
 
@@ -168,7 +177,7 @@ function evict(e, i) {
 export function takeBack(e, s) {
   if (s.told !== 0n) {
     for (const n of e.slots) {
-      if (n?.up) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
+      if (n?.up) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: s.chunks, mask: 0n }] });
     }
     s.told = 0n;
   }
