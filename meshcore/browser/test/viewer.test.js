@@ -8,15 +8,23 @@ globalThis.fetch = async () => new Response("", { status: 403 }); // no session
 const { Engine } = await import("../www/peer/engine.js");
 const { Viewer } = await import("../www/viewer.js");
 
-test("a busy page fetches nothing that passed before its player had begun", async (t) => {
+const base = "https://x/live.m3u8";
+
+/** scene is a viewer of a playlist, with an engine and nobody to talk to. */
+async function scene(t, playlist) {
   const mesh = { list() {}, mode: () => "full", keep() {}, device: { describe: () => ({}) }, state: { download: true, upload: true }, worker: null };
   const viewer = new Viewer(/** @type {any} */ (mesh), { session: "https://x/session", swarm: "s" });
   t.after(() => viewer.rest());
-  const base = "https://x/live.m3u8", names = Array.from({ length: 9 }, (_, i) => `${i}.ts`);
-  await viewer.playlist(base, base, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + names.map((n) => `#EXTINF:0.2,\n${n}`).join("\n"));
+  await viewer.playlist(base, base, playlist);
   viewer.engine = new Engine({ id: "0123456789abcdef", seed: 1n });
   viewer.signaling = /** @type {any} */ ({ send() {}, close() {} });
   viewer.connections = /** @type {any} */ ({ all: new Map(), closeAll() {} });
+  return viewer;
+}
+
+test("a busy page fetches nothing that passed before its player had begun", async (t) => {
+  const names = Array.from({ length: 9 }, (_, i) => `${i}.ts`);
+  const viewer = await scene(t, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + names.map((n) => `#EXTINF:0.2,\n${n}`).join("\n"));
   const step = viewer.engine.step.bind(viewer.engine);
   viewer.engine.step = (at, input) => {
     const effects = step(at, input);
@@ -36,4 +44,34 @@ test("a busy page fetches nothing that passed before its player had begun", asyn
   viewer.step({ kind: "tick" });
   const passed = names.slice(0, 6).map((n) => viewer.presentation.find(`https://x/${n}`)[0].id);
   assert.deepEqual(fetched.filter((segment) => passed.includes(segment)), []);
+});
+
+test("a part that a neighbor fetches on its hint is waited for until it is listed", async (t) => {
+  const low = (/** @type {string} */ lines) => `#EXTM3U
+#EXT-X-TARGETDURATION:1
+#EXT-X-PART-INF:PART-TARGET=0.1
+#EXT-X-MEDIA-SEQUENCE:6
+#EXTINF:0.2,
+6.ts
+#EXT-X-PART:DURATION=0.1,URI="7.0.ts"
+${lines}`;
+  const viewer = await scene(t, low('#EXT-X-PRELOAD-HINT:TYPE=PART,URI="7.1.ts"'));
+  const ask = (/** @type {string} */ n) => /** @type {any} */ (viewer.request(`https://x/${n}`, null, new AbortController().signal));
+  viewer.downloads.early = async () => assert.fail("it is not this viewer's turn");
+  viewer.downloads.fetch = async () => {};
+  viewer.begun = true;
+  viewer.engine.duty = { rank: 0, of: 2, fetchers: 1 };
+  ask("7.0.ts");
+  assert.ok(ask("7.1.ts").tee, "without neighbors it passes");
+  viewer.engine.neighbors = () => 1;
+  const needed = [], step = viewer.engine.step.bind(viewer.engine);
+  viewer.engine.step = (at, input) => (input.kind === "need" && needed.push(input.segment), step(at, input));
+
+  const { head } = ask("7.1.ts"), [{ id }] = viewer.presentation.hints();
+  assert.ok(head);
+  await viewer.playlist(base, base, low('#EXT-X-PART:DURATION=0.1,URI="7.1.ts"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI="7.2.ts"'));
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(needed, [id], "then the engine is asked for it");
+
+  await assert.rejects(ask("7.2.ts").head, "that comes to nothing, and whoever waits asks the network");
 });

@@ -69,7 +69,7 @@ export class Presentation {
     this.index = new Map();
     /** @type {Map<string, Record>} */
     this.byId = new Map();
-    /** @type {Map<string, {media: Media, resolve: (listed: boolean) => void}>} hints that a listing is awaited of */
+    /** @type {Map<string, {media: Media, listed: Promise<boolean>, resolve: (listed: boolean) => void}>} hints that a listing is awaited of */
     this.hinted = new Map();
   }
 
@@ -205,13 +205,18 @@ export class Presentation {
   }
 
   /**
-   * listing resolves once a playlist lists what one hinted at, or does not hint at it any more: false. There may be one for a
-   * hint at a time.
+   * listing resolves once a playlist lists what one hinted at, or does not hint at it any more: false.
    * @param {Record} r
    * @returns {Promise<boolean>}
    */
   listing(r) {
-    return new Promise((resolve) => this.hinted.set(r.id, { media: r.media, resolve }));
+    let h = this.hinted.get(r.id);
+    if (!h) {
+      let resolve;
+      const listed = /** @type {Promise<boolean>} */ (new Promise((f) => (resolve = f)));
+      this.hinted.set(r.id, (h = { media: r.media, listed, resolve }));
+    }
+    return h.listed;
   }
 
   /** coming are the playlists that play and list more as time goes on, but for those with parts, whose hints say what comes. */

@@ -25,6 +25,7 @@ const PATIENCE = 3 * Second;
 const LEAD = 0.25 * Second;
 const BLOB_LEAD = 0.75 * Second;
 const HASTE = 6 * Second; // in half of this a player gets what is not due for long, because the worker waits for it
+const OVERDUE = 1000; // ms that a part may be listed later than it should
 const MOMENT = 0.7 * Second; // that a neighbor gets for what it has of the first segments
 
 /**
@@ -332,15 +333,38 @@ export class Viewer {
     if (!r) return { tee: this.downloads.count() };
     if (r.initSection) return { tee: this.downloads.count() };
     this.#asked(r, passes);
-    if (passes || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !(this.#knows(r.id) || this.downloads.hinted.has(r.id))) {
+    const ours = this.#knows(r.id) || this.downloads.hinted.has(r.id), theirs = !ours && this.#awaits(r);
+    if (passes || !this.mesh.state.download || r.gap || (whole && r.length > 0) || !(ours || theirs)) {
       const all = r.length > 0 || (first === 0 && last < 0);
       return { tee: all ? this.downloads.tee(r) : this.downloads.count() };
     }
     const entry = this.store.get(r.id);
+    if (ours) this.#need(r, whole);
+    else this.#listed(r, entry).then(() => this.#need(r, whole));
+    return answer(r, entry, range, signal, () => this.#pace(r, entry), () => this.presentation.done(r));
+  }
+
+  /** #need tells the engine that the player waits for a segment. @param {Record} r @param {boolean} whole a blob is wanted */
+  #need(r, whole) {
     const patience = whole || r.media.live ? PATIENCE : Math.min(PATIENCE, r.duration / 2);
     const within = Math.min(patience, Math.max(0, r.start - this.player.position() - this.#ahead()));
     this.step({ kind: k.Need, segment: r.id, within });
-    return answer(r, entry, range, signal, () => this.#pace(r, entry), () => this.presentation.done(r));
+  }
+
+  /** #awaits says whether a part that a playlist hints at is a neighbor's to fetch. @param {Record} r */
+  #awaits(r) {
+    return r.hint && r.media.parts && this.begun && !!this.engine?.neighbors() && !fetches(this.engine, r.sequence);
+  }
+
+  /**
+   * #listed resolves once a part is listed that the player asks for on a hint. If that takes longer than to make it, or will
+   * never be, whoever reads the entry asks the network.
+   * @param {Record} r
+   * @param {import("./store.js").Entry} entry
+   */
+  async #listed(r, entry) {
+    const late = new Promise((resolve) => setTimeout(resolve, r.duration / 1e6 + OVERDUE, false));
+    if (!(await Promise.race([this.presentation.listing(r), late]))) entry.fail();
   }
 
   /**
