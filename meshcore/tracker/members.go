@@ -28,7 +28,7 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		s.setFacts(now, m, f)
 		return
 	}
-	m := &member{id: id, facts: f, rank: -1, octave: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, met: s.recall(now, id)}
+	m := &member{id: id, facts: f, rank: -1, octave: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, introduced: s.past.recall(now, id)}
 	s.members[id] = m
 	s.all = put(s.all, m, inAll)
 	if s.sweepAt == 0 {
@@ -55,7 +55,7 @@ func (s *Swarm) remove(now time.Duration, m *member) {
 	s.leaveGroups(now, m)
 	s.all = take(s.all, m, inAll)
 	delete(s.members, m.id)
-	s.remember(m)
+	s.past.remember(m)
 	s.ended.Add(&m.totals)
 }
 

@@ -28,16 +28,16 @@ func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement)
 	s.regroup(now, m, ann)
 	m.pending = 0
 	answer := &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)}
-	want := min(ann.Want, s.maxTold(m)-m.met.in(now).told, signal.MaxPeers)
+	want := min(ann.Want, s.maxTold(m)-m.introduced.in(now).told, signal.MaxPeers)
 	for _, c := range s.choose(now, m, want) {
 		answer.Peers = append(answer.Peers, signal.PeerInfo{ID: c.m.id, Rendition: c.m.ann.Rendition, Upload: c.m.uploads(), Initiate: true})
 		if m.know(c.m.id) {
 			// Only who is new can become one more neighbor.
 			c.m.pending++
-			m.met.told++
+			m.introduced.told++
 		}
 		if c.m.know(m.id) {
-			c.m.met.in(now).shown++
+			c.m.introduced.in(now).shown++
 		}
 	}
 	m.ann.Failed = nil // answered; the next announce brings its own
@@ -145,7 +145,7 @@ func (s *Swarm) draw(now time.Duration, m *member, list []*member, n int) {
 // eligible says whether o may be a neighbor of m and has room for one.
 func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
 	return o.announced && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
-		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors && o.met.in(now).shown < s.maxTold(o)
+		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors && o.introduced.in(now).shown < s.maxTold(o)
 }
 
 // score is how good o is as a neighbor of m: the same rendition first, then for

@@ -31,6 +31,7 @@
 package tracker
 
 import (
+	"container/list"
 	"math/rand/v2"
 	"time"
 
@@ -196,8 +197,7 @@ type Swarm struct {
 	sweepAt    time.Duration
 	ended      signal.Report
 	banned     map[wire.PeerID]bool
-	past       map[wire.PeerID]acquaintance // of sessions that left
-	pastOrder  []wire.PeerID                // the same, the longest ago first
+	past       past
 	stamp      uint64
 	scratch    []candidate
 	out        []Effect
@@ -209,26 +209,26 @@ type groupKey struct {
 
 // member is one peer of the swarm.
 type member struct {
-	id        wire.PeerID
-	facts     Facts
-	ann       signal.Announcement
-	announced bool
-	at        [4]int // places in all, group, rendition, uploaders of the rendition
-	gives     bool   // it stands among the uploaders
-	octave    int    // where its uplink stands in uplinks, -1 if it is not known
-	rank      int    // place in duty.ranks, -1 if none
-	duty      *pool  // whom it takes turns with in fetching: group or rendition
-	group     *pool  // same scope, rendition and locality
-	rendition *pool  // same scope and rendition
-	totals    signal.Report
-	heard     time.Duration
-	allowance float64 // messages it may send
-	allowedAt time.Duration
-	pending   int           // introductions since its last announce
-	known     []wire.PeerID // whom it was introduced to by either's announce, the latest last
-	met       acquaintance
-	accusers  []accuser
-	stamp     uint64
+	id         wire.PeerID
+	facts      Facts
+	ann        signal.Announcement
+	announced  bool
+	at         [4]int // places in all, group, rendition, uploaders of the rendition
+	gives      bool   // it stands among the uploaders
+	octave     int    // where its uplink stands in uplinks, -1 if it is not known
+	rank       int    // place in duty.ranks, -1 if none
+	duty       *pool  // whom it takes turns with in fetching: group or rendition
+	group      *pool  // same scope, rendition and locality
+	rendition  *pool  // same scope and rendition
+	totals     signal.Report
+	heard      time.Duration
+	allowance  float64 // messages it may send
+	allowedAt  time.Duration
+	pending    int           // introductions since its last announce
+	known      []wire.PeerID // whom it was introduced to by either's announce, the latest last
+	introduced introductions
+	accusers   []accuser
+	stamp      uint64
 }
 
 // accuser is who complained of a member.
@@ -258,7 +258,7 @@ func New(cfg Config) *Swarm {
 		groups:     map[groupKey]*pool{},
 		renditions: map[groupKey]*pool{},
 		banned:     map[wire.PeerID]bool{},
-		past:       map[wire.PeerID]acquaintance{},
+		past:       past{byID: map[wire.PeerID]*list.Element{}},
 	}
 }
 
