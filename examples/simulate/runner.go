@@ -72,7 +72,7 @@ func (o *options) against(sc *sim.Scenario) *sim.Scenario {
 	}
 	other, err := sim.Builtin(sc.Asked.Within)
 	if err != nil {
-		return nil // Judge says that it is not compared
+		return nil // Verdicts reports that it is not compared
 	}
 	other.Seed, other.Viewers, other.Minutes = sc.Seed, sc.Viewers, sc.Minutes
 	return &other
@@ -99,7 +99,7 @@ func (r *runner) report(sc *sim.Scenario, show func(*sim.Result)) report {
 		res, _ := r.find(sc.Name, p)
 		rep.results = append(rep.results, res)
 		if p == sim.Mesh {
-			rep.verdicts = sim.Judge(sc, res, r.find)
+			rep.verdicts = sim.Verdicts(sc, res, r.find)
 		}
 	}
 	return rep

@@ -27,7 +27,7 @@ func small(t testing.TB, name string, viewers int, minutes float64) Scenario {
 }
 
 // TestNothingBeatsTheBounds runs every scenario under every policy, small, and
-// holds the world's books against each other: a simulator that is too kind shows
+// holds the world's counts against each other: a simulator that is too kind shows
 // here.
 func TestNothingBeatsTheBounds(t *testing.T) {
 	for _, name := range Names() {
@@ -77,7 +77,7 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 					t.Errorf("engines report %d bytes from the origin, it delivered %d", m.origin, m.delivered)
 				}
 				if m.peer != m.fromPeers {
-					t.Errorf("engines report %d bytes from peers, the ledger has %d", m.peer, m.fromPeers)
+					t.Errorf("engines report %d bytes from peers, the holdings have %d", m.peer, m.fromPeers)
 				}
 				if r.Violations != 0 {
 					t.Errorf("%d chunks given or segments played that were not there", r.Violations)
@@ -200,10 +200,10 @@ func TestParallelIsTheSame(t *testing.T) {
 			}
 		}
 		w := newWorld(sc, c.policy)
-		w.lanes = w.lanes[:3]
+		w.shards = w.shards[:3]
 		w.run(Options{})
 		if got := w.result(); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s, %s, in 3 lanes: %+v, in %d %+v", c.name, c.policy, got, lanes, want)
+			t.Errorf("%s, %s, in 3 shards: %+v, in %d %+v", c.name, c.policy, got, shards, want)
 		}
 	}
 }

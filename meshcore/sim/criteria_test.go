@@ -44,7 +44,7 @@ func TestAsked(t *testing.T) {
 				return &res, true
 			}
 			t.Logf("offload %.4f of %.4f, %d stalls, peak %.0f Mbit/s", r.Offload, r.Ceiling, r.Stalls, r.OriginPeakMbps)
-			for _, v := range Judge(&sc, &r, others) {
+			for _, v := range Verdicts(&sc, &r, others) {
 				if v.State != Pass {
 					t.Errorf("%s: %s, got %s", v.State, v.Asked, v.Got)
 				}
@@ -90,7 +90,7 @@ func TestHostileAreFound(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestVerdicts(t *testing.T) {
 	one := func(f func(a *Asked)) *Scenario {
 		sc := &Scenario{Name: "s"}
 		f(&sc.Asked)
@@ -111,7 +111,7 @@ func TestJudge(t *testing.T) {
 		with := func(string, Policy) (*Result, bool) { return other, true }
 		without := func(string, Policy) (*Result, bool) { return nil, false }
 		state := func(r *Result, find func(string, Policy) (*Result, bool)) State {
-			vs := Judge(sc, r, find)
+			vs := Verdicts(sc, r, find)
 			if len(vs) != 1 || vs[0].Asked == "" {
 				t.Fatalf("%s: %+v", name, vs)
 			}

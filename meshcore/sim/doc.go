@@ -24,7 +24,7 @@
 //     takes it, or as the origin's uplink allows; it is cut when the viewer goes.
 //   - The player: it starts when its first segment is complete and stalls at the
 //     end of a segment whose successor is not.
-//   - The truth: a ledger knows which verified chunks each viewer holds. A chunk
+//   - The truth: the holdings say which verified chunks each viewer holds. A chunk
 //     sent by one who does not hold it, and a segment said to be complete that is
 //     not, are counted ([Result.Violations]).
 //

@@ -6,22 +6,22 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// ledger is the truth of which verified chunks a viewer holds, by rendition and
+// holdings are the truth of which verified chunks a viewer holds, by rendition and
 // the low bits of the sequence. The engines do not see it.
-type ledger []shelved
+type holdings []shelved
 
 type shelved struct {
 	id   wire.SegmentID
 	mask uint64
 }
 
-// shelved gives the place of a segment in a ledger; nil if a newer one is there.
-func (w *lane) shelved(n *node, id wire.SegmentID) *shelved {
-	if n.ledger == nil {
-		n.ledger = make(ledger, int(w.shelf)*len(w.layouts))
+// shelved gives the place of a segment in the holdings; nil if a newer one is there.
+func (w *shard) shelved(n *node, id wire.SegmentID) *shelved {
+	if n.holdings == nil {
+		n.holdings = make(holdings, int(w.shelf)*len(w.layouts))
 	}
 	sr := ref(id)
-	s := &n.ledger[int64(sr.rendition)*w.shelf+sr.sequence&(w.shelf-1)]
+	s := &n.holdings[int64(sr.rendition)*w.shelf+sr.sequence&(w.shelf-1)]
 	switch {
 	case s.id == id:
 	case s.id < id:
@@ -33,13 +33,13 @@ func (w *lane) shelved(n *node, id wire.SegmentID) *shelved {
 }
 
 // holds says whether a viewer holds a chunk.
-func (w *lane) holds(n *node, id wire.SegmentID, chunk uint8) bool {
+func (w *shard) holds(n *node, id wire.SegmentID, chunk uint8) bool {
 	s := w.shelved(n, id)
 	return s != nil && s.mask>>chunk&1 == 1
 }
 
 // got notes a verified chunk.
-func (w *lane) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
+func (w *shard) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
 	s := w.shelved(n, id)
 	if s == nil || s.mask>>chunk&1 == 1 {
 		return
@@ -53,13 +53,13 @@ func (w *lane) got(n *node, id wire.SegmentID, chunk uint8, fromPeer bool) {
 }
 
 // whole says whether a viewer holds all of a segment.
-func (w *lane) whole(n *node, id wire.SegmentID) bool {
+func (w *shard) whole(n *node, id wire.SegmentID) bool {
 	s := w.shelved(n, id)
 	return s != nil && bits.OnesCount64(s.mask) == w.layouts[ref(id).rendition].Chunks()
 }
 
 // forget notes that an engine gave up a segment.
-func (w *lane) forget(n *node, id wire.SegmentID) {
+func (w *shard) forget(n *node, id wire.SegmentID) {
 	if s := w.shelved(n, id); s != nil {
 		s.mask = 0
 	}

@@ -10,10 +10,10 @@ import (
 // window is the length of the windows of [Result.Series].
 const window = 10 * time.Second
 
-// meter counts what a run is judged by. Its own counts of the world's traffic
+// meter counts what a run is assessed by. Its own counts of the world's traffic
 // stand beside the engines' reports, so that neither can err alone.
 type meter struct {
-	books
+	counts
 
 	// As the engines report.
 	peer, origin, duplicate, bad int64
@@ -25,8 +25,8 @@ type meter struct {
 	ceiling                     ceiling
 }
 
-// books is what the world counts as it goes on: sums, which each lane has its own of.
-type books struct {
+// counts is what the world counts as it goes on: sums, which each shard has its own of.
+type counts struct {
 	// Bytes of chunks that a viewer got and had not.
 	fromPeers, fromOrigin int64
 	// Bytes that the origin sent, those of them that reached an engine, and those
@@ -41,8 +41,8 @@ type books struct {
 	startup           []time.Duration
 }
 
-// add takes in the books of a lane.
-func (m *books) add(o *books) {
+// add takes in the counts of a shard.
+func (m *counts) add(o *counts) {
 	m.fromPeers += o.fromPeers
 	m.fromOrigin += o.fromOrigin
 	m.egressed += o.egressed
@@ -84,7 +84,7 @@ func (m *meter) here(now time.Duration, n *node, by int) { m.ceiling.here(now, n
 func (m *meter) watched(rendition int, first, last int64) { m.ceiling.watched(rendition, first, last) }
 
 // at gives the point of the series for a time.
-func (m *books) at(t time.Duration) *Point {
+func (m *counts) at(t time.Duration) *Point {
 	k := int(t / window)
 	for len(m.series) <= k {
 		m.series = append(m.series, Point{Seconds: float64(len(m.series)) * window.Seconds()})
@@ -93,7 +93,7 @@ func (m *books) at(t time.Duration) *Point {
 }
 
 // got notes bytes of a chunk that a viewer had not.
-func (m *books) got(now time.Duration, bytes int64, fromPeer bool) {
+func (m *counts) got(now time.Duration, bytes int64, fromPeer bool) {
 	if fromPeer {
 		m.fromPeers += bytes
 		m.at(now).PeerBytes += bytes
@@ -103,13 +103,13 @@ func (m *books) got(now time.Duration, bytes int64, fromPeer bool) {
 }
 
 // egress notes bytes that the origin sends.
-func (m *books) egress(now time.Duration, ref segRef, bytes int64) {
+func (m *counts) egress(now time.Duration, ref segRef, bytes int64) {
 	m.egressed += bytes
 	m.at(now).OriginBytes += bytes
 	*m.ofSegment(int(ref.sequence)) += bytes
 }
 
-func (m *books) ofSegment(sequence int) *int64 {
+func (m *counts) ofSegment(sequence int) *int64 {
 	for len(m.perSegment) <= sequence {
 		m.perSegment = append(m.perSegment, 0)
 	}

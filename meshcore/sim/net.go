@@ -56,7 +56,7 @@ func messageBytes(m *wire.Message, l integrity.Layout) int64 {
 }
 
 // send has a control message leave on a link, behind what was sent on it before.
-func (w *lane) send(n *node, to int32, l *link, m *wire.Message) {
+func (w *shard) send(n *node, to int32, l *link, m *wire.Message) {
 	bytes := messageBytes(m, w.layouts[0])
 	took := taking(bytes, n.up)
 	n.upFree = max(n.upFree, w.now) + took
@@ -67,7 +67,7 @@ func (w *lane) send(n *node, to int32, l *link, m *wire.Message) {
 }
 
 // sendChunk has a chunk leave, behind all chunks before it.
-func (w *lane) sendChunk(n *node, f *peer.Effect) {
+func (w *shard) sendChunk(n *node, f *peer.Effect) {
 	to := nodeOf(f.Peer)
 	l := n.open(to)
 	if l == nil || !w.holds(n, f.Segment, f.Chunk) {
@@ -88,7 +88,7 @@ func (w *lane) sendChunk(n *node, f *peer.Effect) {
 // throughDownlink has a chunk come through the downlink, which takes one after
 // another. Its last byte arrives now, its first did when the sender began; it says
 // whether the chunk is through already.
-func (w *lane) throughDownlink(n *node, e *event) bool {
+func (w *shard) throughDownlink(n *node, e *event) bool {
 	bytes := w.chunkBytes(ref(e.seg).rendition, e.chunk)
 	began := w.now - taking(bytes, w.nodes[e.from].chunkRate)
 	n.downFree = max(w.now, max(n.downFree, began)+taking(bytes, n.down))
@@ -112,7 +112,7 @@ type fetch struct {
 
 // fetch asks the origin for chunks of a segment; its answer begins a round trip
 // later and goes on chunk by chunk.
-func (w *lane) fetch(n *node, f *peer.Effect) {
+func (w *shard) fetch(n *node, f *peer.Effect) {
 	mask := f.Chunks
 	if mask == 0 {
 		mask = wire.All(w.layouts[ref(f.Segment).rendition].Chunks())
@@ -122,7 +122,7 @@ func (w *lane) fetch(n *node, f *peer.Effect) {
 }
 
 // cancel ends a viewer's fetches of a segment after the chunk under way.
-func (w *lane) cancel(n *node, id wire.SegmentID) {
+func (w *shard) cancel(n *node, id wire.SegmentID) {
 	for i := range n.fetches.all {
 		if f := &n.fetches.all[i]; f.seg == id {
 			f.cancelled = true
@@ -131,7 +131,7 @@ func (w *lane) cancel(n *node, id wire.SegmentID) {
 }
 
 // nextChunk has the origin send the next chunk of a fetch; false if there is none.
-func (w *lane) nextChunk(n *node, i int32) bool {
+func (w *shard) nextChunk(n *node, i int32) bool {
 	f := &n.fetches.all[i]
 	if f.mask == 0 || f.cancelled {
 		return false
@@ -152,7 +152,7 @@ func (w *lane) nextChunk(n *node, i int32) bool {
 }
 
 // fromOrigin goes on with a fetch whose headers or chunk have come.
-func (w *lane) fromOrigin(n *node, e *event) {
+func (w *shard) fromOrigin(n *node, e *event) {
 	f := &n.fetches.all[e.ref]
 	if !n.here {
 		if e.kind == evOrigin {
@@ -186,7 +186,7 @@ func (w *lane) fromOrigin(n *node, e *event) {
 }
 
 // connect sends an offer through the edge.
-func (w *lane) connect(n *node, to int32) {
+func (w *shard) connect(n *node, to int32) {
 	v := n.addLink(to, w.latency(n.id, to))
 	w.push(event{at: w.now + 2*w.origin() + gathering, kind: evOffer, from: n.id, to: to})
 	w.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
@@ -194,7 +194,7 @@ func (w *lane) connect(n *node, to int32) {
 
 // accept answers an offer; if NATs allow, both sides are connected after some
 // round trips, else both give up in time.
-func (w *lane) accept(n *node, to int32) {
+func (w *shard) accept(n *node, to int32) {
 	n.unlink(to)
 	v := n.addLink(to, w.latency(n.id, to))
 	now := w.now
@@ -216,7 +216,7 @@ func (w *world) answered(now time.Duration, n, o *node, version int32) {
 
 // disconnect closes one side; the other learns of it when what was sent has come,
 // or when the driver has waited long enough for that.
-func (w *lane) disconnect(n *node, to int32) {
+func (w *shard) disconnect(n *node, to int32) {
 	at := w.now
 	if l := n.link(to); l != nil {
 		at = max(at, min(l.free, at+closeAfter))
@@ -232,7 +232,7 @@ func (w *world) closed(at time.Duration, n, o *node) {
 	}
 }
 
-func (w *lane) stepTracker(in tracker.Input) {
+func (w *shard) stepTracker(in tracker.Input) {
 	for _, f := range w.tracker.Step(w.now, in) {
 		if f.Message != nil {
 			w.push(event{at: w.now + w.origin(), kind: evToPeer, to: nodeOf(f.Peer), ref: w.postSignal(f.Message)})

@@ -65,12 +65,12 @@ func bench(t *testing.T, change func(sc *Scenario)) (*world, []*stub) {
 
 // do carries out an effect of a viewer now.
 func (w *world) do(n int32, f peer.Effect) {
-	w.before(func(l *lane) { l.effect(w.nodes[n], &f) })
+	w.before(func(l *shard) { l.effect(w.nodes[n], &f) })
 }
 
 // before has something happen before the first window.
-func (w *world) before(f func(l *lane)) {
-	f(&w.lanes[0])
+func (w *world) before(f func(l *shard)) {
+	f(&w.shards[0])
 	w.settle()
 }
 
@@ -147,7 +147,7 @@ func TestUplinkTakesOneChunkAfterAnother(t *testing.T) {
 	connected(w, 0, 2)
 	id := segmentID(0, 1)
 	for c := range uint8(2) {
-		w.lanes[0].got(w.nodes[0], id, c, false)
+		w.shards[0].got(w.nodes[0], id, c, false)
 	}
 	chunk := taking(w.chunkBytes(0, 0), w.nodes[0].up) // 26 ms
 	w.do(0, peer.Effect{Kind: peer.SendChunk, Peer: peerID(1), Segment: id})
@@ -167,7 +167,7 @@ func TestDownlinkTakesOneChunkAfterAnother(t *testing.T) {
 	bytes := w.chunkBytes(0, 0)
 	for n := int32(1); n < 6; n++ {
 		connected(w, 0, n)
-		w.lanes[0].got(w.nodes[n], id, 0, false)
+		w.shards[0].got(w.nodes[n], id, 0, false)
 		w.do(n, peer.Effect{Kind: peer.SendChunk, Peer: peerID(0), Segment: id})
 	}
 	w.run(Options{})
@@ -190,7 +190,7 @@ func TestOriginFetch(t *testing.T) {
 	w.run(Options{})
 	size := w.layouts[0].Size
 	s[0].wantSteps(t, map[string]time.Duration{"proof": 40 * ms, "done true": 40*ms + taking(size, w.nodes[0].down)})
-	if !w.lanes[0].whole(w.nodes[0], id) || w.m.egressed != size || w.m.delivered != size {
+	if !w.shards[0].whole(w.nodes[0], id) || w.m.egressed != size || w.m.delivered != size {
 		t.Errorf("sent %d, delivered %d of %d", w.m.egressed, w.m.delivered, size)
 	}
 
@@ -216,7 +216,7 @@ func TestOriginFetch(t *testing.T) {
 func TestDeathIsNoticedLate(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers, sc.DeadAfterS = 2, 9 })
 	connected(w, 0, 1)
-	w.before(func(l *lane) { l.leave(w.nodes[1], w.origin()) })
+	w.before(func(l *shard) { l.leave(w.nodes[1], w.origin()) })
 	w.run(Options{})
 	s[0].wantSteps(t, map[string]time.Duration{"down": 9 * time.Second})
 }
@@ -231,7 +231,7 @@ func TestBytesOfTheDepartedAreNotSent(t *testing.T) {
 	}
 }
 
-// TestChunksThatAreNotThere: the world does not send what its ledger does not have.
+// TestChunksThatAreNotThere: the world does not send what the holdings do not have.
 func TestChunksThatAreNotThere(t *testing.T) {
 	w, s := bench(t, func(sc *Scenario) { sc.Viewers = 2 })
 	connected(w, 0, 1)

@@ -38,9 +38,9 @@ type node struct {
 	version int32             // of the newest link
 	region  int
 
-	ledger ledger
-	player player
-	tally  tally
+	holdings holdings
+	player   player
+	tally    tally
 }
 
 // link is one side of a connection.

@@ -32,7 +32,7 @@ type player struct {
 const bufferGoal = 30 * time.Second
 
 // arrive brings a viewer: it reads the playlist, and opens a session.
-func (w *lane) arrive(n *node) {
+func (w *shard) arrive(n *node) {
 	n.here = true
 	n.client = w.newClient(n)
 	now := w.now
@@ -62,7 +62,7 @@ func (w *lane) arrive(n *node) {
 
 func (w *world) untilSwitch(n *node) time.Duration { return seconds(n.rng.ExpFloat64() * w.sc.SwitchS) }
 
-func (w *lane) newClient(n *node) client {
+func (w *shard) newClient(n *node) client {
 	goal := time.Duration(0)
 	if !w.sc.Live {
 		goal = bufferGoal
@@ -78,7 +78,7 @@ func (w *lane) newClient(n *node) client {
 
 // newManifest gives a viewer the present playlist, and comes again soon after
 // the next live segment is complete.
-func (w *lane) newManifest(n *node) {
+func (w *shard) newManifest(n *node) {
 	if !n.here {
 		return
 	}
@@ -95,7 +95,7 @@ func (w *lane) newManifest(n *node) {
 
 // giveManifest hands the present playlist to the engine, from where the player
 // needs the rendition on.
-func (w *lane) giveManifest(n *node) {
+func (w *shard) giveManifest(n *node) {
 	m := w.manifestAt(w.now, n.player.rend)
 	if w.sc.SwitchS > 0 {
 		own := *m
@@ -107,7 +107,7 @@ func (w *lane) giveManifest(n *node) {
 
 // completed notes a segment that the player may play. It is called while the
 // engine is in a step: the engine learns by event that the player goes on.
-func (w *lane) completed(n *node, id wire.SegmentID) {
+func (w *shard) completed(n *node, id wire.SegmentID) {
 	p := &n.player
 	sr := ref(id)
 	if sr.sequence < p.sequence {
@@ -135,7 +135,7 @@ func (p *player) has(sequence int64) bool {
 const tellEngine = -1
 
 // playOn starts to play the present segment.
-func (w *lane) playOn(n *node) {
+func (w *shard) playOn(n *node) {
 	p := &n.player
 	if !p.started {
 		p.started = true
@@ -154,7 +154,7 @@ func (w *lane) playOn(n *node) {
 
 // playerEvent is the end of a segment, or the moment to tell the engine that the
 // player runs.
-func (w *lane) playerEvent(n *node, version int32) {
+func (w *shard) playerEvent(n *node, version int32) {
 	p := &n.player
 	if !n.here {
 		return
@@ -184,7 +184,7 @@ func (w *lane) playerEvent(n *node, version int32) {
 
 // switchRendition has a viewer play another rendition from the next segment on
 // that it has not.
-func (w *lane) switchRendition(n *node) {
+func (w *shard) switchRendition(n *node) {
 	if !n.here {
 		return
 	}
@@ -205,7 +205,7 @@ func (w *lane) switchRendition(n *node) {
 
 // leave takes a viewer away without a word to its neighbors; the edge notices at
 // a time of its own.
-func (w *lane) leave(n *node, noticed time.Duration) {
+func (w *shard) leave(n *node, noticed time.Duration) {
 	if !n.here {
 		return
 	}
@@ -221,7 +221,7 @@ func (w *lane) leave(n *node, noticed time.Duration) {
 	})
 	n.here = false
 	n.player.left = w.now
-	n.client, n.ledger, n.player.stored, n.held, n.to, n.links = nil, nil, nil, nil, nil, nil
+	n.client, n.holdings, n.player.stored, n.held, n.to, n.links = nil, nil, nil, nil, nil, nil
 	if w.policy != OriginOnly {
 		w.push(event{at: noticed, kind: evLost, from: n.id, to: edge})
 	}
@@ -252,7 +252,7 @@ func (w *world) closeAccount(now time.Duration, n *node, r *signal.Report) {
 const startPatience = 10 * time.Second
 
 // exodus has every second viewer vanish: even the edge is not told.
-func (w *lane) exodus() {
+func (w *shard) exodus() {
 	goes := true
 	for _, n := range w.nodes {
 		if n.here {

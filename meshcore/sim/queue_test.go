@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// TestQueueKeepsOrder pushes at random, also from turns, and holds queue and lane to
+// TestQueueKeepsOrder pushes at random, also from turns, and holds queue and shard to
 // their promise: all events come once, in the window of their time, each viewer's in
 // the order of time and insertion.
 func TestQueueKeepsOrder(t *testing.T) {
 	for _, lookahead := range []time.Duration{time.Microsecond, time.Millisecond, 20 * time.Millisecond, time.Hour} {
 		r := rand.New(rand.NewPCG(1, uint64(lookahead)))
-		w := &world{q: newEventQueue(lookahead), lanes: make([]lane, 1), end: never - 1}
-		l := &w.lanes[0]
+		w := &world{q: newEventQueue(lookahead), shards: make([]shard, 1), end: never - 1}
+		l := &w.shards[0]
 		l.world = w
 		width := time.Duration(1) << w.q.bits
 		var pushed []event
@@ -61,8 +61,8 @@ type eventType = event
 // TestQueueDelaysWhatComesTooSoon: what a viewer does to another within the
 // window takes effect in the next one, never in the past.
 func TestQueueDelaysWhatComesTooSoon(t *testing.T) {
-	w := &world{q: newEventQueue(20 * time.Millisecond), lanes: make([]lane, 1), end: time.Hour}
-	l := &w.lanes[0]
+	w := &world{q: newEventQueue(20 * time.Millisecond), shards: make([]shard, 1), end: time.Hour}
+	l := &w.shards[0]
 	l.world = w
 	w.q.push(&event{at: time.Millisecond, to: 5})
 	w.q.push(&event{at: 2 * time.Millisecond, to: 7})

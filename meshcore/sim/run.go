@@ -46,9 +46,9 @@ func (w *world) run(o Options) {
 		w.window(today, o.Parallel)
 	}
 	w.now = w.end
-	for i := range w.lanes {
-		w.m.add(&w.lanes[i].m)
-		w.lanes[i].m = books{}
+	for i := range w.shards {
+		w.m.add(&w.shards[i].m)
+		w.shards[i].m = counts{}
 	}
 }
 
@@ -62,7 +62,7 @@ func note(h uint64, e *event) uint64 {
 }
 
 // handle has an event happen.
-func (w *lane) handle(e *event) {
+func (w *shard) handle(e *event) {
 	if e.to == edge {
 		w.world.trace = note(w.trace, e)
 		w.atEdge(e)
@@ -113,7 +113,7 @@ func (w *lane) handle(e *event) {
 }
 
 // atEdge has an event happen at the edge, or to all viewers.
-func (w *lane) atEdge(e *event) {
+func (w *shard) atEdge(e *event) {
 	from := peerID(e.from)
 	switch e.kind {
 	case evTracker:
@@ -135,7 +135,7 @@ func (w *lane) atEdge(e *event) {
 }
 
 // delivered gives a signal message that has come.
-func (w *lane) delivered(ref int32) *signal.Message {
+func (w *shard) delivered(ref int32) *signal.Message {
 	w.later(func() { w.world.signals.drop(ref) })
 	return w.world.signals.all[ref]
 }
@@ -152,7 +152,7 @@ func (w *world) meet(e *event) {
 const met = 1
 
 // linkEvent opens a link that was being opened, or ends one.
-func (w *lane) linkEvent(n *node, e *event) {
+func (w *shard) linkEvent(n *node, e *event) {
 	l := n.link(e.from)
 	if !n.here || l == nil || l.version != e.ref {
 		return
@@ -175,7 +175,7 @@ func (w *lane) linkEvent(n *node, e *event) {
 
 // wake calls a client if it still wants to be called. Calls under way are not
 // taken back: those that come too early do no harm.
-func (w *lane) wake(n *node, at time.Duration) {
+func (w *shard) wake(n *node, at time.Duration) {
 	if !n.here || at != n.wakeAt {
 		return
 	}
@@ -188,7 +188,7 @@ func (w *lane) wake(n *node, at time.Duration) {
 }
 
 // schedule has a client called at its next deadline.
-func (w *lane) schedule(n *node) {
+func (w *shard) schedule(n *node) {
 	at := max(n.client.NextDeadline(), w.now)
 	if at >= n.wakeAt || at == never {
 		return
@@ -198,7 +198,7 @@ func (w *lane) schedule(n *node) {
 }
 
 // give gives a viewer's engine an input, if the viewer is here.
-func (w *lane) give(n *node, in peer.Input) {
+func (w *shard) give(n *node, in peer.Input) {
 	if n.here {
 		w.in = in
 		w.step(n, &w.in)
@@ -207,7 +207,7 @@ func (w *lane) give(n *node, in peer.Input) {
 
 // step gives a viewer's engine an input, carries out the effects, and gives it
 // the answers to those that the driver answers at once.
-func (w *lane) step(n *node, in *peer.Input) {
+func (w *shard) step(n *node, in *peer.Input) {
 	w.again = w.again[:0]
 	for i := -1; i < len(w.again); i++ {
 		if i >= 0 {
@@ -222,7 +222,7 @@ func (w *lane) step(n *node, in *peer.Input) {
 }
 
 // effect carries out one effect.
-func (w *lane) effect(n *node, f *peer.Effect) {
+func (w *shard) effect(n *node, f *peer.Effect) {
 	to := nodeOf(f.Peer)
 	switch f.Kind {
 	case peer.Send:
@@ -266,10 +266,10 @@ func (w *lane) effect(n *node, f *peer.Effect) {
 }
 
 // answer gives the engine an input when its present step is done.
-func (w *lane) answer(in peer.Input) { w.again = append(w.again, in) }
+func (w *shard) answer(in peer.Input) { w.again = append(w.again, in) }
 
 // sendMessage sends what the engine wants to send, or what a liar sends instead.
-func (w *lane) sendMessage(n *node, to int32, f *peer.Effect) {
+func (w *shard) sendMessage(n *node, to int32, f *peer.Effect) {
 	l := n.open(to)
 	if l == nil {
 		return
@@ -300,7 +300,7 @@ func lie(haves []wire.SegmentHave) []wire.SegmentHave {
 
 // signal sends a message to the edge, or keeps it until the session is open: the
 // driver's queue.
-func (w *lane) signal(n *node, m *signal.Message) {
+func (w *shard) signal(n *node, m *signal.Message) {
 	switch {
 	case w.policy == OriginOnly:
 	case !n.joined:
@@ -311,7 +311,7 @@ func (w *lane) signal(n *node, m *signal.Message) {
 }
 
 // join tells a viewer that its session is open.
-func (w *lane) join(n *node) {
+func (w *shard) join(n *node) {
 	if !n.here || w.policy == OriginOnly {
 		return
 	}

@@ -51,7 +51,7 @@ type Scenario struct {
 	Asked Asked `json:"asked"`
 }
 
-// Asked is the figures that a run of policy viewmesh is held to (see [Judge]);
+// Asked is the figures that a run of policy viewmesh is held to (see [Verdicts]);
 // 0, false and "" ask for nothing.
 type Asked struct {
 	OfCeiling   float64 `json:"of_ceiling"`     // offload / ceiling, at least

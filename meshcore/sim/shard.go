@@ -13,18 +13,18 @@ import (
 // in the same window (conservative lookahead; Chandy and Misra, 1979): its engine stays
 // in the processor's cache for its turn, and turns can go side by side.
 
-// lane is the world as seen from the turns of some viewers: they read what all
+// shard is the world as seen from the turns of some viewers: they read what all
 // share, change what is of the viewer whose turn it is alone, and leave what concerns
-// others in the lane until the window is over ([world.settle]). So it does not matter
-// how turns are divided among lanes, and in what order lanes go.
-type lane struct {
+// others in the shard until the window is over ([world.settle]). So it does not matter
+// how turns are divided among shards, and in what order shards go.
+type shard struct {
 	*world
 	now   time.Duration
 	turn  int32         // whose turn it is
 	until time.Duration // end of the window
 	own   eventHeap     // what the viewer whose turn it is gave itself for this window
 
-	m       books
+	m       counts
 	out     []event           // for later windows
 	letters []letter          // messages that they refer to
 	signals []*signal.Message // the same
@@ -45,9 +45,9 @@ type letter struct {
 	at   int32 // place in messages
 }
 
-// lanes is how many lanes a window is divided into: a few for each core, so that all
+// shards is how many shards a window is divided into: a few for each core, so that all
 // have something to do until its end.
-const lanes = 8
+const shards = 8
 
 // fewTurns is how many events are not worth being divided.
 const fewTurns = 64
@@ -63,7 +63,7 @@ func (w *world) window(today []event, parallel func(n int, do func(i int))) {
 		k++
 	}
 	if k > 0 {
-		w.lanes[0].run(today[:k], w.lanes[0].handle)
+		w.shards[0].run(today[:k], w.shards[0].handle)
 		w.settle()
 	}
 	today = today[k:]
@@ -72,7 +72,7 @@ func (w *world) window(today []event, parallel func(n int, do func(i int))) {
 			w.meet(e)
 		}
 	}
-	n := len(w.lanes)
+	n := len(w.shards)
 	if len(today) <= fewTurns {
 		n = 1
 	}
@@ -86,7 +86,7 @@ func (w *world) window(today []event, parallel func(n int, do func(i int))) {
 		today = today[to:]
 	}
 	w.parts = parts
-	do := func(i int) { w.lanes[i].run(parts[i], w.lanes[i].handle) }
+	do := func(i int) { w.shards[i].run(parts[i], w.shards[i].handle) }
 	if parallel == nil || n == 1 || w.sc.OriginMbps > 0 { // the origin's uplink is shared at once
 		for i := range n {
 			do(i)
@@ -98,7 +98,7 @@ func (w *world) window(today []event, parallel func(n int, do func(i int))) {
 }
 
 // run has the turns of a part of a window happen.
-func (w *lane) run(today []event, handle func(e *event)) {
+func (w *shard) run(today []event, handle func(e *event)) {
 	w.until = w.q.until()
 	for len(today) > 0 {
 		w.turn = today[0].to
@@ -122,7 +122,7 @@ func (w *lane) run(today []event, handle func(e *event)) {
 
 // push puts an event in. What a viewer does to another takes effect in a later
 // window.
-func (w *lane) push(e event) {
+func (w *shard) push(e event) {
 	if e.to == w.turn && e.at < w.until {
 		w.own.push(e)
 		return
@@ -131,7 +131,7 @@ func (w *lane) push(e event) {
 }
 
 // post keeps a message for an event to refer to.
-func (w *lane) post(m *wire.Message) int32 {
+func (w *shard) post(m *wire.Message) int32 {
 	if n := len(w.letters); n > 0 {
 		if l := &w.letters[n-1]; m.Type == wire.Have && l.Type == wire.Have && same(m.Haves, l.Haves) {
 			l.uses++
@@ -145,18 +145,18 @@ func (w *lane) post(m *wire.Message) int32 {
 func same(a, b []wire.SegmentHave) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
 
 // postSignal is the same for a signal message.
-func (w *lane) postSignal(m *signal.Message) int32 {
+func (w *shard) postSignal(m *signal.Message) int32 {
 	w.signals = append(w.signals, m)
 	return int32(len(w.signals) - 1)
 }
 
 // later has something happen to the world when the window is over.
-func (w *lane) later(f func()) { w.then = append(w.then, f) }
+func (w *shard) later(f func()) { w.then = append(w.then, f) }
 
-// settle has what the lanes left happen, in their order: that of the viewers.
+// settle has what the shards left happen, in their order: that of the viewers.
 func (w *world) settle() {
-	for i := range w.lanes {
-		l := &w.lanes[i]
+	for i := range w.shards {
+		l := &w.shards[i]
 		for j := range l.letters {
 			l.letters[j].at = w.messages.put(l.letters[j])
 		}
@@ -181,8 +181,8 @@ func (w *world) settle() {
 		clear(l.signals)
 		l.out, l.letters, l.signals, l.read = l.out[:0], l.letters[:0], l.signals[:0], l.read[:0]
 	}
-	for i := range w.lanes {
-		l := &w.lanes[i]
+	for i := range w.shards {
+		l := &w.shards[i]
 		for _, f := range l.then {
 			f()
 		}

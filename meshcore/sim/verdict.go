@@ -20,10 +20,10 @@ const (
 	Unknown State = "not compared"
 )
 
-// Judge holds the result of policy viewmesh to what its scenario asks. others
+// Verdicts holds the result of policy viewmesh to what its scenario asks. others
 // finds the result of another policy of the same scenario, or of policy viewmesh
 // in the scenario of [Asked.Within]; ok is false if there was no such run.
-func Judge(sc *Scenario, r *Result, others func(scenario string, p Policy) (res *Result, ok bool)) []Verdict {
+func Verdicts(sc *Scenario, r *Result, others func(scenario string, p Policy) (res *Result, ok bool)) []Verdict {
 	var vs []Verdict
 	say := func(ok bool, asked, got string) {
 		v := Verdict{asked, got, FallsShort}

@@ -21,8 +21,8 @@ type world struct {
 	end    time.Duration
 	q      eventQueue
 	nodes  []*node
-	lanes  []lane
-	parts  [][]event // of a window, by lane
+	shards []shard
+	parts  [][]event // of a window, by shard
 	trace  uint64    // hash of the events of the edge so far
 
 	tracker     *tracker.Swarm
@@ -35,7 +35,7 @@ type world struct {
 	dur      time.Duration      // of a segment
 	editions []edition          // of the playlists: of a VOD one, of a live stream those of the window at hand
 	layouts  []integrity.Layout // by rendition
-	shelf    int64              // segments of a rendition that a ledger holds, a power of two
+	shelf    int64              // segments of a rendition that holdings have room for, a power of two
 	originAt time.Duration      // when the origin's uplink is free
 
 	m     meter
@@ -92,7 +92,7 @@ func newWorld(sc Scenario, policy Policy) *world {
 		dur:         seconds(sc.SegmentS),
 		tracker:     tracker.New(tracker.Config{Seed: sc.Seed}),
 		trackerWake: never,
-		lanes:       make([]lane, lanes),
+		shards:      make([]shard, shards),
 		q:           newEventQueue(min(millis(sc.LatencyMinMS), millis(sc.OriginMS))),
 		m:           newMeter(&sc),
 	}
@@ -100,8 +100,8 @@ func newWorld(sc Scenario, policy Policy) *world {
 		size := max(1, int64(bytesPerSecond(rate)*sc.SegmentS))
 		w.layouts = append(w.layouts, integrity.Layout{Size: size, ChunkSize: integrity.ChunkSize(size)})
 	}
-	for i := range w.lanes {
-		w.lanes[i].world = w
+	for i := range w.shards {
+		w.shards[i].world = w
 	}
 	last := int64(math.Ceil(sc.FilmS/sc.SegmentS)) - 1
 	if sc.Live {
