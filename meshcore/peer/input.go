@@ -96,7 +96,7 @@ const (
 	Send
 	// SendChunk: send Chunk of Segment to Peer in fragments (wire.Fragments), and
 	// give Sent when the channel's buffer is low again. If the chunk is not stored
-	// any more, give Sent with Bytes 0.
+	// any more, give Sent with Bytes 0 at once.
 	SendChunk
 
 	// SendProof: send the proof of Segment, kept from CheckProof or OriginProof, to

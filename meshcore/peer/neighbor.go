@@ -18,12 +18,12 @@ type neighbor struct {
 	relayed  bool
 	noUpload bool
 
-	pending  []pending // what we asked of it, oldest first
-	inFlight int64     // bytes for it that the driver has and has not sent
-	misses   int       // announced chunks that were not there
-	pingAt   time.Duration
-	number   uint64 // its rendition
-	since    time.Duration
+	pending []pending // what we asked of it, oldest first
+	sending []int64   // bytes of each chunk for it that the driver has and has not sent
+	misses  int       // announced chunks that were not there
+	pingAt  time.Duration
+	number  uint64 // its rendition
+	since   time.Duration
 
 	mute     bool          // its pass does not let it give
 	passSeen time.Duration // when its last hello came
@@ -86,7 +86,7 @@ func (e *Engine) addNeighbor(now time.Duration, id wire.PeerID) *neighbor {
 		if n == nil {
 			n = &e.memory[i]
 			e.paces[i] = pace{rtt: 100 * time.Millisecond, rate: startRate, minRoom: 32 << 10}
-			*n = neighbor{pace: &e.paces[i], id: id, slot: i, since: now, pending: n.pending[:0]}
+			*n = neighbor{pace: &e.paces[i], id: id, slot: i, since: now, pending: n.pending[:0], sending: n.sending[:0]}
 			e.slots[i], e.ids[i] = n, id
 			e.taken++
 			return n
@@ -233,7 +233,9 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 		}
 	}
 	e.unqueue(func(it *item) bool { return it.n == n })
-	e.inFlight -= n.inFlight
+	for _, bytes := range n.sending {
+		e.inFlight -= bytes
+	}
 	e.slots[n.slot] = nil
 	e.taken--
 	if n.up {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -107,7 +108,7 @@ func (e *Engine) serve(now time.Duration) {
 			e.sentAt = now
 		}
 		e.inFlight += it.bytes
-		it.n.inFlight += it.bytes
+		it.n.sending = append(it.n.sending, it.bytes)
 		it.n.tookFromUs += it.bytes
 		it.n.tookRecent += it.bytes
 		e.report.UploadedBytes += it.bytes
@@ -145,17 +146,27 @@ func (e *Engine) onSent(now time.Duration, in *Input) {
 	if n == nil {
 		return // what it had was taken back when it went
 	}
-	// A chunk that could not be sent comes back with no bytes: the oldest is gone.
-	bytes := min(in.Bytes, n.inFlight)
-	if in.Bytes == 0 {
-		bytes = n.inFlight
-	}
-	n.inFlight -= bytes
-	e.inFlight -= bytes
+	e.inFlight -= n.left(in.Bytes)
 	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
 		e.uplink += float64(0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink))
 	}
 	e.sentAt = now
+}
+
+// left takes out of what the driver has for a neighbor the chunk that has left, and
+// returns its bytes. One that could not be sent comes back at once, with no bytes: it is
+// the newest.
+func (n *neighbor) left(bytes int64) int64 {
+	i := len(n.sending) - 1
+	if bytes > 0 {
+		i = max(slices.Index(n.sending, bytes), min(i, 0))
+	}
+	if i < 0 {
+		return 0
+	}
+	bytes = n.sending[i]
+	n.sending = slices.Delete(n.sending, i, i+1)
+	return bytes
 }
 
 // unqueue takes out of the queue what gone says.

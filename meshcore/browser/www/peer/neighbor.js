@@ -30,7 +30,8 @@ export class Neighbor {
     /** @type {Pending[]} */
     this.pending = []; // what we asked of it, oldest first
     this.pendingBytes = 0;
-    this.inFlight = 0; // bytes for it that the driver has and has not sent
+    /** @type {number[]} */
+    this.sending = []; // bytes of each chunk for it that the driver has and has not sent
     this.minRoom = 32 << 10; // bytes that may be asked of it however slow it is
     this.rtt = 100 * Millisecond;
     this.pingAt = 0;
@@ -165,7 +166,7 @@ export function release(e, now, n) {
     s.disputed = s.disputed.filter((c) => c.slot !== n.slot);
   }
   unqueue(e, (it) => it.n === n);
-  e.inFlight -= n.inFlight;
+  for (const bytes of n.sending) e.inFlight -= bytes;
   e.slots[n.slot] = null;
   e.byID.delete(n.id);
   e.dirty(now);

@@ -68,7 +68,7 @@ export function serve(e, now) {
     if (it.seg.given[it.index] < 255) it.seg.given[it.index]++;
     if (e.inFlight === 0) e.sentAt = now;
     e.inFlight += it.bytes;
-    it.n.inFlight += it.bytes;
+    it.n.sending.push(it.bytes);
     it.n.tookFromUs += it.bytes;
     it.n.tookRecent += it.bytes;
     e.totals.uploaded_bytes += it.bytes;
@@ -106,13 +106,22 @@ export function overRatio(e) {
 export function onSent(e, now, input) {
   const n = e.byID.get(input.peer);
   if (!n) return; // what it had was taken back when it went
-  // A chunk that could not be sent comes back with no bytes: the oldest is gone.
-  const bytes = input.bytes === 0 ? n.inFlight : Math.min(input.bytes, n.inFlight);
-  n.inFlight -= bytes;
-  e.inFlight -= bytes;
+  e.inFlight -= left(n, input.bytes);
   const dt = now - e.sentAt;
   if (dt > 0 && input.bytes > 0) e.uplink += 0.2 * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uplink);
   e.sentAt = now;
+}
+
+/**
+ * left takes out of what the driver has for a neighbor the chunk that has left, and returns its bytes. One that could not
+ * be sent comes back at once, with no bytes: it is the newest.
+ * @param {Neighbor} n
+ * @param {number} bytes
+ */
+function left(n, bytes) {
+  if (!n.sending.length) return 0;
+  const i = bytes > 0 ? Math.max(n.sending.indexOf(bytes), 0) : n.sending.length - 1;
+  return n.sending.splice(i, 1)[0];
 }
 
 /** unqueue takes out of the queue what gone says. @param {Engine} e @param {(it: Item) => boolean} gone */
