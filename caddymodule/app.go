@@ -5,9 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -36,21 +35,16 @@ type App struct {
 	STUN string `json:"stun,omitempty"`
 
 	// TURN is the relay. Default: none.
-	TURN *TURN `json:"turn,omitempty"`
+	TURN *turn.Config `json:"turn,omitempty"`
 
 	rt      *runtime
 	pooled  bool
 	logger  *zap.Logger
 	storage certmagic.Storage
 	keys    atomic.Pointer[tokens.Keyring]
-	secret  []byte
-	relay   *relay
-	relayID string // key of relay in the pool
-	tls     *tls.Config
-	// turnPorts are the ports of this config's HTTPS listeners that serve TURN too.
-	turnPorts sync.Map
-	stop      context.CancelFunc
-	stopped   chan struct{}
+	relay   *turn.Relay
+	stop    context.CancelFunc
+	stopped chan struct{}
 }
 
 // CaddyModule says what this module is.
@@ -77,23 +71,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.rt, a.pooled = v.(*runtime), true
-	repl := caddy.NewReplacer()
-	a.KeysFile = repl.ReplaceKnown(a.KeysFile, "")
-	if a.TURN != nil {
-		for i, secret := range a.TURN.SharedSecrets {
-			a.TURN.SharedSecrets[i] = repl.ReplaceKnown(secret, "")
-		}
-	}
+	a.KeysFile = caddy.NewReplacer().ReplaceKnown(a.KeysFile, "")
 	if err := a.provisionKeys(ctx); err != nil {
 		return err
 	}
 	mac := hmac.New(sha256.New, a.rt.catalog.secret)
 	mac.Write([]byte("turn"))
-	a.secret = mac.Sum(nil)
-	if err := a.provisionTURN(ctx); err != nil {
-		return err
-	}
-	if err := a.registerTURNMetrics(ctx); err != nil {
+	a.relay, err = turn.Provision(ctx, turn.Options{
+		STUN: a.STUN, TURN: a.TURN, Secret: mac.Sum(nil), Logger: a.rt.logger.Named("turn"), Usage: a.rt.relayUsage,
+	})
+	if err != nil {
 		return err
 	}
 	return a.registerMetrics(ctx)
@@ -137,7 +124,7 @@ func (a *App) Stop() error {
 
 // Cleanup gives back what the config used. What nobody else uses ends.
 func (a *App) Cleanup() error {
-	err := a.cleanupTURN()
+	err := a.relay.Cleanup()
 	if a.pooled {
 		a.pooled = false
 		if _, derr := runtimes.Delete(runtimeKey); derr != nil {
@@ -148,7 +135,10 @@ func (a *App) Cleanup() error {
 }
 
 // applied is called when the policy of a becomes the current one. rt.mu is held.
-func (a *App) applied() { a.applyTURN() }
+func (a *App) applied() { a.relay.Apply() }
+
+// Relay returns the relay, nil before Provision.
+func (a *App) Relay() *turn.Relay { return a.relay }
 
 // watchKeys rotates the stored keys and takes over those that another edge made.
 func (a *App) watchKeys(ctx context.Context) {
@@ -185,4 +175,5 @@ var (
 	_ caddy.App          = (*App)(nil)
 	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
+	_ turn.App           = (*App)(nil)
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
@@ -35,9 +36,9 @@ type conn struct {
 	rt     *runtime
 	ws     *websocket.Conn
 	site   *site
-	at     knownAs    // of the request
-	source netip.Addr // for limits and bans; a /64 for IPv6
-	prefix string     // the peer's network
+	at     turn.KnownAs // of the request
+	source netip.Addr   // for limits and bans; a /64 for IPv6
+	prefix string       // the peer's network
 
 	// Set by hello, then not changed.
 	peer   wire.PeerID

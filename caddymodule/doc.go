@@ -5,10 +5,9 @@
 //	app.go          the app "mesh": configuration, life over reloads
 //	runtime.go      what outlives a reload: swarms, connections, catalog
 //	keyring.go      the signing keys, in a file or in Caddy's storage
-//	turn.go         the STUN and TURN server of the app; turn_metrics.go its numbers
-//	listener.go     TURN over TLS on the ports of the sites
+//	turn/           the STUN and TURN server of the app, and its listener wrapper
 //	logger.go       the log of whichever config runs
-//	caddyfile.go    the global option and the directive
+//	caddyfile.go    the global option and the directive; option/ reads options
 //	handler.go      the handler: which request is whose
 //	manifest.go     responses that are playlists: Mesh-Bootstrap
 //	hls.go          which URIs a playlist lists, and as what

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -116,7 +115,6 @@ func TestRemovalEndsAll(t *testing.T) {
 		t.Errorf("%d peers were told to reconnect at %d different times: %v", len(sockets), len(after), after)
 	}
 	runtimes.Range(func(k, _ any) bool { t.Errorf("runtime %v is still there", k); return true })
-	relays.Range(func(k, _ any) bool { t.Errorf("relay %v is still there", k); return true })
 	e.client.CloseIdleConnections()
 	if err := goleak.Find(before, // what Caddy itself has begun for the new config
 		goleak.IgnoreAnyFunction("net/http.(*Server).Serve"),
@@ -127,92 +125,6 @@ func TestRemovalEndsAll(t *testing.T) {
 	}
 	if resp, _ := e.get("/vod/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
 		t.Error("the manifest still has a bootstrap")
-	}
-}
-
-// TestReloadKeepsSTUN: the STUN server's socket lives through a reload and
-// another one is opened only for another address.
-func TestReloadKeepsSTUN(t *testing.T) {
-	dir := vod(t, 1, 100)
-	e := newEdge(t)
-	site := "mesh\n root " + dir + "\n file_server"
-	global := func(listen, policy string) string {
-		return "mesh {\n turn {\n listen " + listen + "\n relay_address 127.0.0.1\n" + policy + "\n }\n }"
-	}
-	e.load(global("udp/127.0.0.1:0", ""), site)
-	first := stunAddress(t, e)
-	server := currentRuntime(t).current.Load().relay.server
-	binding(t, first)
-	e.load(global("udp/127.0.0.1:0", "allow_peers 127.0.0.0/8\n user_bandwidth 1MiB"), site)
-	if now := stunAddress(t, e); now != first {
-		t.Errorf("STUN moved from %s to %s", first, now)
-	}
-	binding(t, first)
-	if p := server.Policy(); p.UserBandwidth != 1<<20 || len(p.AllowPeers) != 1 {
-		t.Errorf("the policy after the reload: %+v", p)
-	}
-	if err := e.tryLoad(e.caddyfile(global("udp/127.0.0.1:0", "user_bandwidth 3MiB"), site+"\n}\nhttp://203.0.113.250:1 {\n bind 203.0.113.250")); err == nil {
-		t.Fatal("a config that cannot start was loaded")
-	}
-	if p := server.Policy(); p.UserBandwidth != 1<<20 {
-		t.Errorf("the policy after a failed reload: %+v", p)
-	}
-	e.load(global("udp/127.0.0.1:0 tcp/127.0.0.1:0", ""), site)
-	if now := stunAddress(t, e); now == first {
-		t.Error("other listeners, the same socket")
-	}
-}
-
-// stunAddress is the address of the first STUN server of a session.
-func stunAddress(t *testing.T, e *edge) string {
-	t.Helper()
-	a := e.openSession("/vod/index.m3u8")
-	if len(a.ICEServers) == 0 {
-		t.Fatal("no ICE servers")
-	}
-	return strings.TrimPrefix(a.ICEServers[0].URLs[0], "stun:")
-}
-
-// binding sends a Binding request (RFC 8489) and wants a success response.
-func binding(t *testing.T, addr string) {
-	t.Helper()
-	c, err := net.Dial("udp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	request := append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, "transaction!"...)
-	if _, err := c.Write(request); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	b := make([]byte, 1500)
-	n, err := c.Read(b)
-	if err != nil || n < 20 || b[0] != 1 || b[1] != 1 || string(b[8:20]) != "transaction!" {
-		t.Fatalf("binding response of %d bytes from %s: %v", n, addr, err)
-	}
-}
-
-// TestDefaultSTUN: where nothing is said, a port that cannot be had is no error,
-// and off is off.
-func TestDefaultSTUN(t *testing.T) {
-	for _, c := range []struct {
-		app      *App
-		listen   string
-		optional bool
-	}{
-		{&App{}, "udp/:3478", true},
-		{&App{STUN: "off"}, "", false},
-		{&App{STUN: "udp/127.0.0.1:0"}, "udp/127.0.0.1:0", false},
-		{&App{TURN: &TURN{}}, "udp/:3478 tcp/:3478", false},
-		{&App{TURN: &TURN{Listen: []string{"tls/:5349"}}}, "tls/:5349", false},
-		{&App{STUN: "udp/:3478", TURN: &TURN{}}, "udp/:3478 tcp/:3478", false},
-		{&App{STUN: "udp/:3479", TURN: &TURN{Listen: []string{"tls/:5349"}}}, "udp/:3479 tls/:5349", false},
-	} {
-		s, optional := c.app.sockets()
-		if got := strings.Join(s.Listen, " "); got != c.listen || optional != c.optional {
-			t.Errorf("STUN %q, TURN %+v: listens on %q, optional %v", c.app.STUN, c.app.TURN, got, optional)
-		}
 	}
 }
 

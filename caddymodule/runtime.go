@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -54,7 +55,7 @@ type runtime struct {
 	late       atomic.Int64 // bytes that lateDigesters keep
 	verdicts   verdicts
 	entitled   entitlements
-	ledger     relayLedger
+	relayUsage *turn.Usage
 
 	mu        sync.Mutex
 	policies  []*App // of the configs that run, the current one last
@@ -69,10 +70,27 @@ type runtime struct {
 
 func newRuntime(logger *zap.Logger, secret []byte) *runtime {
 	log := newCurrentLog(logger)
-	return &runtime{
+	rt := &runtime{
 		log: log, logger: zap.New(log).Named("mesh"), now: time.Now, started: time.Now(),
 		catalog: newCatalog(secret), statements: newStatements(),
 		swarms: map[string]*swarm{}, conns: map[*conn]struct{}{},
+	}
+	rt.relayUsage = turn.NewUsage(rt.relayed)
+	return rt
+}
+
+// relayed counts what the relay has carried for a swarm.
+func (rt *runtime) relayed(id string, up, down int64, first bool) {
+	rt.mu.Lock()
+	s := rt.swarms[id]
+	rt.mu.Unlock()
+	if s == nil { // the viewer never came to signal
+		return
+	}
+	s.relayUp.Add(up)
+	s.relayDown.Add(down)
+	if first {
+		s.relayPeers.Add(1)
 	}
 }
 

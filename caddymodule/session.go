@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -56,7 +57,7 @@ func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, host stri
 	if rt.bans.silences(stands.viewer, source, rt.now()) {
 		req.Mode = "receive_only"
 	}
-	answer, err := h.admit(&req, p, knownBy(host, r), stands)
+	answer, err := h.admit(&req, p, turn.KnownBy(host, r), stands)
 	var no *tokens.Refusal
 	if errors.As(err, &no) {
 		return refuseViewer(w, no)
@@ -85,7 +86,7 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 
 // admit makes the identity and the configuration of one viewer. The error wraps
 // a *tokens.Refusal where its entitlement is not enough for a session.
-func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs, stands entitled) (*signal.SessionAnswer, error) {
+func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at turn.KnownAs, stands entitled) (*signal.SessionAnswer, error) {
 	rt, st := h.rt, h.site
 	app := rt.policy(h.app)
 	keys := app.keys.Load()
@@ -114,7 +115,7 @@ func (h *Handler) admit(req *signal.SessionRequest, p *presentation, at knownAs,
 	limits.ReceiveOnly = receiveOnly
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
-		ICEServers: app.iceServers(at, peer.String(), req.Swarm, expires), RelayOnly: st.relayOnly,
+		ICEServers: app.relay.ICEServers(at, peer.String(), req.Swarm, expires), RelayOnly: st.relayOnly,
 		Signal: h.Path + "/signal", Segment: h.Path + "/segment", Limits: limits,
 		AnnounceMS: st.announce.Milliseconds(), ReportMS: st.report.Milliseconds(),
 	}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -64,7 +65,7 @@ func (h *Handler) serveSignal(w http.ResponseWriter, r *http.Request, host strin
 	if err != nil {
 		return nil // the library has answered
 	}
-	c := &conn{rt: h.rt, ws: ws, site: h.site, at: knownBy(host, r), source: sourceOf(source), prefix: prefixOf(source)}
+	c := &conn{rt: h.rt, ws: ws, site: h.site, at: turn.KnownBy(host, r), source: sourceOf(source), prefix: prefixOf(source)}
 	if err := h.rt.enter(c); err != nil {
 		_ = ws.NetConn().Close()
 		return nil
@@ -134,7 +135,7 @@ func (c *conn) greet() (ok bool) {
 	}
 	p := c.rt.catalog.bySwarm(pass.Swarm)
 	switch {
-	case p == nil || p.host != c.at.host:
+	case p == nil || p.host != c.at.Host:
 		c.fail("bad_pass", "the pass is for a swarm that is not here; load the manifest again and open a new session")
 	case p.stopped.Load() != nil:
 		c.finish(notShared)
@@ -170,7 +171,7 @@ func (c *conn) join(p *presentation, pass tokens.Pass) (ok bool) {
 	}))
 	s.join(c, tracker.Facts{
 		Scope: c.rt.group(p, stands), Prefix: c.prefix, Viewer: trackerViewer(c.viewer, c.source),
-		MaxTold: c.rt.sites.of(c.at.host, c.site).maxTold, ReceiveOnly: pass.ReceiveOnly,
+		MaxTold: c.rt.sites.of(c.at.Host, c.site).maxTold, ReceiveOnly: pass.ReceiveOnly,
 	})
 	if p.stopped.Load() != nil { // meanwhile, when c was not in the swarm yet
 		c.finish(notShared)
@@ -191,7 +192,7 @@ func (c *conn) renew() {
 		return
 	}
 	c.renewed = now
-	st := c.rt.sites.of(c.at.host, c.site)
+	st := c.rt.sites.of(c.at.Host, c.site)
 	stands, ok := c.standing(now)
 	scope := c.rt.scopeOf(c.swarm.presentation, stands)
 	expires := earlier(now.Add(st.ttl), stands.until)
@@ -210,6 +211,6 @@ func (c *conn) renew() {
 	c.passUntil(expires)
 	c.send(signal.Encode(&signal.Message{
 		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
-		ICEServers: app.iceServers(c.at, c.peer.String(), c.swarm.id, expires),
+		ICEServers: app.relay.ICEServers(c.at, c.peer.String(), c.swarm.id, expires),
 	}))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -78,18 +79,18 @@ func at(tok caddyfile.Token) *caddyfile.Dispenser {
 }
 
 // keyOptions are those that both formats have.
-func (k *TokenKeys) keyOptions(alg, audience, required *[]string, remember *int) map[string]option {
-	return map[string]option{
-		"jwks_file":       listOption(&k.JWKSFile),
-		"jwks_url":        listOption(&k.JWKSURL),
-		"jwks_allow_http": flagOption(&k.JWKSAllowHTTP),
-		"jwks_refresh":    durationOption(&k.JWKSRefresh),
-		"secret":          stringOption(&k.Secret),
-		"issuer":          listOption(&k.Issuer),
+func (k *TokenKeys) keyOptions(alg, audience, required *[]string, remember *int) map[string]option.Func {
+	return map[string]option.Func{
+		"jwks_file":       option.List(&k.JWKSFile),
+		"jwks_url":        option.List(&k.JWKSURL),
+		"jwks_allow_http": option.Flag(&k.JWKSAllowHTTP),
+		"jwks_refresh":    option.Duration(&k.JWKSRefresh),
+		"secret":          option.String(&k.Secret),
+		"issuer":          option.List(&k.Issuer),
 		"alg":             algOption(alg),
-		"audience":        listOption(audience),
-		"required":        listOption(required),
-		"remember":        intOption(remember),
+		"audience":        option.List(audience),
+		"required":        option.List(required),
+		"remember":        option.Int(remember),
 	}
 }
 
@@ -125,20 +126,20 @@ func (u *URISigning) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	options := u.keyOptions(&u.Alg, &u.Audience, &u.Required, &u.Remember)
-	for name, parse := range map[string]option{
-		"attribute":        stringOption(&u.Attribute),
-		"cookie":           stringOption(&u.Cookie),
-		"cookie_domain":    stringOption(&u.CookieDomain),
-		"cookie_same_site": oneOfOption(&u.CookieSameSite, "None", "Lax", "Strict"),
-		"jwt_header":       stringOption(&u.JWTHeader),
-		"decrypt_file":     stringOption(&u.DecryptFile),
-		"renew_file":       stringOption(&u.RenewFile),
-		"renew_issuer":     stringOption(&u.RenewIssuer),
-		"replay":           intOption(&u.Replay),
+	for name, parse := range map[string]option.Func{
+		"attribute":        option.String(&u.Attribute),
+		"cookie":           option.String(&u.Cookie),
+		"cookie_domain":    option.String(&u.CookieDomain),
+		"cookie_same_site": option.OneOf(&u.CookieSameSite, "None", "Lax", "Strict"),
+		"jwt_header":       option.String(&u.JWTHeader),
+		"decrypt_file":     option.String(&u.DecryptFile),
+		"renew_file":       option.String(&u.RenewFile),
+		"renew_issuer":     option.String(&u.RenewIssuer),
+		"replay":           option.Int(&u.Replay),
 	} {
 		options[name] = parse
 	}
-	if err := parseBlock(d, "token urisigning", options, repeatableKeyOptions...); err != nil {
+	if err := option.Parse(d, "token urisigning", options, repeatableKeyOptions...); err != nil {
 		return err
 	}
 	return u.hasKeys(d)
@@ -160,16 +161,16 @@ func (j *JWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	options := j.keyOptions(&j.Alg, &j.Audience, &j.Required, &j.Remember)
-	for name, parse := range map[string]option{
+	for name, parse := range map[string]option.Func{
 		"from":            j.parseFrom,
-		"paths_claim":     stringOption(&j.PathsClaim),
-		"type":            stringOption(&j.Type),
-		"allow_no_expiry": flagOption(&j.AllowNoExpiry),
-		"leeway":          durationOption(&j.Leeway),
+		"paths_claim":     option.String(&j.PathsClaim),
+		"type":            option.String(&j.Type),
+		"allow_no_expiry": option.Flag(&j.AllowNoExpiry),
+		"leeway":          option.Duration(&j.Leeway),
 	} {
 		options[name] = parse
 	}
-	if err := parseBlock(d, "token jwt", options, append([]string{"from"}, repeatableKeyOptions...)...); err != nil {
+	if err := option.Parse(d, "token jwt", options, append([]string{"from"}, repeatableKeyOptions...)...); err != nil {
 		return err
 	}
 	if len(j.Alg) == 0 {
@@ -199,9 +200,9 @@ func (j *JWT) parseFrom(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func algOption(to *[]string) option {
+func algOption(to *[]string) option.Func {
 	return func(d *caddyfile.Dispenser) error {
-		if err := listOption(to)(d); err != nil {
+		if err := option.List(to)(d); err != nil {
 			return err
 		}
 		for _, alg := range *to {
@@ -210,19 +211,6 @@ func algOption(to *[]string) option {
 			default:
 				return d.Errf("alg %q: give HS256, ES256, RS256 or EdDSA", alg)
 			}
-		}
-		return nil
-	}
-}
-
-func oneOfOption(to *string, values ...string) option {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		if err := oneArg(d, to); err != nil {
-			return err
-		}
-		if !slices.Contains(values, *to) {
-			return d.Errf("%s %q: give one of %v", name, *to, values)
 		}
 		return nil
 	}

@@ -33,5 +33,4 @@ func TestConfigErrors(t *testing.T) {
 		})
 	}
 	runtimes.Range(func(_, _ any) bool { t.Error("a config that failed left the runtime behind"); return false })
-	relays.Range(func(k, _ any) bool { t.Errorf("a config that failed left relay %v behind", k); return true })
 }

@@ -217,5 +217,5 @@ func (c *conn) standing(now time.Time) (e entitled, ok bool) {
 	if e, ok = c.rt.entitled.get(c.peer, now); ok {
 		return e, true
 	}
-	return everything(now), !c.rt.sites.of(c.at.host, c.site).tokens
+	return everything(now), !c.rt.sites.of(c.at.Host, c.site).tokens
 }

@@ -29,7 +29,7 @@ const (
 // many. Their share must not grow, and whoever brings one within the floors deletes
 // its line.
 var steep = map[string]struct{ up, of int }{
-	"caddymodule":          {42, 223},
+	"caddymodule":          {34, 187},
 	"examples/live":        {7, 30},
 	"examples/peer":        {2, 10},
 	"examples/peer/viewer": {11, 22},
@@ -42,7 +42,6 @@ var steep = map[string]struct{ up, of int }{
 // scattered are types whose methods lie in more files than they may: in how many.
 // The same holds for its lines.
 var scattered = map[string]int{
-	"caddymodule.App":               6,
 	"caddymodule.Handler":           13,
 	"caddymodule.catalog":           5,
 	"caddymodule.conn":              3,

@@ -1,4 +1,4 @@
-package caddymodule
+package turn_test
 
 import (
 	"context"
@@ -64,18 +64,6 @@ func (e *edge) loadTURN(turn, server, site string) {
 	waitFor(e.t, e.tlsReady)
 }
 
-// turnAddr is where the relay of the current config listens.
-func turnAddr(t *testing.T, network string) netip.AddrPort {
-	t.Helper()
-	for _, b := range currentRuntime(t).current.Load().relay.bound {
-		if b.network == network {
-			return b.addr
-		}
-	}
-	t.Fatalf("no %s listener", network)
-	return netip.AddrPort{}
-}
-
 // viewerOver makes an allocation with a channel to peer, under a shared secret.
 func viewerOver(t *testing.T, conn net.Conn, secret, name string, peer netip.AddrPort) *turnClient {
 	t.Helper()
@@ -98,12 +86,12 @@ func viewerOver(t *testing.T, conn net.Conn, secret, name string, peer netip.Add
 // the policy, or fail.
 func TestAllocationsLiveThroughReloads(t *testing.T) {
 	e := newEdge(t)
-	site := "root " + vod(t, 1, 100) + "\n file_server\n tls internal"
+	site := "root " + vod(t, 100) + "\n file_server\n tls internal"
 	load := func(turn string, round int) {
 		e.loadTURN("shared_secret north\n"+turn, fmt.Sprintf("timeouts {\n idle %dm\n }", round+1), site)
 	}
 	load("", 0)
-	first, server, peer := turnAddr(t, "udp"), currentRuntime(t).current.Load().relay.server, echoPeer(t)
+	first, server, peer := turnAddr(t, "udp"), theServer(t), echoPeer(t)
 	secure := &edge{t: t, addr: turnAddr(t, "tls").String()}
 
 	var viewers []*turnClient
@@ -201,7 +189,7 @@ func TestAllocationsLiveThroughReloads(t *testing.T) {
 // used by the tls listener at once, whose socket and connections stay.
 func TestTURNTakesTheCertificateOfTheDay(t *testing.T) {
 	e := newEdge(t)
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	serial := func(c *tls.Conn) int64 { return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64() }
 	load := func(serial int64) {
 		cert, key := certificateFiles(t, &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"},
@@ -229,7 +217,7 @@ func TestTURNTakesTheCertificateOfTheDay(t *testing.T) {
 // listener, without a reload.
 func TestTURNTakesRenewedCertificates(t *testing.T) {
 	e := newEdge(t)
-	site := "root " + vod(t, 1, 100) + "\n file_server\n tls {\n issuer internal {\n lifetime 4s\n }\n }"
+	site := "root " + vod(t, 100) + "\n file_server\n tls {\n issuer internal {\n lifetime 4s\n }\n }"
 	config := e.turnConfig("", "", site, "")
 	if err := e.tryLoad(strings.Replace(config, "{", "{\n renew_interval 500ms\n", 1)); err != nil {
 		t.Fatal(err)
@@ -242,5 +230,68 @@ func TestTURNTakesRenewedCertificates(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("still the first certificate, which has expired")
 		}
+	}
+}
+
+// TestReloadKeepsSTUN: the STUN server's socket lives through a reload and
+// another one is opened only for another address.
+func TestReloadKeepsSTUN(t *testing.T) {
+	dir := vod(t, 100)
+	e := newEdge(t)
+	site := "mesh\n root " + dir + "\n file_server"
+	global := func(listen, policy string) string {
+		return "mesh {\n turn {\n listen " + listen + "\n relay_address 127.0.0.1\n" + policy + "\n }\n }"
+	}
+	e.load(global("udp/127.0.0.1:0", ""), site)
+	first := stunAddress(t, e)
+	server := theServer(t)
+	binding(t, first)
+	e.load(global("udp/127.0.0.1:0", "allow_peers 127.0.0.0/8\n user_bandwidth 1MiB"), site)
+	if now := stunAddress(t, e); now != first {
+		t.Errorf("STUN moved from %s to %s", first, now)
+	}
+	binding(t, first)
+	if p := server.Policy(); p.UserBandwidth != 1<<20 || len(p.AllowPeers) != 1 {
+		t.Errorf("the policy after the reload: %+v", p)
+	}
+	if err := e.tryLoad(e.caddyfile(global("udp/127.0.0.1:0", "user_bandwidth 3MiB"), site+"\n}\nhttp://203.0.113.250:1 {\n bind 203.0.113.250")); err == nil {
+		t.Fatal("a config that cannot start was loaded")
+	}
+	if p := server.Policy(); p.UserBandwidth != 1<<20 {
+		t.Errorf("the policy after a failed reload: %+v", p)
+	}
+	e.load(global("udp/127.0.0.1:0 tcp/127.0.0.1:0", ""), site)
+	if now := stunAddress(t, e); now == first {
+		t.Error("other listeners, the same socket")
+	}
+}
+
+// stunAddress is the address of the first STUN server of a session.
+func stunAddress(t *testing.T, e *edge) string {
+	t.Helper()
+	a := e.openSession("/vod/index.m3u8")
+	if len(a.ICEServers) == 0 {
+		t.Fatal("no ICE servers")
+	}
+	return strings.TrimPrefix(a.ICEServers[0].URLs[0], "stun:")
+}
+
+// binding sends a Binding request (RFC 8489) and wants a success response.
+func binding(t *testing.T, addr string) {
+	t.Helper()
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	request := append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, "transaction!"...)
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b := make([]byte, 1500)
+	n, err := c.Read(b)
+	if err != nil || n < 20 || b[0] != 1 || b[1] != 1 || string(b[8:20]) != "transaction!" {
+		t.Fatalf("binding response of %d bytes from %s: %v", n, addr, err)
 	}
 }

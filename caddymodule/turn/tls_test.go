@@ -1,11 +1,14 @@
-package caddymodule
+package turn_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/viewmesh/viewmesh/internal/program"
 )
@@ -13,7 +16,7 @@ import (
 // TestTURNOverTLS: the tls listener serves with Caddy's certificates, of whichever
 // config runs, and its connections live through reloads.
 func TestTURNOverTLS(t *testing.T) {
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	e := newEdge(t)
 	_, port, _ := net.SplitHostPort(e.addr)
 	config := func(more string) string {
@@ -38,25 +41,20 @@ func TestTURNOverTLS(t *testing.T) {
 	if err := e.tryLoad(config("")); err != nil {
 		t.Fatal(err)
 	}
-	app := currentRuntime(t).current.Load()
-	bound := app.relay.bound[0]
-	if bound.network != "tls" {
-		t.Fatalf("the first listener is %s", bound.network)
-	}
-	at := &edge{t: t, addr: bound.addr.String()}
+	at := &edge{t: t, addr: turnAddr(t, "tls").String()}
 	waitFor(t, at.tlsReady)
 	c := at.dialTLS()
 	bindingOver(t, c)
 	if err := e.tryLoad(config("header X-New yes")); err != nil {
 		t.Fatal(err)
 	}
-	if currentRuntime(t).current.Load() == app {
-		t.Fatal("no reload")
-	}
+	e.base = "https://localhost:" + port
+	e.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
+	waitFor(t, func() bool { resp, _ := e.get("/vod/index.m3u8"); return resp.Header.Get("X-New") == "yes" })
 	bindingOver(t, c)
 	bindingOver(t, at.dialTLS())
-	ice := app.iceServers(knownAs{host: "localhost:" + port}, "peer", "swarm", runtimeNow())
-	want := fmt.Sprintf("turns:localhost:%d?transport=tcp", bound.addr.Port())
+	ice := e.openSession("/vod/index.m3u8").ICEServers
+	want := fmt.Sprintf("turns:localhost:%s?transport=tcp", portOf(at.addr))
 	if len(ice) != 2 || ice[1].URLs[0] != want {
 		t.Errorf("ICE servers %+v, want %s", ice, want)
 	}
@@ -64,14 +62,14 @@ func TestTURNOverTLS(t *testing.T) {
 
 // TestTURNMetrics: what the relay counts is in the metrics of each config.
 func TestTURNMetrics(t *testing.T) {
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	e := newEdge(t)
 	uclient := program.Need(t, "relays as clients do", "coturn", "turnutils_uclient")
 	global := "mesh {\n turn {\n listen udp/127.0.0.1:0\n relay_address 127.0.0.1\n allow_peers 127.0.0.0/8\n shared_secret north\n }\n }"
 	site := "mesh\n metrics /metrics\n root " + dir + "\n file_server"
 	e.load(global, site)
 	e.load(global, site)
-	_, port, _ := net.SplitHostPort(stunAddress(t, e))
+	_, port, _ := net.SplitHostPort(turnAddr(t, "udp").String())
 	out, err := exec.CommandContext(t.Context(), uclient, "-n", "5", "-m", "2", "-l", "500", "-z", "5", "-c", "-y", "-u", "somebody", "-W", "north", "-p", port, "127.0.0.1").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

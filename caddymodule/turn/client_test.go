@@ -1,4 +1,4 @@
-package caddymodule
+package turn_test
 
 import (
 	"bytes"
@@ -22,6 +22,9 @@ const (
 	turnRefresh     = 0x0004
 	turnPermission  = 0x0008
 	turnChannelBind = 0x0009
+
+	stunCookie = 0x2112a442
+	alpnTURN   = "stun.turn"
 
 	attrUsername  = 0x0006
 	attrIntegrity = 0x0008

@@ -1,4 +1,4 @@
-package caddymodule
+package turn_test
 
 import (
 	"context"
@@ -63,7 +63,7 @@ const relayInPage = `(async iceServers => {
 // site's session answer says, and HTTP/1.1 and HTTP/2 live on that port meanwhile.
 func TestBrowserOverHTTPSPort(t *testing.T) {
 	e := newEdge(t)
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	write(t, dir, "index.html", "<!doctype html><title>relay</title>")
 	e.loadTURN("", "", "tls internal\n root "+dir+"\n file_server")
 	_, port, _ := net.SplitHostPort(e.addr)
@@ -103,7 +103,7 @@ func TestBrowserOverHTTPSPort(t *testing.T) {
 	if want := (way{65536, "relay", "relay", "tls", here[0].URLs[0]}); got != want {
 		t.Errorf("the browser went %+v, want %+v", got, want)
 	}
-	st := currentRuntime(t).current.Load().relay.server.Stats()
+	st := theServer(t).Stats()
 	if st.AllocationsTotal["tls"] < 2 || st.AllocationsTotal["udp"] != 0 || st.UpBytes < 2*65536 || st.DownBytes < 2*65536 {
 		t.Errorf("the relay counted %+v", st)
 	}

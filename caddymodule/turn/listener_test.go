@@ -1,4 +1,4 @@
-package caddymodule
+package turn_test
 
 import (
 	"crypto/ecdsa"
@@ -24,7 +24,6 @@ import (
 
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/internal/program"
-	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // tlsOptions are the global options for HTTPS sites at localhost.
@@ -115,7 +114,7 @@ func bindingOver(t *testing.T, c net.Conn) {
 // TestOnePort: HTTP/1.1, HTTP/2, WebSockets and TURN live on one port, each with
 // and without ALPN where it can be.
 func TestOnePort(t *testing.T) {
-	dir := vod(t, 1, 200_000)
+	dir := vod(t, 200_000)
 	e := newEdge(t)
 	e.loadTLS("mesh\n root "+dir+"\n file_server", "")
 	_, port, _ := net.SplitHostPort(e.addr)
@@ -174,15 +173,7 @@ func TestOnePort(t *testing.T) {
 		t.Errorf("the session names no TURN on this port: %s", urls)
 	}
 	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}}
-	ws, _, err := dialer.Dial("wss://localhost:"+port+"/mesh/signal", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ws.Close()
-	s := &socket{t: t, ws: ws}
-	s.send(&signal.Message{Type: signal.Hello, Pass: a.Pass})
-	s.until(signal.Welcome)
-	s.announce(0)
+	join(t, &dialer, "wss://localhost:"+port+"/mesh/signal", a)
 }
 
 // TestOnlySharedPortsAreNamed: a session names TURN on the port that it was opened
@@ -190,7 +181,7 @@ func TestOnePort(t *testing.T) {
 func TestOnlySharedPortsAreNamed(t *testing.T) {
 	e := newEdge(t)
 	other := &edge{t: t, addr: freeport.Addr(t)}
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	_, port, _ := net.SplitHostPort(e.addr)
 	_, otherPort, _ := net.SplitHostPort(other.addr)
 	site := "\nhttps://localhost:%s {\n bind 127.0.0.1\n tls internal\n mesh\n root " + dir + "\n file_server\n}"
@@ -216,7 +207,7 @@ func TestOnlySharedPortsAreNamed(t *testing.T) {
 // TestTURNOverTLSLivesThroughReloads: connections over TLS, and sockets over UDP,
 // answer before, during and after 20 reloads, good and failed.
 func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	e := newEdge(t)
 	site := "mesh\n root " + dir + "\n file_server"
 	e.loadTLS(site, "")
@@ -228,7 +219,7 @@ func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
 			conns = append(conns, e.dialTLS(alpnTURN))
 		}
 	}
-	udp := currentRuntime(t).current.Load().relay.bound[0].addr.String()
+	udp := turnAddr(t, "udp").String()
 	for i := range 20 {
 		for _, c := range conns {
 			bindingOver(t, c)
@@ -242,7 +233,7 @@ func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
 		}
 		e.loadTLS(site, fmt.Sprintf("timeouts {\n idle %dm\n }", i+1))
 	}
-	if n := currentRuntime(t).current.Load().relay.server.Stats().Conns["tls"]; n != int64(len(conns)) {
+	if n := theServer(t).Stats().Conns["tls"]; n != int64(len(conns)) {
 		t.Errorf("%d TLS connections at the relay, want %d", n, len(conns))
 	}
 }
@@ -251,7 +242,7 @@ func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
 func TestCoturnOverHTTPSPort(t *testing.T) {
 	uclient := program.Need(t, "relays as clients do", "coturn", "turnutils_uclient")
 	e := newEdge(t)
-	e.loadTLS("mesh\n root "+vod(t, 1, 100)+"\n file_server", "")
+	e.loadTLS("mesh\n root "+vod(t, 100)+"\n file_server", "")
 	_, port, _ := net.SplitHostPort(e.addr)
 	cert, key := clientCertificate(t)
 	out, err := exec.CommandContext(t.Context(), uclient, "-n", "20", "-m", "2", "-l", "500", "-z", "5", "-t", "-S", "-i", cert, "-k", key,

@@ -1,10 +1,11 @@
-package caddymodule
+package turn
 
 import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/turnserver"
 )
 
@@ -38,8 +40,13 @@ const (
 // turn in the app mesh, and stands after tls. Connections without TLS pass
 // untouched.
 type ListenerWrapper struct {
-	app    *App
-	server *turnserver.Server
+	relay *Relay
+}
+
+// App is what the app with the module ID mesh offers to the listener wrapper.
+type App interface {
+	// Relay returns the relay of the app, which is provisioned, or nil.
+	Relay() *Relay
 }
 
 // CaddyModule says what this module is.
@@ -53,11 +60,14 @@ func (l *ListenerWrapper) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	app := v.(*App)
-	if app.TURN == nil || app.relay == nil {
+	app, ok := v.(App)
+	if !ok {
+		return fmt.Errorf("the app mesh is %T, which has no relay", v)
+	}
+	l.relay = app.Relay()
+	if l.relay == nil || l.relay.opts.TURN == nil || l.relay.server == nil {
 		return errors.New("the listener wrapper mesh_turn needs a relay: configure turn in the global option mesh")
 	}
-	l.app, l.server = app, app.relay.server
 	return nil
 }
 
@@ -67,17 +77,17 @@ func (l *ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	return parseBlock(d, "mesh_turn", nil)
+	return option.Parse(d, "mesh_turn", nil)
 }
 
 // WrapListener sorts the connections of ln. Sessions that are opened through it
 // are told of TURN there.
 func (l *ListenerWrapper) WrapListener(ln net.Listener) net.Listener {
 	if port := portOf(ln.Addr()); port != 0 {
-		l.app.turnPorts.Store(port, true)
+		l.relay.shared.Store(port, true)
 	}
 	return &sortingListener{
-		Listener: ln, server: l.server,
+		Listener: ln, server: l.relay.server.Server,
 		ready: make(chan accepted), closed: make(chan struct{}), slots: make(chan struct{}, maxSorting),
 	}
 }

@@ -1,6 +1,7 @@
-package caddymodule
+package turn_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -35,8 +38,8 @@ func TestTURNOptionsReachTheRelay(t *testing.T) {
 			shared_secret north {env.VIEWMESH_TEST_SECRET}
 			log_addresses
 		}
-	}`, "mesh\n root "+vod(t, 1, 100)+"\n file_server")
-	p := currentRuntime(t).current.Load().relay.server.Policy()
+	}`, "mesh\n root "+vod(t, 100)+"\n file_server")
+	p := theServer(t).Policy()
 	if !p.RelayEnabled || p.UserBandwidth != 1<<20 || p.UserBytes != 2<<20 || p.UserAllocations != 7 ||
 		p.TotalBandwidth != 3<<20 || p.TotalBytes != 4<<20 || p.UnauthRate != 50 || !p.LogAddresses {
 		t.Errorf("policy %+v", p)
@@ -53,7 +56,7 @@ func TestTURNOptionsReachTheRelay(t *testing.T) {
 // longer when it is gone from the config.
 func TestSecretsRotate(t *testing.T) {
 	e := newEdge(t)
-	site := "root " + vod(t, 1, 100) + "\n file_server\n tls internal"
+	site := "root " + vod(t, 100) + "\n file_server\n tls internal"
 	peer := echoPeer(t)
 	for _, c := range []struct {
 		secrets   string
@@ -84,7 +87,7 @@ func TestSecretsRotate(t *testing.T) {
 // grants more.
 func TestRelayCountsForItsSwarm(t *testing.T) {
 	e := newEdge(t)
-	dir := vod(t, 1, 100)
+	dir := vod(t, 100)
 	load := func(budget string, more ...string) {
 		e.load("mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/127.0.0.1:0\n relay_address 127.0.0.1\n allow_peers 127.0.0.0/8\n total_bytes "+budget+"\n "+strings.Join(more, "\n")+"\n }\n }",
 			"mesh {\n stats\n }\n metrics /metrics\n root "+dir+"\n file_server")
@@ -105,7 +108,7 @@ func TestRelayCountsForItsSwarm(t *testing.T) {
 	if got := schemes(a); got != "stun turnudp turntcp" {
 		t.Fatalf("ICE servers %s", got)
 	}
-	e.connect(a).announce(0)
+	join(t, websocket.DefaultDialer, "ws://"+e.addr+"/mesh/signal", a)
 	conn := dialUDP(t, netip.MustParseAddrPort(strings.TrimPrefix(a.ICEServers[0].URLs[0], "stun:")))
 	c, err := allocate(conn, a.ICEServers[1].Username, a.ICEServers[1].Credential)
 	if err != nil {
@@ -133,30 +136,25 @@ func TestRelayCountsForItsSwarm(t *testing.T) {
 	if got := schemes(e.openSession("/vod/index.m3u8")); got != "stun turnudp turntcp" {
 		t.Errorf("ICE servers of a larger budget: %s", got)
 	}
-	load("1GiB", "realm elsewhere")                                           // another server: the first says what is left to say
-	waitFor(t, func() bool { return decodeStats(t, e).RelayUpBytes >= 1000 }) // once the old config is gone
-	st := decodeStats(t, e)
-	if want := (carried{1, st.RelayUpBytes, 1000}); len(st.Swarms) != 1 || st.Swarms[0].carried != want || st.carried != want {
+	load("1GiB", "realm elsewhere") // another server: the first says what is left to say
+	type carried struct {
+		RelayPeers     int64 `json:"relay_peers"`
+		RelayUpBytes   int64 `json:"relay_up_bytes"`
+		RelayDownBytes int64 `json:"relay_down_bytes"`
+	}
+	var st struct {
+		carried
+		Swarms []carried `json:"swarms"`
+	}
+	waitFor(t, func() bool { // once the old config is gone
+		_, b := e.get("/mesh/stats")
+		if err := json.Unmarshal(b, &st); err != nil {
+			t.Fatal(err)
+		}
+		return st.RelayUpBytes >= 1000
+	})
+	if want := (carried{1, st.RelayUpBytes, 1000}); len(st.Swarms) != 1 || st.Swarms[0] != want || st.carried != want {
 		t.Errorf("stats %+v, want %+v", st, want)
-	}
-}
-
-// TestLedgerForgets: users whose credentials are long over make room.
-func TestLedgerForgets(t *testing.T) {
-	var l relayLedger
-	now := time.Now()
-	for i := range 10 * leastLedger {
-		now = now.Add(time.Second)
-		l.expect(fmt.Sprint(i), "swarm", now, now.Add(time.Minute))
-	}
-	if n := len(l.users); n > 2*int((usageGrace+time.Minute)/time.Second) {
-		t.Errorf("%d users are remembered", n)
-	}
-	if _, ok := l.swarmOf(fmt.Sprint(10*leastLedger - 1)); !ok {
-		t.Error("the last one is forgotten")
-	}
-	if _, ok := l.swarmOf("0"); ok {
-		t.Error("the first one is not forgotten")
 	}
 }
 
@@ -164,7 +162,7 @@ func TestLedgerForgets(t *testing.T) {
 // 440 where there is none (RFC 8656, section 7.2).
 func TestSecondRelayAddress(t *testing.T) {
 	e := newEdge(t)
-	site := "mesh\n root " + vod(t, 1, 100) + "\n file_server"
+	site := "mesh\n root " + vod(t, 100) + "\n file_server"
 	for _, c := range []struct{ relay, want string }{
 		{"127.0.0.1", "the TURN server answered 440"},
 		{"127.0.0.1 ::1\n relay_bind 127.0.0.1 ::1", "family 2"},
@@ -193,7 +191,7 @@ func TestSecondRelayAddress(t *testing.T) {
 func TestOtherSocketsNeedFreePorts(t *testing.T) {
 	e := newEdge(t)
 	addr := freeport.Addr(t)
-	site := "mesh\n root " + vod(t, 1, 100) + "\n file_server"
+	site := "mesh\n root " + vod(t, 100) + "\n file_server"
 	global := func(ports string) string {
 		return "mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/" + addr + "\n relay_address 127.0.0.1\n allow_peers 127.0.0.1\n shared_secret north\n relay_ports " + ports + "\n }\n }"
 	}

@@ -1,15 +1,14 @@
-package caddymodule
+package turn
 
 import (
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// turnMeters gives the numbers of a STUN and TURN server to Prometheus. Its labels
+// meters collects the numbers of a STUN and TURN server for Prometheus. Its labels
 // have the few values that turnserver knows.
-type turnMeters struct{ relay *relay }
+type meters struct{ server *server }
 
 var (
 	descAvailable   = prometheus.NewDesc("mesh_turn_available", "1 while sessions are offered the relay, 0 while they get STUN only.", nil, nil)
@@ -28,7 +27,7 @@ var (
 )
 
 // Describe sends the descriptors.
-func (m turnMeters) Describe(ch chan<- *prometheus.Desc) {
+func (m meters) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descAvailable, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets,
 		descBindings, descAuth, descChallenge, descRefused, descDrops} {
 		ch <- d
@@ -36,8 +35,8 @@ func (m turnMeters) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect sends the numbers.
-func (m turnMeters) Collect(ch chan<- prometheus.Metric) {
-	st := m.relay.server.Stats()
+func (m meters) Collect(ch chan<- prometheus.Metric) {
+	st := m.server.Stats()
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, v int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, kind, float64(v), labels...)
 	}
@@ -47,7 +46,7 @@ func (m turnMeters) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	available := int64(0)
-	if m.relay.server.RelayAvailable() {
+	if m.server.RelayAvailable() {
 		available = 1
 	}
 	send(descAvailable, prometheus.GaugeValue, available)
@@ -65,12 +64,4 @@ func (m turnMeters) Collect(ch chan<- prometheus.Metric) {
 	for code, v := range st.Refused {
 		send(descRefused, prometheus.CounterValue, v, strconv.Itoa(code))
 	}
-}
-
-// registerTURNMetrics puts the relay's collector into the registry of this config.
-func (a *App) registerTURNMetrics(ctx caddy.Context) error {
-	if a.relay == nil {
-		return nil
-	}
-	return register(ctx, turnMeters{a.relay})
 }

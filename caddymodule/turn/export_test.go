@@ -1,0 +1,26 @@
+package turn
+
+import (
+	"net/netip"
+
+	"github.com/viewmesh/viewmesh/turnserver"
+)
+
+// Bound is where a running server listens.
+type Bound struct {
+	Network string
+	Addr    netip.AddrPort
+}
+
+// Running returns the servers of the pool and where they listen.
+func Running() map[*turnserver.Server][]Bound {
+	out := map[*turnserver.Server][]Bound{}
+	servers.Range(func(_, v any) bool {
+		s := v.(*server)
+		for _, b := range s.bound {
+			out[s.Server] = append(out[s.Server], Bound{b.network, b.addr})
+		}
+		return true
+	})
+	return out
+}
