@@ -6,6 +6,13 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
+// haves is what neighbors are still to be told of.
+type haves struct {
+	haveQueue []*segment
+	haveAt    time.Duration // when to send them
+	haveSent  time.Duration // when the last were sent
+}
+
 // queueHave has neighbors told of what is new of s: at once if the last time is
 // long enough ago, else together with what comes until then. That there is a segment
 // which none of them has is told soonest: it spares them the way to the origin.

@@ -8,13 +8,16 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// Kind says what an Input or an Effect is.
-type Kind uint8
+// InputKind is what an [Input] is.
+type InputKind uint8
+
+// EffectKind is what an [Effect] is.
+type EffectKind uint8
 
 // The inputs, with the fields that each uses.
 const (
 	// Tick only lets time pass.
-	Tick Kind = iota
+	Tick InputKind = iota
 
 	// Manifest: the player's media playlist is now Input.Manifest. The engine
 	// keeps the pointer; the driver must not change what it points to.
@@ -85,7 +88,7 @@ const (
 const (
 	// Connect: open a connection to Peer and a data channel on it. It comes back
 	// as NeighborUp or NeighborDown, always.
-	Connect Kind = iota + 64
+	Connect EffectKind = iota
 	// Accept: answer the offer of Peer. It comes back as NeighborUp or
 	// NeighborDown, always.
 	Accept
@@ -160,7 +163,7 @@ type Manifest struct {
 
 // Input is one input. Which fields count follows from Kind.
 type Input struct {
-	Kind        Kind
+	Kind        InputKind
 	Peer        wire.PeerID
 	Segment     wire.SegmentID
 	Chunk       uint8
@@ -181,7 +184,7 @@ type Input struct {
 
 // Effect is one effect. Which fields count follows from Kind.
 type Effect struct {
-	Kind    Kind
+	Kind    EffectKind
 	Peer    wire.PeerID
 	Segment wire.SegmentID
 	Chunk   uint8

@@ -11,6 +11,19 @@ const (
 	maxLate   = 2 * time.Second  // that an answer is believed to be late
 )
 
+// origin is what the engine knows of the origin.
+type origin struct {
+	originRate  float64       // bytes/s
+	originDelay time.Duration // to the first byte, about
+	originDev   time.Duration // of the time it takes from what was expected
+	measure     measure       // what the rate is known from
+	fetches     int           // under way
+}
+
+func newOrigin(rate float64) origin {
+	return origin{originRate: rate, originDelay: 100 * time.Millisecond, originDev: 50 * time.Millisecond}
+}
+
 // measure is what the origin's rate is known from: the bytes of its answers and the
 // time in which they came, both fading. Their quotient weighs an answer by its time,
 // as players' estimates do: a small one that comes in one burst says little. Answers
@@ -45,31 +58,31 @@ func (m *measure) learn(now time.Duration, in *Input) float64 {
 // learnOrigin takes an answer of the origin into the estimates: the first as it is.
 // The deviation is how much later than expected the end came; it grows at once and
 // fades slowly (compare RFC 6298).
-func (e *Engine) learnOrigin(now time.Duration, in *Input) {
+func (o *origin) learnOrigin(now time.Duration, in *Input) {
 	if in.Bytes < minAnswer {
 		return
 	}
 	all, wait := in.Within+in.Took, min(in.Within, maxLate)
-	late := min(max(0, all-e.originTime(in.Bytes)), maxLate)
-	if !e.measure.known {
-		e.originDev = min(all/4, maxLate)
+	late := min(max(0, all-o.originTime(in.Bytes)), maxLate)
+	if !o.measure.known {
+		o.originDev = min(all/4, maxLate)
 		if wait > 0 {
-			e.originDelay = wait
+			o.originDelay = wait
 		}
 	} else {
-		if late > e.originDev {
-			e.originDev += (late - e.originDev) / 2
+		if late > o.originDev {
+			o.originDev += (late - o.originDev) / 2
 		} else {
-			e.originDev += (late - e.originDev) / 8
+			o.originDev += (late - o.originDev) / 8
 		}
 		if wait > 0 {
-			e.originDelay += (wait - e.originDelay) / 8
+			o.originDelay += (wait - o.originDelay) / 8
 		}
 	}
-	e.originRate = e.measure.learn(now, in)
+	o.originRate = o.measure.learn(now, in)
 }
 
 // originTime is how long the origin needs for bytes, from what was measured.
-func (e *Engine) originTime(bytes int64) time.Duration {
-	return e.originDelay + time.Duration(float64(bytes)/e.originRate*float64(time.Second))
+func (o *origin) originTime(bytes int64) time.Duration {
+	return o.originDelay + time.Duration(float64(bytes)/o.originRate*float64(time.Second))
 }

@@ -7,6 +7,29 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
+// neighbors is whom the engine is connected with.
+type neighbors struct {
+	slots     []*neighbor
+	ids       []wire.PeerID // by slot, of a slot in use
+	memory    []neighbor    // what slots point into
+	paces     []pace        // by slot
+	giving    uint64        // slots of neighbors that are up and give
+	taken     int           // slots in use
+	ups       int           // neighbors that are up
+	upAt      time.Duration // when the first of them came
+	barred    []wire.PeerID // dropped for cause
+	failed    []wire.PeerID // could not connect
+	swarmSize int
+	duty      *signal.Duty
+	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
+	expireAt  time.Duration // when a neighbor may be late
+}
+
+func newNeighbors(n int) neighbors {
+	return neighbors{slots: make([]*neighbor, n), ids: make([]wire.PeerID, n), memory: make([]neighbor, n), paces: make([]pace, n),
+		swarmSize: -1, passAt: never, expireAt: never}
+}
+
 // neighbor is a connected peer, or one that we are connecting to.
 type neighbor struct {
 	*pace
@@ -54,26 +77,26 @@ type pending struct {
 }
 
 // connected is the number of neighbors that chunks may travel to and from.
-func (e *Engine) connected() int { return e.ups }
+func (ns *neighbors) connected() int { return ns.ups }
 
-func (e *Engine) occupied() int { return e.taken }
+func (ns *neighbors) occupied() int { return ns.taken }
 
 // neighbor finds a neighbor. The ids of two dozen lie side by side: to go through them
 // touches less memory than a map, and with many engines in one process memory is what costs.
-func (e *Engine) neighbor(id wire.PeerID) *neighbor {
-	for i, x := range e.ids {
-		if x == id && e.slots[i] != nil {
-			return e.slots[i]
+func (ns *neighbors) neighbor(id wire.PeerID) *neighbor {
+	for i, x := range ns.ids {
+		if x == id && ns.slots[i] != nil {
+			return ns.slots[i]
 		}
 	}
 	return nil
 }
 
 // noteGiving keeps the set of neighbors that chunks may be asked of.
-func (e *Engine) noteGiving(n *neighbor) {
-	e.giving &^= 1 << n.slot
+func (ns *neighbors) noteGiving(n *neighbor) {
+	ns.giving &^= 1 << n.slot
 	if n.up && !n.noUpload {
-		e.giving |= 1 << n.slot
+		ns.giving |= 1 << n.slot
 	}
 }
 
@@ -292,9 +315,9 @@ func (e *Engine) announce(now time.Duration) {
 		Failed: append([]wire.PeerID(nil), e.failed...),
 	}
 	if e.report.UploadedBytes >= 1<<20 {
-		a.UplinkBPS = int64(8 * e.uplink)
+		a.UplinkBPS = int64(8 * e.uploadRate)
 		if limit := e.cfg.UploadRate; limit > 0 {
-			a.UplinkBPS = int64(8 * min(e.uplink, limit))
+			a.UplinkBPS = int64(8 * min(e.uploadRate, limit))
 		}
 	}
 	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Announce, Announcement: a}})

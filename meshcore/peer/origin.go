@@ -1,24 +1,10 @@
 package peer
 
 import (
-	"math"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
-
-// urgent is the length of the window before a segment's deadline in which the
-// origin is used without waiting: one and a half times what the origin needs for
-// the rest of the segment, four times the deviation of what it needed from what
-// was expected (as in RFC 6298), and some margin; at most half the slack.
-func (e *Engine) urgent(s *segment) time.Duration {
-	rest := s.Size
-	if s.chunks > 0 {
-		rest = s.bytes(s.all &^ s.have)
-	}
-	u := e.originTime(rest)*3/2 + 4*e.originDev + 250*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
-	return max(min(u, s.slack/2), 400*time.Millisecond)
-}
 
 // planOrigin takes s, or what is missing of it, from the origin if it is time
 // to, and returns when to look again.
@@ -44,72 +30,6 @@ func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
 		e.fetch(now, s, mask)
 	}
 	return never
-}
-
-// fetchTime is when this peer is to take s from the origin, as things stand.
-func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
-	urgentAt := s.due - e.urgent(s)
-	alone := (e.swarmSize == 1 || now-e.startedAt > joinPatience) && e.connected() == 0
-	switch {
-	case s.Private || alone:
-		if e.live {
-			return min(urgentAt, now)
-		}
-		return min(urgentAt, s.due-e.cfg.OriginGoal)
-	case s.copies > 0:
-		return urgentAt
-	case now < s.coming && !e.onDuty(s):
-		// A neighbor takes it.
-		return min(urgentAt, s.coming)
-	case !s.fresh && now-e.startedAt <= joinPatience && (e.connected() == 0 || (!e.live && s.needBy == never)):
-		// Those who have it may still be on their way to us.
-		return min(urgentAt, e.startedAt+joinPatience+1)
-	case ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.upAt+hearing+e.spread(s):
-		// The first has just come.
-		return min(urgentAt, e.upAt+hearing+e.spread(s))
-	case !e.live:
-		// Nobody near has it. Those who wait together go at different times, and
-		// the first spares the others the way.
-		early := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
-		at := s.due - e.cfg.OriginGoal + early
-		if s.needBy != never {
-			at = max(at, s.neededAt+e.spread(s)/8)
-		}
-		return min(urgentAt, at)
-	case e.duty == nil || s.Sequence < 0:
-		return urgentAt
-	}
-	// Live: the fetchers go at once; if nothing is heard of the segment, the
-	// next in the rotation follow, twice as many in each tenth of the slack. A segment that was
-	// there before this peer came has had its fetchers,
-	// and the rank of one who has just come may not be true yet.
-	d := e.duty.Distance(s.Sequence)
-	if d < e.duty.Fetchers && s.fresh {
-		return min(urgentAt, s.known)
-	}
-	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
-	wait := time.Duration(float64(s.slack) * (0.35 + float64(0.1*math.Log2(turns))))
-	if !s.fresh {
-		wait += e.spread(s)
-	}
-	return min(urgentAt, s.known+wait)
-}
-
-// spread is what this peer waits beyond others with s where the rotation does not say
-// who comes first: two who have just met, or begun, would else fetch it at once.
-func (e *Engine) spread(s *segment) time.Duration {
-	return time.Duration(e.fraction(s) * float64(hearing))
-}
-
-func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }
-
-// Fetches says whether it is this peer's turn to take the live segment, or the part,
-// of a media sequence number from the origin at once. A driver asks when a playlist
-// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet, and to
-// look for the next segment in time: nobody has it from this peer before a playlist
-// that lists it was loaded.
-func (e *Engine) Fetches(sequence int64) bool {
-	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
 }
 
 // fetchUrgent takes from the origin what neighbors will not bring in time: all

@@ -126,7 +126,7 @@ type timedEffect struct {
 	Signal  json.RawMessage `json:"signal,omitempty"`
 }
 
-var inputKinds = map[string]peer.Kind{
+var inputKinds = map[string]peer.InputKind{
 	"tick": peer.Tick, "manifest": peer.ManifestIn, "play": peer.Play, "need": peer.Need,
 	"neighbor_up": peer.NeighborUp, "neighbor_down": peer.NeighborDown, "offered": peer.Offered, "receive": peer.Receive,
 	"sent": peer.Sent, "pass_checked": peer.PassChecked, "proof_checked": peer.ProofChecked, "chunk_checked": peer.ChunkChecked,
@@ -134,7 +134,7 @@ var inputKinds = map[string]peer.Kind{
 	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload, "renewed": peer.Renewed,
 }
 
-var effectKinds = map[peer.Kind]string{
+var effectKinds = map[peer.EffectKind]string{
 	peer.Connect: "connect", peer.Accept: "accept", peer.Disconnect: "disconnect", peer.Send: "send",
 	peer.SendChunk: "send_chunk", peer.SendProof: "send_proof", peer.CheckPass: "check_pass", peer.CheckProof: "check_proof",
 	peer.CheckChunk: "check_chunk", peer.FetchOrigin: "fetch_origin",

@@ -71,25 +71,6 @@ func (e *Engine) plan(now time.Duration) {
 	}
 }
 
-// passPlayed takes out of wanted what the playhead has passed.
-func (e *Engine) passPlayed(now time.Duration) {
-	pos := e.playhead(now)
-	i := 0
-	for ; i < len(e.wanted); i++ {
-		s := e.wanted[i]
-		if s.Start+s.Duration > pos || s.Duration == 0 {
-			break
-		}
-		s.wanted = false
-	}
-	if i > 0 {
-		e.wanted = append(e.wanted[:0], e.wanted[i:]...)
-	}
-	if !e.live && e.manifest != nil {
-		e.refreshWanted(now)
-	}
-}
-
 // arrange puts the segments that are not complete in the order of before. It is
 // an insertion sort, because from one plan to the next little changes.
 func (e *Engine) arrange(now time.Duration) {

@@ -8,45 +8,72 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
+// segments is the table of segments.
+type segments struct {
+	table  map[wire.SegmentID]*segment // for look-ups only
+	recent [recent]*segment            // some of them, by the low bits of the id
+	list   []*segment                  // the same as table, in the order they became known
+	stored int64                       // bytes of segments stored
+}
+
+// recent is how many segments are found without the table.
+const recent = 32
+
 // segment is all that the engine knows of one segment.
 type segment struct {
 	Segment
-	wanted bool // it stands in the manifest, from the playhead on
-	fresh  bool // it was new to the manifest when that first listed it: fetchers are due
-	proven bool // layout is known and may be vouched for to others
-	whole  bool // all bytes are stored, proven or not
-	shut   bool // must not be shared: the origin's bytes did not bear the proof out
-	near   bool // plan: the deadline is near
+	content
+	demand
+	sources
+	offers
+}
 
+// content is what is here of a segment, and what is under way.
+type content struct {
+	chunks   int // number of chunks, 0 if not known
+	layout   integrity.Layout
 	all      uint64 // mask of all chunks
 	have     uint64 // verified and stored
 	asked    uint64 // asked of neighbors and not come
 	checking uint64 // came from neighbors, with the driver for checking
 	origin   uint64 // asked of the origin and not come
-	owners   uint64 // slots of the neighbors that have any of it
-	chunks   int    // number of chunks, 0 if not known
-	layout   integrity.Layout
+	proven   bool   // layout is known and may be vouched for to others
+	whole    bool   // all bytes are stored, proven or not
+	shut     bool   // must not be shared: the origin's bytes did not bear the proof out
+}
 
+// demand is when the player needs a segment.
+type demand struct {
+	wanted   bool          // it stands in the manifest, from the playhead on
+	fresh    bool          // it was new to the manifest when that first listed it: fetchers are due
+	near     bool          // plan: the deadline is near
+	due      time.Duration // plan: the deadline
 	known    time.Duration // when the manifest first listed it
 	slack    time.Duration // from then to its deadline
 	needBy   time.Duration // when the player must have it, which waits for it; else never
 	neededAt time.Duration // since when it waits
-	coming   time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
-	due      time.Duration // plan: the deadline
-	copies   int           // plan: neighbors that have any of it
-	fetching int           // fetches from the origin under way
-	retryAt  time.Duration
+}
 
+// sources is where a segment can be taken from.
+type sources struct {
 	theirs    []uint64      // by slot: what a neighbor has
+	owners    uint64        // slots of the neighbors that have any of it
+	copies    int           // plan: their number
+	disputed  []claim       // haves that do not agree on the number of chunks
 	proofFrom int           // slot of the neighbor asked for the proof, -1 if none
 	proofBy   time.Duration // when that neighbor is given up
 	held      []heldChunk   // came before the proof
+	coming    time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
+	fetching  int           // fetches from the origin under way
 	failures  int           // of the origin, in a row
+	retryAt   time.Duration
+}
 
-	disputed []claim   // haves that do not agree on the number of chunks
-	told     uint64    // what neighbors were last told we have
-	given    [64]uint8 // how often each chunk was given
-	queued   bool      // stands in the list of haves to send
+// offers is what neighbors are given of a segment.
+type offers struct {
+	told   uint64    // what neighbors were last told we have
+	given  [64]uint8 // how often each chunk was given
+	queued bool      // stands in the list of haves to send
 }
 
 // claim is a have that waits for the proof to say who is right.
@@ -112,12 +139,12 @@ func (s *segment) setChunks(n int) {
 }
 
 // lookup finds a segment of the table.
-func (e *Engine) lookup(id wire.SegmentID) *segment {
-	r := &e.recent[id%recent]
+func (ss *segments) lookup(id wire.SegmentID) *segment {
+	r := &ss.recent[id%recent]
 	if s := *r; s != nil && s.ID == id {
 		return s
 	}
-	s := e.table[id]
+	s := ss.table[id]
 	if s != nil {
 		*r = s
 	}
@@ -131,7 +158,8 @@ func (e *Engine) entry(id wire.SegmentID) *segment {
 		if len(e.list) >= maxTable {
 			e.forgetOldest()
 		}
-		s = &segment{Segment: Segment{ID: id, Sequence: -1}, needBy: never, proofFrom: -1, theirs: make([]uint64, len(e.slots))}
+		s = &segment{Segment: Segment{ID: id, Sequence: -1}, demand: demand{needBy: never},
+			sources: sources{proofFrom: -1, theirs: make([]uint64, len(e.slots))}}
 		e.table[id] = s
 		e.list = append(e.list, s)
 	}

@@ -8,6 +8,17 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
+// uplink is what the engine gives to neighbors.
+type uplink struct {
+	upload     bool
+	uploadRate float64 // bytes/s, measured
+	queue      []item
+	queueBytes int64
+	inFlight   int64         // bytes handed to the driver and not sent
+	sentAt     time.Duration // when the last chunk had left
+	paceAt     time.Duration // when the upload limit lets the next chunk go
+}
+
 // item is one chunk that a neighbor asked for and that waits for the uplink.
 type item struct {
 	n     *neighbor
@@ -40,11 +51,11 @@ func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
 		e.emit(Effect{Kind: SendProof, Peer: n.id, Segment: s.ID})
 	}
 	due := now + time.Duration(m.Within)*time.Millisecond
-	limit := max(int64(e.uplink*maxQueue.Seconds()), 4*s.chunkBytes())
+	limit := max(int64(e.uploadRate*maxQueue.Seconds()), 4*s.chunkBytes())
 	mask := m.Mask & s.have
 	for mask != 0 {
 		if e.queueBytes+e.inFlight >= limit {
-			wait := time.Duration(float64(e.queueBytes+e.inFlight) / e.uplink * float64(time.Second))
+			wait := time.Duration(float64(e.queueBytes+e.inFlight) / e.uploadRate * float64(time.Second))
 			reject(mask, wire.RejectBusy, wait/2)
 			return
 		}
@@ -91,7 +102,7 @@ func (n *neighbor) onlyTakes() bool { return n.tookFromUs > 4<<20 && n.gaveUs < 
 // serve hands the next chunks to the driver, as long as the window is open.
 func (e *Engine) serve(now time.Duration) {
 	for len(e.queue) > 0 && e.inFlight < e.window() && now >= e.paceAt && !e.overRatio() {
-		short := float64(e.queueBytes) > e.uplink/2
+		short := float64(e.queueBytes) > e.uploadRate/2
 		best := 0
 		for i := 1; i < len(e.queue); i++ {
 			if sooner(&e.queue[i], &e.queue[best], short) {
@@ -124,7 +135,7 @@ func (e *Engine) serve(now time.Duration) {
 // acknowledgments go the same way. It is not nothing, because where all wait some must give.
 func (e *Engine) limit() float64 {
 	limit := e.cfg.UploadRate
-	if half := e.uplink / 2; e.waits && (limit == 0 || half < limit) {
+	if half := e.uploadRate / 2; e.waits && (limit == 0 || half < limit) {
 		limit = half
 	}
 	return limit
@@ -132,7 +143,7 @@ func (e *Engine) limit() float64 {
 
 // window is how many bytes the driver may have and not have sent: no more than leave
 // soon, because what we ask of others waits behind them.
-func (e *Engine) window() int64 { return max(1, min(int64(e.uplink/4), uploadWindow)) }
+func (e *Engine) window() int64 { return max(1, min(int64(e.uploadRate/4), uploadWindow)) }
 
 // overRatio says whether the upload ratio forbids another chunk.
 func (e *Engine) overRatio() bool {
@@ -148,7 +159,7 @@ func (e *Engine) onSent(now time.Duration, in *Input) {
 	}
 	e.inFlight -= n.left(in.Bytes)
 	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
-		e.uplink += float64(0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uplink))
+		e.uploadRate += float64(0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uploadRate))
 	}
 	e.sentAt = now
 }
@@ -180,4 +191,35 @@ func (e *Engine) unqueue(gone func(*item) bool) {
 		}
 	}
 	e.queue = kept
+}
+
+// setUpload switches giving on or off.
+func (e *Engine) setUpload(now time.Duration, on bool) {
+	on = on && !e.cfg.ReceiveOnly
+	if on == e.upload {
+		return
+	}
+	e.upload = on
+	if !on {
+		e.unqueue(func(it *item) bool {
+			e.send(it.n, wire.Message{Type: wire.Reject, Segment: it.seg.ID, Mask: 1 << it.index, Reason: wire.RejectDenied})
+			return true
+		})
+	}
+	for _, n := range e.slots {
+		if n != nil && n.up {
+			e.send(n, wire.Message{Type: wire.Status, Flags: e.flags(), Rendition: e.number})
+			if on {
+				e.sendAllHaves(n)
+			}
+		}
+	}
+	e.announceAt = now
+}
+
+func (e *Engine) flags() uint8 {
+	if e.upload {
+		return 0
+	}
+	return wire.FlagNoUpload
 }

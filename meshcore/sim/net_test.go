@@ -19,7 +19,7 @@ type stub struct {
 }
 
 func (s *stub) Step(now time.Duration, in *peer.Input) []peer.Effect {
-	name := map[peer.Kind]string{peer.Receive: "receive", peer.NeighborUp: "up", peer.NeighborDown: "down", peer.Sent: "sent",
+	name := map[peer.InputKind]string{peer.Receive: "receive", peer.NeighborUp: "up", peer.NeighborDown: "down", peer.Sent: "sent",
 		peer.OriginProof: "proof", peer.OriginChunk: "origin", peer.OriginDone: "done", peer.Offered: "offered"}[in.Kind]
 	switch {
 	case name == "":

@@ -73,7 +73,7 @@ func (v *Viewer) drain() {
 	clear(v.offers) // what the engine has not accepted it does not want
 }
 
-// carryOut does what the engine asks for. peer.Kind says what that is.
+// carryOut does what the engine asks for. peer.EffectKind says what that is.
 func (v *Viewer) carryOut(f *peer.Effect) {
 	switch f.Kind {
 	case peer.Connect:

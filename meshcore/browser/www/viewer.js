@@ -6,7 +6,7 @@ import { Downloads } from "./downloads.js";
 import { MARK } from "./origin.js";
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
-import { fetches } from "./peer/origin.js";
+import { fetches } from "./peer/fetchrules.js";
 import { Player } from "./player.js";
 import { Second } from "./playlist.js";
 import { Presentation } from "./presentation.js";

@@ -3,7 +3,7 @@
 
 import * as wire from "../wire.js";
 import { bit, PCG } from "./bits.js";
-import { announceFloor, never, settle, startUplink, withDefaults } from "./config.js";
+import { never, settle, startUplink, withDefaults } from "./config.js";
 import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
 import { learnOrigin, Measure } from "./measure.js";
@@ -11,8 +11,9 @@ import { onChunkChecked, onMessage, onProof } from "./message.js";
 import { announce, connected, onDown, onOffered, onSignal, onUp } from "./neighbor.js";
 import { onOrigin } from "./origin.js";
 import { dropExpired, onPass, renew } from "./pass.js";
+import { need, onManifest, refreshWanted } from "./player.js";
 import { plan } from "./schedule.js";
-import { entry, keepWithinBudget, need } from "./segment.js";
+import { keepWithinBudget } from "./segment.js";
 import { onSent, openWindow, overRatio, serve, unqueue } from "./serve.js";
 
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -75,7 +76,7 @@ export class Engine {
 
     // The uplink.
     this.upload = !this.cfg.receiveOnly;
-    this.uplink = startUplink; // bytes/s, measured
+    this.uploadRate = startUplink; // bytes/s, measured
     /** @type {import("./serve.js").Item[]} */
     this.queue = [];
     this.queueBytes = 0;
@@ -118,13 +119,13 @@ export class Engine {
     }
     switch (input.kind) {
       case k.ManifestIn:
-        this.#onManifest(now, input.manifest);
+        onManifest(this, now, input.manifest);
         break;
       case k.Play:
         this.playing = !!input.playing;
         this.playAt = now;
         this.playPos = input.position;
-        this.refreshWanted(now);
+        refreshWanted(this, now);
         this.dirty(now);
         break;
       case k.Need: {
@@ -225,65 +226,6 @@ export class Engine {
   /** deadline is when the player needs a segment. @param {number} now @param {SegmentState} s */
   deadline(now, s) {
     return Math.min(s.needBy, now + s.start - this.playhead(now));
-  }
-
-  /** @param {number} now @param {import("./input.js").Manifest} m */
-  #onManifest(now, m) {
-    const switched = !this.manifest || m.number !== this.number;
-    this.manifest = m;
-    this.rendition = m.rendition;
-    this.number = m.number;
-    this.live = m.live;
-    for (const listed of m.segments) {
-      let s = this.table.get(listed.id);
-      if (s && s.known !== 0) continue;
-      s = entry(this, listed.id);
-      this.#learn(s, listed);
-      s.known = Math.max(now, 1);
-      s.slack = this.deadline(now, s) - now;
-      s.fresh = !switched;
-    }
-    this.refreshWanted(now);
-    if (switched) {
-      for (const n of this.slots) if (n?.up) this.send(n, { type: wire.Status, flags: this.flags(), rendition: this.number });
-      this.announceAt = Math.min(this.announceAt, Math.max(now, this.announced + announceFloor / 4));
-    }
-    this.dirty(now);
-  }
-
-  /** @param {SegmentState} s @param {import("./input.js").Segment} listed */
-  #learn(s, listed) {
-    s.sequence = listed.sequence;
-    s.start = listed.start;
-    s.duration = listed.duration;
-    s.private = listed.private;
-    s.size = listed.size || s.size;
-  }
-
-  /** refreshWanted lists what the player has still to play, up to its goal. @param {number} now */
-  refreshWanted(now) {
-    for (const s of this.wanted) s.wanted = false;
-    this.wanted = [];
-    if (!this.manifest) return;
-    const pos = this.playhead(now);
-    this.widenAt = never;
-    for (const listed of this.manifest.segments) {
-      if (listed.duration > 0 && (listed.start + listed.duration <= pos || listed.start < this.manifest.from)) continue;
-      if (!this.live && listed.start > pos + this.cfg.bufferGoal) {
-        if (this.playing) this.widenAt = now + listed.start - pos - this.cfg.bufferGoal;
-        break;
-      }
-      let s = this.table.get(listed.id);
-      if (!s) { // evicted in the meantime and wanted again: a seek back
-        s = entry(this, listed.id);
-        s.size = 0;
-        this.#learn(s, listed);
-        s.known = Math.max(now, 1);
-        s.slack = listed.start - pos;
-      }
-      s.wanted = true;
-      this.wanted.push(s);
-    }
   }
 
   /** setUpload switches giving on or off. @param {number} now @param {boolean} on */

@@ -7,7 +7,8 @@ import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js
 import { queueHave } from "./have.js";
 import { fault, forgetHaves, lookForPeers, release, remember } from "./neighbor.js";
 import { onHello } from "./pass.js";
-import { entry, unneed } from "./segment.js";
+import { unneed } from "./player.js";
+import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */

@@ -220,7 +220,7 @@ export function announce(e, now) {
   e.emit({ kind: Signal, signal: {
     type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),
     neighbors: occupied(e), want, upload: e.upload,
-    uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uplink, e.cfg.uploadRate || Infinity)) : 0, failed: [...e.failed],
+    uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uploadRate, e.cfg.uploadRate || Infinity)) : 0, failed: [...e.failed],
   } });
 }
 

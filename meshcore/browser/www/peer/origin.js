@@ -2,28 +2,15 @@
 
 import * as wire from "../wire.js";
 import { bit } from "./bits.js";
-import { hearing, joinPatience, maxFetches, Millisecond, never, Second } from "./config.js";
+import { maxFetches, Millisecond, never, Second } from "./config.js";
+import { fetchTime, onDuty, urgent } from "./fetchrules.js";
 import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
 import { originTime } from "./measure.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
-import { connected } from "./neighbor.js";
-import { fraction, takeBack } from "./segment.js";
+import { takeBack } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
-
-/**
- * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
- * half times what the origin needs for the rest of the segment, four times the deviation of what it needed from what was
- * expected (as in RFC 6298), and some margin; at most half the slack.
- * @param {Engine} e
- * @param {SegmentState} s
- */
-export function urgent(e, s) {
-  const rest = s.chunks > 0 ? s.bytes(s.all & ~s.have) : s.size;
-  const u = Math.trunc((originTime(e, rest) * 3) / 2) + 4 * e.originDev + 250 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
-  return Math.max(Math.min(u, Math.trunc(s.slack / 2)), 400 * Millisecond);
-}
 
 /** planOrigin takes s, or what is missing of it, from the origin if it is time to, and returns when to look again. @param {Engine} e @param {number} now @param {SegmentState} s */
 export function planOrigin(e, now, s) {
@@ -38,64 +25,6 @@ export function planOrigin(e, now, s) {
   if (s.chunks === 0 || mask) fetch(e, now, s, mask);
   return never;
 }
-
-/** fetchTime is when this peer is to take s from the origin, as things stand. @param {Engine} e @param {number} now @param {SegmentState} s */
-function fetchTime(e, now, s) {
-  const urgentAt = s.due - urgent(e, s);
-  const alone = connected(e) === 0 && (e.swarmSize === 1 || now - e.startedAt > joinPatience);
-  if (s.private || alone) return Math.min(urgentAt, e.live ? now : s.due - e.cfg.originGoal);
-  if (s.copies > 0) return urgentAt;
-  if (now < s.coming && !onDuty(e, s)) return Math.min(urgentAt, s.coming); // a neighbor takes it
-  // Those who have it may still be on their way to us.
-  if (!s.fresh && now - e.startedAt <= joinPatience && (connected(e) === 0 || (!e.live && s.needBy === never))) {
-    return Math.min(urgentAt, e.startedAt + joinPatience + 1);
-  }
-  // The first has just come.
-  const heard = e.upAt + hearing + spread(e, s);
-  if ((e.live ? !s.fresh : s.needBy !== never) && now < heard) return Math.min(urgentAt, heard);
-  if (!e.live) {
-    // Nobody near has it. Those who wait together go at different times, and the first spares the others the way.
-    const early = Math.trunc((fraction(e, s) * e.cfg.originGoal) / 2);
-    const at = s.due - e.cfg.originGoal + early;
-    return Math.min(urgentAt, s.needBy === never ? at : Math.max(at, s.neededAt + Math.trunc(spread(e, s) / 8)));
-  }
-  if (!e.duty || s.sequence < 0) return urgentAt;
-  // Live: the fetchers go at once; if nothing is heard of the segment, the next in the rotation follow, twice as many in
-  // each tenth of the slack. A segment that was there before this peer came has had its fetchers, and the rank of one who has
-  // just come may not be true yet.
-  const d = distance(e, s.sequence);
-  if (d < e.duty.fetchers && s.fresh) return Math.min(urgentAt, s.known);
-  const turns = Math.max(d, e.duty.fetchers) / Math.max(1, e.duty.fetchers);
-  const wait = Math.trunc(s.slack * (0.35 + 0.1 * Math.log2(turns)));
-  return Math.min(urgentAt, s.known + wait + (s.fresh ? 0 : spread(e, s)));
-}
-
-/**
- * spread is what this peer waits beyond others with s where the rotation does not say who comes first: two who have just
- * met, or begun, would else fetch it at once.
- * @param {Engine} e
- * @param {SegmentState} s
- */
-const spread = (e, s) => Math.trunc(fraction(e, s) * hearing);
-
-/** distance is this peer's place in the rotation for a sequence number (signal.Duty). @param {Engine} e @param {number} sequence */
-function distance(e, sequence) {
-  const { rank, of, fetchers } = e.duty;
-  const d = (rank - sequence * fetchers) % of;
-  return d < 0 ? d + of : d;
-}
-
-/** @param {Engine} e @param {SegmentState} s */
-const onDuty = (e, s) => e.live && s.fresh && fetches(e, s.sequence);
-
-/**
- * fetches says whether it is this peer's turn to take the live segment, or the part, of a media sequence number from the
- * origin at once. A driver asks when a playlist hints at a part, of which the engine does not know yet, and to look for the
- * next segment in time.
- * @param {Engine} e
- * @param {number} sequence
- */
-export const fetches = (e, sequence) => !!e.duty && sequence >= 0 && distance(e, sequence) < e.duty.fetchers;
 
 /**
  * fetchUrgent takes from the origin what neighbors will not bring in time: all that is not asked of them, what they are

@@ -5,7 +5,9 @@ import { bit, full, trailingZeros } from "./bits.js";
 import { maxStrikes, Millisecond, never, pipeline, remeasure, Second } from "./config.js";
 import { takePending } from "./message.js";
 import { drop, remember } from "./neighbor.js";
-import { planOrigin, urgent } from "./origin.js";
+import { urgent } from "./fetchrules.js";
+import { planOrigin } from "./origin.js";
+import { passPlayed } from "./player.js";
 import { chance } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -46,19 +48,6 @@ export function plan(e, now) {
   }
   e.planAt = Math.min(e.planAt, wake, e.expireAt);
   if (!e.live) e.planAt = Math.min(e.planAt, e.widenAt);
-}
-
-/** passPlayed takes out of wanted what the playhead has passed. @param {Engine} e @param {number} now */
-function passPlayed(e, now) {
-  const pos = e.playhead(now);
-  let i = 0;
-  for (; i < e.wanted.length; i++) {
-    const s = e.wanted[i];
-    if (s.start + s.duration > pos || s.duration === 0) break;
-    s.wanted = false;
-  }
-  e.wanted.splice(0, i);
-  if (!e.live && e.manifest) e.refreshWanted(now);
 }
 
 /** arrange puts the segments that are not complete in the order of before. It is an insertion sort, because from one plan to the next little changes. @param {Engine} e @param {number} now */

@@ -3,9 +3,10 @@
 import { All } from "../wire.js";
 import * as wire from "../wire.js";
 import { MinChunkSize } from "../integrity.js";
-import { keepBehind, maxNeeded, maxTable, never } from "./config.js";
+import { keepBehind, maxTable, never } from "./config.js";
 import { bit, onesCount, u64 } from "./bits.js";
 import { Evict } from "./input.js";
+import { unneed } from "./player.js";
 import { unqueue } from "./serve.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -128,28 +129,6 @@ function forgetOldest(e) {
   if (i >= 0) return forget(e, i);
   i = e.list.findIndex(idle); // all are in use: give up one that was played
   if (i >= 0) evict(e, i);
-}
-
-/**
- * need notes that the player waits for a segment. It waits for one of each track at most, so that of what it has given up
- * in the meantime the last few are left.
- * @param {Engine} e
- * @param {number} now
- * @param {SegmentState} s
- * @param {number} by
- */
-export function need(e, now, s, by) {
-  unneed(e, s);
-  if (e.needed.length === maxNeeded) unneed(e, e.needed[0]);
-  s.needBy = by;
-  s.neededAt = now;
-  e.needed.push(s);
-}
-
-/** unneed notes that the player has a segment, or that it is gone. @param {Engine} e @param {SegmentState} s */
-export function unneed(e, s) {
-  s.needBy = never;
-  e.needed = e.needed.filter((x) => x !== s);
 }
 
 /** forget takes entry i out of the table. @param {Engine} e @param {number} i */

@@ -28,11 +28,11 @@ export function onRequest(e, now, n, m) {
   reject(m.mask & ~s.have, wire.RejectMissing, 0);
   if (m.flags & wire.FlagProof) e.emit({ kind: SendProof, peer: n.id, segment: s.id });
   const due = now + m.within * Millisecond;
-  const limit = Math.max(Math.trunc(e.uplink * maxQueue), 4 * s.chunkBytes());
+  const limit = Math.max(Math.trunc(e.uploadRate * maxQueue), 4 * s.chunkBytes());
   let mask = m.mask & s.have;
   while (mask) {
     if (e.queueBytes + e.inFlight >= limit) {
-      const wait = Math.trunc(((e.queueBytes + e.inFlight) / e.uplink) * Second);
+      const wait = Math.trunc(((e.queueBytes + e.inFlight) / e.uploadRate) * Second);
       return reject(mask, wire.RejectBusy, Math.trunc(wait / 2));
     }
     const c = trailingZeros(mask);
@@ -60,7 +60,7 @@ const onlyTakes = (n) => n.tookFromUs > 4 << 20 && n.gaveUs < Math.trunc(n.tookF
 /** serve hands the next chunks to the driver, as long as the window is open. @param {Engine} e @param {number} now */
 export function serve(e, now) {
   while (e.queue.length && e.inFlight < openWindow(e) && now >= e.paceAt && !overRatio(e)) {
-    const short = e.queueBytes > e.uplink / 2;
+    const short = e.queueBytes > e.uploadRate / 2;
     let best = 0;
     for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best], short)) best = i;
     const [it] = e.queue.splice(best, 1);
@@ -85,7 +85,7 @@ export function serve(e, now) {
  * @param {Engine} e
  */
 function limit(e) {
-  const rate = e.cfg.uploadRate, half = e.uplink / 2;
+  const rate = e.cfg.uploadRate, half = e.uploadRate / 2;
   return e.waits && (rate === 0 || half < rate) ? half : rate;
 }
 
@@ -94,7 +94,7 @@ function limit(e) {
  * others waits behind them.
  * @param {Engine} e
  */
-export const openWindow = (e) => Math.max(1, Math.min(Math.trunc(e.uplink / 4), uploadWindow));
+export const openWindow = (e) => Math.max(1, Math.min(Math.trunc(e.uploadRate / 4), uploadWindow));
 
 /** overRatio says whether the upload ratio forbids another chunk. @param {Engine} e */
 export function overRatio(e) {
@@ -108,7 +108,7 @@ export function onSent(e, now, input) {
   if (!n) return; // what it had was taken back when it went
   e.inFlight -= left(n, input.bytes);
   const dt = now - e.sentAt;
-  if (dt > 0 && input.bytes > 0) e.uplink += 0.2 * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uplink);
+  if (dt > 0 && input.bytes > 0) e.uploadRate += 0.2 * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uploadRate);
   e.sentAt = now;
 }
 

@@ -1,0 +1,125 @@
+package peer
+
+import (
+	"math"
+	"time"
+)
+
+// urgent is the length of the window before a segment's deadline in which the
+// origin is used without waiting: one and a half times what the origin needs for
+// the rest of the segment, four times the deviation of what it needed from what
+// was expected (as in RFC 6298), and some margin; at most half the slack.
+func (e *Engine) urgent(s *segment) time.Duration {
+	rest := s.Size
+	if s.chunks > 0 {
+		rest = s.bytes(s.all &^ s.have)
+	}
+	u := e.originTime(rest)*3/2 + 4*e.originDev + 250*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
+	return max(min(u, s.slack/2), 400*time.Millisecond)
+}
+
+// fetchRule is one rule of when a segment is to be taken from the origin.
+type fetchRule struct {
+	name    string
+	applies func(e *Engine, now time.Duration, s *segment) bool
+	at      func(e *Engine, now time.Duration, s *segment) time.Duration
+}
+
+// fetchRules are asked in order; the first that applies says when. The urgent window
+// goes before them all.
+var fetchRules = []fetchRule{
+	{"alone", isAlone, asPlayer},
+	{"held by neighbors", isHeld, whenUrgent},
+	{"a neighbor fetches it", isComing, func(_ *Engine, _ time.Duration, s *segment) time.Duration { return s.coming }},
+	{"neighbors are on their way", isJoining, func(e *Engine, _ time.Duration, _ *segment) time.Duration { return e.startedAt + joinPatience + 1 }},
+	{"the first neighbor has just come", isHearing, func(e *Engine, _ time.Duration, s *segment) time.Duration { return e.heardAt(s) }},
+	{"film", func(e *Engine, _ time.Duration, _ *segment) bool { return !e.live }, filmTime},
+	{"no rotation", func(e *Engine, _ time.Duration, s *segment) bool { return e.duty == nil || s.Sequence < 0 }, whenUrgent},
+	{"rotation", func(*Engine, time.Duration, *segment) bool { return true }, rotationTime},
+}
+
+// fetchTime is when this peer is to take s from the origin, as things stand.
+func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
+	for i := range fetchRules {
+		if r := &fetchRules[i]; r.applies(e, now, s) {
+			return min(whenUrgent(e, now, s), r.at(e, now, s))
+		}
+	}
+	return whenUrgent(e, now, s)
+}
+
+func whenUrgent(e *Engine, _ time.Duration, s *segment) time.Duration { return s.due - e.urgent(s) }
+
+// isAlone reports that there is nobody to take s from, or that nobody may have it.
+func isAlone(e *Engine, now time.Duration, s *segment) bool {
+	return s.Private || ((e.swarmSize == 1 || now-e.startedAt > joinPatience) && e.connected() == 0)
+}
+
+// asPlayer takes a segment as a player without neighbors does.
+func asPlayer(e *Engine, now time.Duration, s *segment) time.Duration {
+	if e.live {
+		return now
+	}
+	return s.due - e.cfg.OriginGoal
+}
+
+func isHeld(_ *Engine, _ time.Duration, s *segment) bool { return s.copies > 0 }
+
+func isComing(e *Engine, now time.Duration, s *segment) bool { return now < s.coming && !e.onDuty(s) }
+
+// isJoining reports that those who have s may still be on their way to us.
+func isJoining(e *Engine, now time.Duration, s *segment) bool {
+	return !s.fresh && now-e.startedAt <= joinPatience && (e.connected() == 0 || (!e.live && s.needBy == never))
+}
+
+// isHearing reports that the first neighbor came so lately that it may not yet have
+// said what it has.
+func isHearing(e *Engine, now time.Duration, s *segment) bool {
+	return ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.heardAt(s)
+}
+
+func (e *Engine) heardAt(s *segment) time.Duration { return e.upAt + hearing + e.spread(s) }
+
+// filmTime spreads those who wait together, so that the first spares the others the way.
+func filmTime(e *Engine, _ time.Duration, s *segment) time.Duration {
+	early := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
+	at := s.due - e.cfg.OriginGoal + early
+	if s.needBy != never {
+		at = max(at, s.neededAt+e.spread(s)/8)
+	}
+	return at
+}
+
+// rotationTime has the fetchers of a live segment go at once; if nothing is heard of it,
+// the next in the rotation follow, twice as many in each tenth of the slack. A segment
+// that was there before this peer came has had its fetchers, and the rank of one who has
+// just come may not be true yet.
+func rotationTime(e *Engine, _ time.Duration, s *segment) time.Duration {
+	d := e.duty.Distance(s.Sequence)
+	if d < e.duty.Fetchers && s.fresh {
+		return s.known
+	}
+	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
+	wait := time.Duration(float64(s.slack) * (0.35 + float64(0.1*math.Log2(turns))))
+	if !s.fresh {
+		wait += e.spread(s)
+	}
+	return s.known + wait
+}
+
+// spread is what this peer waits beyond others with s where the rotation does not say
+// who comes first: two who have just met, or begun, would else fetch it at once.
+func (e *Engine) spread(s *segment) time.Duration {
+	return time.Duration(e.fraction(s) * float64(hearing))
+}
+
+func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }
+
+// Fetches says whether it is this peer's turn to take the live segment, or the part,
+// of a media sequence number from the origin at once. A driver asks when a playlist
+// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet, and to
+// look for the next segment in time: nobody has it from this peer before a playlist
+// that lists it was loaded.
+func (e *Engine) Fetches(sequence int64) bool {
+	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
+}
