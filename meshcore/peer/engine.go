@@ -152,6 +152,15 @@ func (e *Engine) Neighbors() int { return e.connected() }
 // first answer it is that of the configuration.
 func (e *Engine) OriginRate() float64 { return e.originRate }
 
+// Fetches says whether it is this peer's turn to take the live segment, or the part,
+// of a media sequence number from the origin at once. A driver asks when a playlist
+// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet, and to
+// look for the next segment in time: nobody has it from this peer before a playlist
+// that lists it was loaded.
+func (e *Engine) Fetches(sequence int64) bool {
+	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
+}
+
 // Has says which chunks of a segment are verified, and whether all its bytes
 // are stored.
 func (e *Engine) Has(id wire.SegmentID) (chunks uint64, whole bool) {

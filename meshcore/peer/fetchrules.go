@@ -9,7 +9,7 @@ import (
 // origin is used without waiting: one and a half times what the origin needs for
 // the rest of the segment, four times the deviation of what it needed from what
 // was expected (as in RFC 6298), and some margin; at most half the slack.
-func (e *Engine) urgent(s *segment) time.Duration {
+func urgent(e *Engine, s *segment) time.Duration {
 	rest := s.Size
 	if s.chunks > 0 {
 		rest = s.bytes(s.all &^ s.have)
@@ -32,14 +32,14 @@ var fetchRules = []fetchRule{
 	{"held by neighbors", isHeld, whenUrgent},
 	{"a neighbor fetches it", isComing, func(_ *Engine, _ time.Duration, s *segment) time.Duration { return s.coming }},
 	{"neighbors are on their way", isJoining, func(e *Engine, _ time.Duration, _ *segment) time.Duration { return e.startedAt + joinPatience + 1 }},
-	{"the first neighbor has just come", isHearing, func(e *Engine, _ time.Duration, s *segment) time.Duration { return e.heardAt(s) }},
+	{"the first neighbor has just come", isHearing, func(e *Engine, _ time.Duration, s *segment) time.Duration { return heardAt(e, s) }},
 	{"film", func(e *Engine, _ time.Duration, _ *segment) bool { return !e.live }, filmTime},
 	{"no rotation", func(e *Engine, _ time.Duration, s *segment) bool { return e.duty == nil || s.Sequence < 0 }, whenUrgent},
 	{"rotation", func(*Engine, time.Duration, *segment) bool { return true }, rotationTime},
 }
 
 // fetchTime is when this peer is to take s from the origin, as things stand.
-func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
+func fetchTime(e *Engine, now time.Duration, s *segment) time.Duration {
 	for i := range fetchRules {
 		if r := &fetchRules[i]; r.applies(e, now, s) {
 			return min(whenUrgent(e, now, s), r.at(e, now, s))
@@ -48,7 +48,7 @@ func (e *Engine) fetchTime(now time.Duration, s *segment) time.Duration {
 	return whenUrgent(e, now, s)
 }
 
-func whenUrgent(e *Engine, _ time.Duration, s *segment) time.Duration { return s.due - e.urgent(s) }
+func whenUrgent(e *Engine, _ time.Duration, s *segment) time.Duration { return s.due - urgent(e, s) }
 
 // isAlone reports that there is nobody to take s from, or that nobody may have it.
 func isAlone(e *Engine, now time.Duration, s *segment) bool {
@@ -65,7 +65,7 @@ func asPlayer(e *Engine, now time.Duration, s *segment) time.Duration {
 
 func isHeld(_ *Engine, _ time.Duration, s *segment) bool { return s.copies > 0 }
 
-func isComing(e *Engine, now time.Duration, s *segment) bool { return now < s.coming && !e.onDuty(s) }
+func isComing(e *Engine, now time.Duration, s *segment) bool { return now < s.coming && !onDuty(e, s) }
 
 // isJoining reports that those who have s may still be on their way to us.
 func isJoining(e *Engine, now time.Duration, s *segment) bool {
@@ -75,17 +75,17 @@ func isJoining(e *Engine, now time.Duration, s *segment) bool {
 // isHearing reports that the first neighbor came so lately that it may not yet have
 // said what it has.
 func isHearing(e *Engine, now time.Duration, s *segment) bool {
-	return ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < e.heardAt(s)
+	return ((e.live && !s.fresh) || (!e.live && s.needBy != never)) && now < heardAt(e, s)
 }
 
-func (e *Engine) heardAt(s *segment) time.Duration { return e.upAt + hearing + e.spread(s) }
+func heardAt(e *Engine, s *segment) time.Duration { return e.upAt + hearing + spread(e, s) }
 
 // filmTime spreads those who wait together, so that the first spares the others the way.
 func filmTime(e *Engine, _ time.Duration, s *segment) time.Duration {
 	early := time.Duration(e.fraction(s) * float64(e.cfg.OriginGoal) / 2)
 	at := s.due - e.cfg.OriginGoal + early
 	if s.needBy != never {
-		at = max(at, s.neededAt+e.spread(s)/8)
+		at = max(at, s.neededAt+spread(e, s)/8)
 	}
 	return at
 }
@@ -102,24 +102,15 @@ func rotationTime(e *Engine, _ time.Duration, s *segment) time.Duration {
 	turns := float64(max(d, e.duty.Fetchers)) / float64(max(1, e.duty.Fetchers))
 	wait := time.Duration(float64(s.slack) * (0.35 + float64(0.1*math.Log2(turns))))
 	if !s.fresh {
-		wait += e.spread(s)
+		wait += spread(e, s)
 	}
 	return s.known + wait
 }
 
 // spread is what this peer waits beyond others with s where the rotation does not say
 // who comes first: two who have just met, or begun, would else fetch it at once.
-func (e *Engine) spread(s *segment) time.Duration {
+func spread(e *Engine, s *segment) time.Duration {
 	return time.Duration(e.fraction(s) * float64(hearing))
 }
 
-func (e *Engine) onDuty(s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }
-
-// Fetches says whether it is this peer's turn to take the live segment, or the part,
-// of a media sequence number from the origin at once. A driver asks when a playlist
-// hints at a part (EXT-X-PRELOAD-HINT), of which the engine does not know yet, and to
-// look for the next segment in time: nobody has it from this peer before a playlist
-// that lists it was loaded.
-func (e *Engine) Fetches(sequence int64) bool {
-	return e.duty != nil && sequence >= 0 && e.duty.Fetches(sequence)
-}
+func onDuty(e *Engine, s *segment) bool { return e.live && s.fresh && e.Fetches(s.Sequence) }

@@ -15,15 +15,15 @@ func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
 	if now < s.retryAt {
 		return s.retryAt
 	}
-	at := e.fetchTime(now, s)
+	at := fetchTime(e, now, s)
 	if now < at {
 		return at
 	}
 	left := s.due - now
-	if left <= e.urgent(s) {
+	if left <= urgent(e, s) {
 		return e.fetchUrgent(now, s)
 	}
-	if s.fetching > 0 || (e.fetches >= 2 && !e.onDuty(s)) {
+	if s.fetching > 0 || (e.fetches >= 2 && !onDuty(e, s)) {
 		return never // the end of a fetch plans anew
 	}
 	if mask := s.missing(); s.chunks == 0 || mask != 0 {

@@ -76,7 +76,7 @@ func (e *Engine) plan(now time.Duration) {
 func (e *Engine) arrange(now time.Duration) {
 	for _, s := range e.order {
 		s.due = e.deadline(now, s)
-		s.near = s.due-now < 2*e.urgent(s)
+		s.near = s.due-now < 2*urgent(e, s)
 		s.copies = bits.OnesCount64(s.owners)
 	}
 	o := e.order
@@ -143,7 +143,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if s.fetching > 0 && !s.proven {
 		return wake // all of it is on its way
 	}
-	if s.due-now <= e.urgent(s) && s.retryAt <= now {
+	if s.due-now <= urgent(e, s) && s.retryAt <= now {
 		return wake // planOrigin has it
 	}
 	var mask [64]uint64
