@@ -81,15 +81,3 @@ func BenchmarkManifest(b *testing.B) {
 func BenchmarkOther(b *testing.B) {
 	benchmarkBeside(b, "/vod/v1/init.mp4")
 }
-
-// BenchmarkParsePlaylist reads a live playlist of 12 segments, which happens once
-// for each version of it.
-func BenchmarkParsePlaylist(b *testing.B) {
-	body := []byte(live(numbered(0, 12)...))
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		if _, err := parseHLS(body, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

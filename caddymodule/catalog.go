@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -179,6 +180,13 @@ func (c *catalog) find(key string) *presentation {
 	return nil
 }
 
+// importsOf gives the variables of the multivariant playlist of p.
+func (c *catalog) importsOf(p *presentation) map[string]string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return p.variables
+}
+
 // scopesOf gives the path prefixes that a pass for p covers.
 func (c *catalog) scopesOf(p *presentation) []string {
 	c.mu.RLock()
@@ -257,14 +265,14 @@ func (c *catalog) known(p *presentation, path string, body []byte, now time.Time
 	return false
 }
 
-// learnMultivariant remembers the renditions of the multivariant playlist at
-// base as belonging to p.
-func (c *catalog) learnMultivariant(p *presentation, base *url.URL, pl *playlist) {
+// learnMultivariant remembers the renditions of a multivariant playlist as
+// belonging to p.
+func (c *catalog) learnMultivariant(p *presentation, pl *manifest.Playlist) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p.variables = pl.variables
-	for _, uri := range pl.renditions {
-		path, _, ok := resolve(base, p.host, uri)
+	p.variables = pl.Variables
+	for _, u := range pl.Playlists {
+		path, _, ok := manifest.Local(u, p.host)
 		if !ok || !tokens.CoversPath("/", path) {
 			continue
 		}
@@ -283,13 +291,13 @@ func (c *catalog) learnMultivariant(p *presentation, base *url.URL, pl *playlist
 			p.playlists[path] = &servedPlaylist{}
 		}
 	}
-	c.forbid(p, base, pl.forbidden)
+	c.forbid(p, pl.Forbidden)
 }
 
-// forbid keeps URIs from ever being shared within p. c.mu is held.
-func (c *catalog) forbid(p *presentation, base *url.URL, uris []string) {
-	for _, uri := range uris {
-		path, _, ok := resolve(base, p.host, uri)
+// forbid keeps URLs from ever being shared within p. c.mu is held.
+func (c *catalog) forbid(p *presentation, urls []*url.URL) {
+	for _, u := range urls {
+		path, _, ok := manifest.Local(u, p.host)
 		if !ok || p.forbidden[path] || len(p.forbidden) >= maxForbidden {
 			continue
 		}
@@ -298,31 +306,33 @@ func (c *catalog) forbid(p *presentation, base *url.URL, uris []string) {
 	}
 }
 
-// learnMedia remembers what the media playlist at base lists.
-func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now time.Time) {
-	fresh := newReading(p, base, now, len(pl.resources))
-	for _, r := range pl.resources {
-		path, query, ok := resolve(base, p.host, r.uri)
-		if !ok || r.length < 0 {
+// learnMedia remembers what the media playlist at base lists, or what an MPD lists
+// one by one; delta is set if what is old is left out.
+func (c *catalog) learnMedia(p *presentation, base *url.URL, m *manifest.Listing, delta bool, now time.Time) {
+	fresh := newReading(p, base, now, len(m.Entries))
+	for i := range m.Entries {
+		r := &m.Entries[i]
+		path, query, ok := manifest.Local(r.URL, p.host)
+		if !ok {
 			continue
 		}
 		l := fresh.entry(path, query)
 		if l.query != query {
 			l.ambiguous = true
 		}
-		l.ad = l.ad || r.ad
-		l.add(byteRange{r.offset, r.length}, r.encrypted)
+		l.ad = l.ad || r.Ad
+		l.add(byteRange{r.Offset, r.Length}, r.Encrypted)
 	}
-	noteHints(fresh, base, pl)
+	noteHints(fresh, m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forbid(p, base, pl.forbidden)
+	c.forbid(p, m.Forbidden)
 	s := p.playlists[base.EscapedPath()]
-	if s == nil || (pl.delta && !s.full) {
+	if s == nil || (delta && !s.full) {
 		return // p was let go meanwhile, or what this leaves out is not known
 	}
-	s.ended, s.full = pl.ended, true
-	noteAds(p, s, pl)
+	s.ended, s.full = m.Ended, true
+	noteAds(p, s, m)
 	s.queue = slices.DeleteFunc(s.queue, func(l *listed) bool { return fresh.paths[l.path] != nil })
 	for _, l := range fresh.order {
 		at := location{p.host, l.path}
@@ -331,7 +341,7 @@ func (c *catalog) learnMedia(p *presentation, base *url.URL, pl *playlist, now t
 		}
 		old := c.segments[at]
 		s.hasAd = s.hasAd || l.ad
-		if pl.delta && s.hasAd && (old == nil || old.ad || len(old.ranges) == 0) {
+		if delta && s.hasAd && (old == nil || old.ad || len(old.ranges) == 0) {
 			l.ad = true // where the ad began may have been left out
 		}
 		if old != nil {

@@ -8,18 +8,21 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // listMedia has the catalog learn a media playlist.
 func listMedia(t *testing.T, c *catalog, host, path string, now time.Time, body string) *presentation {
 	t.Helper()
 	p := c.presentation(host, path)
-	pl, err := parseHLS([]byte(body), nil)
+	base := &url.URL{Host: host, Path: path}
+	pl, err := manifest.ReadHLS([]byte(body), manifest.Source{URL: base})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !c.known(p, path, []byte(body), now) {
-		c.learnMedia(p, &url.URL{Path: path}, &pl, now)
+		c.learnMedia(p, base, &pl.Listing, pl.Delta, now)
 	}
 	return p
 }

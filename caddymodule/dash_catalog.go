@@ -7,56 +7,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
 // listedTemplate is a template that a served MPD listed.
 type listedTemplate struct {
-	template
+	manifest.Template
 	presentation *presentation
 	by           string // the path of the MPD
 }
 
-// dir is the directory that holds all that the template matches, some of it in
-// directories of their own.
-func (t *template) dir() string { return t.prefix[:strings.LastIndexByte(t.prefix, '/')+1] }
-
-// matches says whether an escaped path is one of the template's.
-func (t *template) matches(path string) bool {
-	digits, ok := strings.CutPrefix(path, t.prefix)
-	if !ok {
-		return false
-	}
-	if digits, ok = strings.CutSuffix(digits, t.suffix); !ok || len(digits) < t.width || len(digits) > 20 {
-		return false
-	}
-	return strings.Trim(digits, "0123456789") == "" && (len(digits) == t.width || digits[0] != '0' || len(digits) == 1)
-}
-
 // learnMPD remembers what the MPD at base lists. Templates stay listed until the
 // MPD lists others.
-func (c *catalog) learnMPD(p *presentation, base *url.URL, m *mpd, now time.Time) {
+func (c *catalog) learnMPD(p *presentation, base *url.URL, m *manifest.MPD, now time.Time) {
 	c.mu.Lock()
 	by := base.EscapedPath()
 	c.dropTemplates(p, by)
-	for _, r := range m.resources {
-		if path, _, ok := resolve(base, p.host, r.uri); ok {
+	for i := range m.Entries {
+		if path, _, ok := manifest.Local(m.Entries[i].URL, p.host); ok {
 			p.widen(dirOf(path))
 		}
 	}
-	for _, t := range m.templates {
-		dir := t.dir()
-		if dir == "/" && strings.Contains(t.suffix, "/") && !p.covers(dir) {
+	for _, t := range m.Templates {
+		dir := t.Dir()
+		if dir == "/" && strings.Contains(t.Suffix, "/") && !p.covers(dir) {
 			continue // the passes would cover all of the host
 		}
-		if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.prefix+"0"+t.suffix) {
+		if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.Prefix+"0"+t.Suffix) {
 			continue
 		}
 		at := location{p.host, dir}
 		if c.templates == nil {
 			c.templates = map[location][]listedTemplate{}
 		}
-		if len(c.templates[at]) >= maxTemplates {
+		if len(c.templates[at]) >= manifest.MaxTemplates {
 			continue
 		}
 		c.templates[at] = append(c.templates[at], listedTemplate{t, p, by})
@@ -65,7 +50,7 @@ func (c *catalog) learnMPD(p *presentation, base *url.URL, m *mpd, now time.Time
 		}
 	}
 	c.mu.Unlock()
-	c.learnMedia(p, base, &m.playlist, now)
+	c.learnMedia(p, base, &m.Listing, false, now)
 }
 
 // widen has the passes of p cover a directory too, while there is room. c.mu is
@@ -107,7 +92,7 @@ func (c *catalog) dropTemplates(p *presentation, by string) {
 func (c *catalog) matchTemplate(at location) *listed {
 	var l *listed
 	dir := at.path
-	for depth := 0; depth <= maxTemplateDepth && dir != "/"; depth++ {
+	for depth := 0; depth <= manifest.MaxTemplateDepth && dir != "/"; depth++ {
 		dir = dirOfFile(strings.TrimSuffix(dir, "/"))
 		l = c.matchIn(dir, at, l)
 	}
@@ -118,16 +103,16 @@ func (c *catalog) matchTemplate(at location) *listed {
 func (c *catalog) matchIn(dir string, at location, l *listed) *listed {
 	for _, t := range c.templates[location{at.host, dir}] {
 		p := t.presentation
-		if !t.matches(at.path) || p.forbidden[at.path] || c.playlists[at] != nil || p.playlists[at.path] != nil {
+		if !t.Matches(at.path) || p.forbidden[at.path] || c.playlists[at] != nil || p.playlists[at.path] != nil {
 			continue
 		}
 		if l == nil {
-			l = &listed{presentation: p, path: at.path, query: t.query, by: t.by, ranges: map[byteRange]bool{}}
+			l = &listed{presentation: p, path: at.path, query: t.Query, by: t.by, ranges: map[byteRange]bool{}}
 		}
-		if l.presentation != p || l.query != t.query {
+		if l.presentation != p || l.query != t.Query {
 			l.ambiguous = true
 		}
-		l.add(byteRange{}, t.encrypted)
+		l.add(byteRange{}, t.Encrypted)
 	}
 	return l
 }

@@ -10,12 +10,10 @@
 //	caddyfile.go    the global option and the directive; option/ reads options
 //	handler.go      the handler: which request is whose
 //	manifest.go     responses that are playlists: Mesh-Bootstrap
-//	hls.go          which URIs a playlist lists, and as what
-//	playlist.go     the line reader beside the m3u8 library
 //	catalog.go      what the served playlists listed: presentations, segments
 //	segment.go      responses that are segments: Mesh-Segment
-//	dash.go         which URIs an MPD lists; dash_catalog.go keeps its templates
-//	share_ads.go    which segments are advertisements
+//	dash_catalog.go what MPDs list by templates
+//	share_ads.go    whether advertisements may be shared
 //	shareable.go    which responses may be shared
 //	statement.go    digests and tokens of segments, kept and checked
 //	late.go         digests of bodies whose header does not say how long they are

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -230,7 +231,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	default:
 		return next.ServeHTTP(w, r)
 	}
-	if mayBeManifest(u.Path) {
+	if manifest.MayBeManifest(u.Path) {
 		return h.serveManifest(w, r, next, host, u)
 	}
 	return next.ServeHTTP(w, r)

@@ -2,41 +2,25 @@ package caddymodule
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // A low-latency playlist hints at the part that comes next (EXT-X-PRELOAD-HINT,
 // draft-pantos-hls-rfc8216bis, section 4.4.5.3), and a player may ask for it before
 // it is complete, and before any playlist lists it.
 
-// hint takes EXT-X-PRELOAD-HINT. One for a range that has no end yet says nothing
-// that a response could be held against.
-func (r *lineReader) hint(a map[string]string) {
-	h := resource{uri: a["URI"]}
-	start, ranged := a["BYTERANGE-START"]
-	if ranged {
-		var bad bool
-		if h.length, h.offset, bad = parseByteRange(a["BYTERANGE-LENGTH"] + "@" + start); bad {
-			return
-		}
-	}
-	if h.uri != "" {
-		r.p.hints = append(r.p.hints, h)
-	}
-}
-
 // noteHints adds the hints of a playlist to what it lists, and what is hinted at only
 // behind it.
-func noteHints(fresh *reading, base *url.URL, pl *playlist) {
-	for _, r := range pl.hints {
-		path, query, ok := resolve(base, fresh.presentation.host, r.uri)
+func noteHints(fresh *reading, m *manifest.Listing) {
+	for _, r := range m.Hints {
+		path, query, ok := manifest.Local(r.URL, fresh.presentation.host)
 		if !ok {
 			continue
 		}
 		l := fresh.entry(path, query)
-		if which := (byteRange{r.offset, r.length}); l.hints == nil && l.query == query {
+		if which := (byteRange{r.Offset, r.Length}); l.hints == nil && l.query == query {
 			if _, is := l.ranges[which]; !is {
 				l.hints = map[byteRange]bool{which: true}
 			}

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dunglas/httpsfv"
 	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // The header fields of the mesh.
@@ -114,8 +116,8 @@ func (m *manifestWriter) decide(status int) {
 	default:
 		return
 	}
-	byType := isHLS(contentType(h)) || isDASH(contentType(h))
-	if !byType && !isPlaylistPath(m.url.Path) {
+	byType := manifest.IsHLS(contentType(h)) || manifest.IsDASH(contentType(h))
+	if !byType && !manifest.IsManifestName(m.url.Path) {
 		return
 	}
 	path := m.url.EscapedPath()
@@ -218,17 +220,17 @@ func (m *manifestWriter) learn() {
 		// The viewer has its playlist while it is being read here.
 		_ = http.NewResponseController(m.ResponseWriter).Flush()
 	}
-	base := &url.URL{Path: m.url.Path, RawPath: m.url.RawPath}
-	var pl playlist
+	base := &url.URL{Host: m.host, Path: m.url.Path, RawPath: m.url.RawPath}
+	var pl *manifest.Playlist
 	var err error
-	if isXML(body) {
-		var listed mpd
-		if listed, err = parseMPD(body, base, m.host); err == nil {
-			rt.catalog.learnMPD(m.presentation, base, &listed, rt.now())
+	if manifest.IsXML(body) {
+		var listed *manifest.MPD
+		if listed, err = manifest.ReadMPD(body, base); err == nil {
+			rt.catalog.learnMPD(m.presentation, base, listed, rt.now())
 			return
 		}
 	} else {
-		pl, err = parseHLS(body, rt.catalog.importsOf(m.presentation))
+		pl, err = manifest.ReadHLS(body, manifest.Source{URL: base, Imports: rt.catalog.importsOf(m.presentation)})
 	}
 	if err != nil {
 		if c := m.handler.logger.Check(zap.DebugLevel, "playlist is passed on but nothing in it is shared"); c != nil {
@@ -236,21 +238,16 @@ func (m *manifestWriter) learn() {
 		}
 		return
 	}
-	if pl.multivariant {
-		rt.catalog.learnMultivariant(m.presentation, base, &pl)
+	if pl.Multivariant {
+		rt.catalog.learnMultivariant(m.presentation, pl)
 		return
 	}
 	differed := m.presentation.adsDiffer.Load()
-	rt.catalog.learnMedia(m.presentation, base, &pl, rt.now())
+	rt.catalog.learnMedia(m.presentation, base, &pl.Listing, pl.Delta, rt.now())
 	if !differed && m.presentation.adsDiffer.Load() {
 		m.handler.logger.Info("viewers get different ads in this presentation: they are not shared, unless ads share is set",
 			zap.String("presentation", m.presentation.key()))
 	}
-}
-
-// isXML says whether a manifest is an MPD rather than a playlist.
-func isXML(body []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), " \t\r\n"), []byte("<"))
 }
 
 // decoded undoes a Content-Encoding that it knows, up to maxManifest bytes.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // TestShareCorpus reads each manifest of testdata/share and compares what may
@@ -59,25 +61,25 @@ func TestShareCorpus(t *testing.T) {
 func listing(t *testing.T, body string) string {
 	t.Helper()
 	c := newCatalog(nil)
-	base := &url.URL{Path: "/s/x"}
+	base := &url.URL{Host: "h", Path: "/s/x"}
 	p := c.presentation("h", base.Path)
 	now := time.Unix(1_700_000_000, 0)
 	c.known(p, base.Path, []byte(body), now)
-	if isXML([]byte(body)) {
-		m, err := parseMPD([]byte(body), base, "h")
+	if manifest.IsXML([]byte(body)) {
+		m, err := manifest.ReadMPD([]byte(body), base)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.learnMPD(p, base, &m, now)
+		c.learnMPD(p, base, m, now)
 	} else {
-		pl, err := parseHLS([]byte(body), nil)
+		pl, err := manifest.ReadHLS([]byte(body), manifest.Source{URL: base})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pl.multivariant {
-			c.learnMultivariant(p, base, &pl)
+		if pl.Multivariant {
+			c.learnMultivariant(p, pl)
 		} else {
-			c.learnMedia(p, base, &pl, now)
+			c.learnMedia(p, base, &pl.Listing, pl.Delta, now)
 		}
 	}
 	var lines []string
@@ -104,7 +106,7 @@ func listing(t *testing.T, body string) string {
 	}
 	for _, ts := range c.templates {
 		for _, t := range ts {
-			add(t.prefix+strings.Repeat("#", t.width)+t.suffix, t.query, byteRange{}, t.encrypted, false)
+			add(t.Prefix+strings.Repeat("#", t.Width)+t.Suffix, t.Query, byteRange{}, t.Encrypted, false)
 		}
 	}
 	for path := range p.forbidden {
@@ -164,17 +166,17 @@ func TestShareDASH(t *testing.T) {
 // presentation.
 func TestMPDIsForgotten(t *testing.T) {
 	c := newCatalog(nil)
-	base := &url.URL{Path: "/s/x.mpd"}
+	base := &url.URL{Host: "h", Path: "/s/x.mpd"}
 	learn := func(media string) {
 		t.Helper()
 		body := `<MPD type="dynamic"><Period><AdaptationSet><SegmentTemplate media="` + media + `"/><Representation id="v"/></AdaptationSet></Period></MPD>`
 		p := c.presentation("h", base.Path)
 		c.known(p, base.Path, []byte(body), time.Time{})
-		m, err := parseMPD([]byte(body), base, "h")
+		m, err := manifest.ReadMPD([]byte(body), base)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.learnMPD(p, base, &m, time.Time{})
+		c.learnMPD(p, base, m, time.Time{})
 	}
 	learn("old/$Number$.m4s")
 	first := c.segment("h", "/s/old/1.m4s")
@@ -235,18 +237,18 @@ func TestAds(t *testing.T) {
 // and what only looks like it.
 func TestNumberInDirectory(t *testing.T) {
 	c := newCatalog(nil)
-	base := &url.URL{Path: "/s/x.mpd"}
+	base := &url.URL{Host: "h", Path: "/s/x.mpd"}
 	p := c.presentation("h", base.Path)
-	m, err := parseMPD([]byte(`<MPD><Period>
+	m, err := manifest.ReadMPD([]byte(`<MPD><Period>
 		<AdaptationSet><SegmentTemplate media="v/$Number%03d$/a/seg.m4s"/><Representation id="v"/></AdaptationSet>
 		<AdaptationSet><SegmentTemplate media="v/$Number$.m4s"/><Representation id="flat"/></AdaptationSet>
 		<ContentProtection><Laurl>v/007/a/seg.m4s</Laurl></ContentProtection>
-	</Period></MPD>`), base, "h")
+	</Period></MPD>`), base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.known(p, base.Path, nil, time.Time{})
-	c.learnMPD(p, base, &m, time.Time{})
+	c.learnMPD(p, base, m, time.Time{})
 	for path, want := range map[string]bool{
 		"/s/v/001/a/seg.m4s": true, "/s/v/1000/a/seg.m4s": true, "/s/v/9.m4s": true,
 		"/s/v/1/a/seg.m4s": false, "/s/v/0001/a/seg.m4s": false, "/s/v/00x/a/seg.m4s": false, "/s/v/001/b/a/seg.m4s": false,
@@ -259,8 +261,10 @@ func TestNumberInDirectory(t *testing.T) {
 	}
 }
 
-func FuzzMPD(f *testing.F) {
-	files, _ := filepath.Glob("testdata/share/*.mpd")
+// FuzzCatalog: whatever a manifest says, nothing is listed that is forbidden, a
+// manifest, outside what the passes cover, or a range that is none.
+func FuzzCatalog(f *testing.F) {
+	files, _ := filepath.Glob("testdata/share/*.m*")
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -268,28 +272,39 @@ func FuzzMPD(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	base := &url.URL{Path: "/s/x.mpd"}
+	f.Add([]byte("#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:9@\na\n#EXT-X-PART:URI=\"x\",BYTERANGE=\"5\"\n#EXT-X-ENDLIST"))
+	base := &url.URL{Host: "h", Path: "/s/x"}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		m, err := parseMPD(body, base, "h")
-		if err != nil {
-			return
-		}
 		c := newCatalog(nil)
 		p := c.presentation("h", base.Path)
 		c.known(p, base.Path, body, time.Time{})
-		c.learnMPD(p, base, &m, time.Time{})
+		m, err := manifest.ReadMPD(body, base)
+		if err == nil {
+			c.learnMPD(p, base, m, time.Time{})
+		} else if pl, err := manifest.ReadHLS(body, manifest.Source{URL: base}); err != nil {
+			return
+		} else if pl.Multivariant {
+			c.learnMultivariant(p, pl)
+		} else {
+			c.learnMedia(p, base, &pl.Listing, pl.Delta, time.Time{})
+		}
 		for at, l := range c.segments {
 			if p.forbidden[at.path] || !p.covers(at.path) || l.presentation != p {
 				t.Fatalf("%s is listed", at.path)
 			}
-		}
-		for _, tm := range m.templates {
-			if strings.Count(tm.suffix, "/") > maxTemplateDepth || strings.Contains(tm.prefix, "?") {
-				t.Fatalf("template %+v", tm)
+			for r := range l.ranges {
+				if r.offset < 0 || r.length < 0 {
+					t.Errorf("%s is listed with %+v", l.path, r)
+				}
 			}
+		}
+		if m == nil {
+			return
+		}
+		for _, tm := range m.Templates {
 			// What it matches is listed once at most, in what the passes cover, and
 			// never what is forbidden or a manifest.
-			path := tm.prefix + strings.Repeat("7", tm.width) + tm.suffix
+			path := tm.Prefix + strings.Repeat("7", tm.Width) + tm.Suffix
 			if l := c.segment("h", path); l != nil && (l.presentation != p || !p.covers(path) || p.forbidden[path] || path == base.Path) {
 				t.Fatalf("%s of %+v is listed", path, tm)
 			}

@@ -3,9 +3,10 @@ package caddymodule
 import (
 	"mime"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // shareable says whether the header of a response lets its body travel between
@@ -39,7 +40,7 @@ func shareable(h http.Header) (reason string, ok bool) {
 		}
 	}
 	switch t := contentType(h); {
-	case isHLS(t), t == "application/dash+xml", t == "text/html", t == "application/json":
+	case manifest.IsHLS(t), manifest.IsDASH(t), t == "text/html", t == "application/json":
 		return "content_type", false
 	}
 	return "", true
@@ -61,42 +62,6 @@ func contentType(h http.Header) string {
 	}
 	return t
 }
-
-// isHLS says whether a media type is that of an HLS playlist (RFC 8216, section
-// 4, and the names that are in use beside it).
-func isHLS(mediaType string) bool {
-	switch mediaType {
-	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl":
-		return true
-	}
-	return false
-}
-
-// isDASH says whether a media type is that of an MPD (ISO/IEC 23009-1, annex C).
-func isDASH(mediaType string) bool { return mediaType == "application/dash+xml" }
-
-// isPlaylistPath says whether a path is a manifest's by its name.
-func isPlaylistPath(p string) bool {
-	switch strings.ToLower(path.Ext(p)) {
-	case ".m3u8", ".m3u", ".mpd":
-		return true
-	}
-	return false
-}
-
-// neverManifest are extensions of files that are no playlists, so that their
-// responses need not be looked at.
-var neverManifest = map[string]bool{}
-
-func init() {
-	for _, e := range strings.Fields(`.ts .m4s .mp4 .m4a .m4v .m4f .cmfv .cmfa .cmft .aac .ac3 .ec3 .mp3 .webm .vtt .key
-		.html .htm .css .js .mjs .map .json .xml .txt .ico .png .jpg .jpeg .gif .svg .webp .avif .woff .woff2 .ttf .wasm .zip .gz .pdf`) {
-		neverManifest[e] = true
-	}
-}
-
-// mayBeManifest says whether a response to a request for p may be a playlist.
-func mayBeManifest(p string) bool { return !neverManifest[strings.ToLower(path.Ext(p))] }
 
 // bodyRange says which bytes of its resource a response carries: all size of
 // them (200), or length from offset of size (206 with one range); size is -1 of

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -186,7 +187,7 @@ func (h *Handler) kindOf(host string, u *url.URL) string {
 	switch ext := strings.ToLower(path.Ext(u.Path)); {
 	case h.rt.catalog.segment(host, u.EscapedPath()) != nil:
 		return "segment"
-	case isPlaylistPath(u.Path), ext == ".mpd":
+	case manifest.IsManifestName(u.Path):
 		return "manifest"
 	case mediaExtensions[ext]:
 		return "media"

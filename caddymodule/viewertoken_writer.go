@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -181,7 +182,7 @@ func keptByRefusal(name string) bool {
 
 // isMediaType says whether a media type is that of media or of a manifest.
 func isMediaType(mediaType string) bool {
-	return strings.HasPrefix(mediaType, "video/") || strings.HasPrefix(mediaType, "audio/") || isHLS(mediaType) || isDASH(mediaType)
+	return strings.HasPrefix(mediaType, "video/") || strings.HasPrefix(mediaType, "audio/") || manifest.IsHLS(mediaType) || manifest.IsDASH(mediaType)
 }
 
 // isPageType says whether a media type is one of the page around a player.

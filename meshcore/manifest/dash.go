@@ -1,4 +1,4 @@
-package caddymodule
+package manifest
 
 import (
 	"bytes"
@@ -11,34 +11,24 @@ import (
 	"strings"
 )
 
-var errMPD = errors.New("MPD cannot be read")
+// ErrMPD is wrapped by the errors of ReadMPD: nothing in the MPD can be shared.
+var ErrMPD = errors.New("MPD cannot be read")
 
 // Bounds of an MPD. What is beyond is not shared.
 const (
 	maxMPDDepth    = 32
 	maxMPDElements = 1 << 17
-	maxTemplates   = 512 // of one MPD
 )
 
-// maxTemplateDepth is how many directories may follow the number of a template.
-const maxTemplateDepth = 4
-
-// template is a SegmentTemplate with a number or time in its path: prefix,
-// digits, suffix.
-type template struct {
-	prefix, suffix string // escaped path before and after the digits
-	query          string
-	width          int // digits at least
-	encrypted      bool
+// MPD is a DASH manifest (ISO/IEC 23009-1).
+type MPD struct {
+	// Listing is what is listed one by one.
+	Listing
+	// Templates are what is listed by number or time; only those on its own host.
+	Templates []Template
 }
 
-// mpd is what a DASH manifest (ISO/IEC 23009-1) lists.
-type mpd struct {
-	playlist  // what is listed one by one
-	templates []template
-}
-
-// parseMPD reads an MPD that came from base at host. Only what is understood is
+// ReadMPD reads an MPD that came from a URL. Only what is understood is
 // listed, in any number of Periods:
 //
 //   - SegmentTemplate with one $Number$ or $Time$, in the name of the file or of a
@@ -52,9 +42,9 @@ type mpd struct {
 //
 // Of several BaseURLs of an element the first counts, as viewers take it; what they
 // take by another one is not listed. Documents that xlink brings in are not read.
-// The error wraps errMPD.
-func parseMPD(body []byte, base *url.URL, host string) (mpd, error) {
-	r := mpdReader{host: host, levels: []mpdLevel{{base: base}}}
+// The error wraps ErrMPD.
+func ReadMPD(body []byte, base *url.URL) (*MPD, error) {
+	r := mpdReader{host: base.Host, levels: []mpdLevel{{base: base}}}
 	d := xml.NewDecoder(bytes.NewReader(body))
 	d.Entity = nil
 	for elements := 0; ; elements++ {
@@ -63,22 +53,22 @@ func parseMPD(body []byte, base *url.URL, host string) (mpd, error) {
 			break
 		}
 		if err != nil {
-			return mpd{}, fmt.Errorf("%w: %w", errMPD, err)
+			return nil, fmt.Errorf("%w: %w", ErrMPD, err)
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if len(r.levels) > maxMPDDepth || elements > maxMPDElements {
-				return mpd{}, fmt.Errorf("%w: it is larger than an MPD can be", errMPD)
+				return nil, fmt.Errorf("%w: it is larger than an MPD can be", ErrMPD)
 			}
 			if len(r.levels) == 1 && (t.Name.Local != "MPD" || r.root) {
-				return mpd{}, fmt.Errorf("%w: its root is no MPD", errMPD)
+				return nil, fmt.Errorf("%w: its root is no MPD", ErrMPD)
 			}
 			if !r.root {
 				r.root = true
-				r.out.ended = true
+				r.out.Ended = true
 				for _, a := range t.Attr {
 					if a.Name.Local == "type" && a.Value == "dynamic" {
-						r.out.ended = false
+						r.out.Ended = false
 					}
 				}
 			}
@@ -90,13 +80,13 @@ func parseMPD(body []byte, base *url.URL, host string) (mpd, error) {
 				at.text = append(at.text, t...)
 			}
 		case xml.Directive: // a DTD has no place here
-			return mpd{}, fmt.Errorf("%w: it has a DTD", errMPD)
+			return nil, fmt.Errorf("%w: it has a DTD", ErrMPD)
 		}
 	}
 	if !r.root {
-		return mpd{}, fmt.Errorf("%w: it is empty", errMPD)
+		return nil, fmt.Errorf("%w: it is empty", ErrMPD)
 	}
-	return r.out, nil
+	return &r.out, nil
 }
 
 // mpdLevel is an open element with what it inherits.
@@ -117,7 +107,7 @@ type mpdReader struct {
 	host   string
 	root   bool
 	levels []mpdLevel
-	out    mpd
+	out    MPD
 }
 
 func (r *mpdReader) open(t xml.StartElement) {
@@ -179,8 +169,8 @@ func (r *mpdReader) close(name string) {
 	text := strings.TrimSpace(string(l.text))
 	switch name {
 	case "BaseURL":
-		if u, err := url.Parse(text); err == nil && !up.hasBase && u.Opaque == "" {
-			up.base, up.hasBase = up.base.ResolveReference(u), true
+		if u := resolve(up.base, text); u != nil && !up.hasBase {
+			up.base, up.hasBase = u, true
 		}
 	case "Location", "PatchLocation":
 		r.forbid(l.base, text)
@@ -192,7 +182,7 @@ func (r *mpdReader) close(name string) {
 	}
 }
 
-// namesURL says whether an element or attribute of ContentProtection has a URL:
+// namesURL reports whether an element or attribute of ContentProtection has a URL:
 // Laurl, Certurl, licenseUrl and the like.
 func namesURL(name string) bool { return strings.Contains(strings.ToLower(name), "url") }
 
@@ -200,10 +190,10 @@ func namesURL(name string) bool { return strings.Contains(strings.ToLower(name),
 func (r *mpdReader) representation(l *mpdLevel) {
 	switch {
 	case l.template != nil:
-		if init := expand(l.template["initialization"], l.rep); init != "" && !strings.Contains(init, "\x00") {
+		if init := expandTemplate(l.template["initialization"], l.rep); init != "" && !strings.Contains(init, "\x00") {
 			r.add(l, init, 0, 0)
 		}
-		r.template(l, expand(l.template["media"], l.rep))
+		r.template(l, expandTemplate(l.template["media"], l.rep))
 	case *l.listed == 0 && !l.list && !l.single && l.base != nil:
 		r.add(l, "", 0, 0)
 	}
@@ -230,84 +220,30 @@ func (r *mpdReader) list(l *mpdLevel, uri, byteRange string) {
 
 // add lists a URI, resolved by the BaseURLs in force.
 func (r *mpdReader) add(l *mpdLevel, uri string, offset, length int64) {
-	u, err := url.Parse(uri)
-	if err != nil {
+	u := resolve(l.base, uri)
+	if u == nil || strings.HasSuffix(u.Path, "/") {
 		return
 	}
-	if u = l.base.ResolveReference(u); u.Opaque != "" || strings.HasSuffix(u.Path, "/") {
-		return
-	}
-	r.out.resources = append(r.out.resources, resource{
-		uri: u.String(), offset: offset, length: length, encrypted: l.encrypted != nil && *l.encrypted,
-	})
+	r.out.Entries = append(r.out.Entries, Entry{Resource: Resource{u, offset, length}, Encrypted: l.encrypted != nil && *l.encrypted})
 }
 
 // template lists a media template in which a zero byte and a width stand for the
 // digits.
 func (r *mpdReader) template(l *mpdLevel, media string) {
 	before, after, ok := strings.Cut(media, "\x00")
-	if !ok || len(after) < 2 || strings.Contains(after, "\x00") || len(r.out.templates) >= maxTemplates {
+	if !ok || len(after) < 2 || strings.Contains(after, "\x00") || len(r.out.Templates) >= MaxTemplates {
 		return // no variable, or several
 	}
 	width := int(after[0] - 'A')
 	const mark = "0viewmesh0"
-	u, err := url.Parse(before + mark + after[1:])
-	if err != nil {
-		return
-	}
-	path, query, ok := resolve(l.base, r.host, u.String())
+	path, query, ok := Local(resolve(l.base, before+mark+after[1:]), r.host)
 	prefix, suffix, whole := strings.Cut(path, mark)
-	if !ok || !whole || strings.Count(suffix, "/") > maxTemplateDepth {
+	if !ok || !whole || strings.Count(suffix, "/") > MaxTemplateDepth {
 		return
 	}
-	r.out.templates = append(r.out.templates, template{
-		prefix: prefix, suffix: suffix, query: query, width: max(width, 1), encrypted: l.encrypted != nil && *l.encrypted,
+	r.out.Templates = append(r.out.Templates, Template{
+		Prefix: prefix, Suffix: suffix, Query: query, Width: max(width, 1), Encrypted: l.encrypted != nil && *l.encrypted,
 	})
-}
-
-// expand fills the identifiers of a template (ISO/IEC 23009-1, section
-// 5.3.9.4.4): those of the Representation by their values, number and time by a
-// zero byte and a letter for the width. What it does not know gives "".
-func expand(s string, rep map[string]string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(s, "$")
-		b.WriteString(before)
-		if !ok {
-			return b.String()
-		}
-		name, after, ok := strings.Cut(rest, "$")
-		if !ok {
-			return ""
-		}
-		s = after
-		id, format, _ := strings.Cut(name, "%")
-		width := 1
-		if format != "" {
-			n, err := strconv.Atoi(strings.TrimSuffix(format, "d"))
-			if err != nil || !strings.HasSuffix(format, "d") || n < 0 || n > 20 {
-				return ""
-			}
-			width = n
-		}
-		switch id {
-		case "":
-			b.WriteByte('$')
-		case "RepresentationID":
-			b.WriteString(rep["id"])
-		case "Bandwidth":
-			n, err := strconv.ParseUint(rep["bandwidth"], 10, 63)
-			if err != nil {
-				return ""
-			}
-			fmt.Fprintf(&b, "%0*d", width, n)
-		case "Number", "Time":
-			b.WriteByte(0)
-			b.WriteByte('A' + byte(width))
-		default:
-			return ""
-		}
-	}
 }
 
 // forbid keeps a URI of a licence, a certificate or another document from ever
@@ -316,7 +252,7 @@ func (r *mpdReader) forbid(base *url.URL, uri string) {
 	if uri == "" || len(uri) > 4096 || base == nil {
 		return
 	}
-	if u, err := url.Parse(strings.TrimSpace(uri)); err == nil && u.Opaque == "" {
-		r.out.forbidden = append(r.out.forbidden, base.ResolveReference(u).String())
+	if u := resolve(base, strings.TrimSpace(uri)); u != nil {
+		r.out.Forbidden = append(r.out.Forbidden, u)
 	}
 }
