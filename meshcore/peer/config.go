@@ -83,8 +83,11 @@ const (
 	remeasure       = 20 * time.Second       // after which the rate of a neighbor that gave nothing is not known any more
 	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
 	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent, at most
-	maxStrikes      = 3                      // timeouts in a row after which a neighbor is dropped
-	maxMisses       = 2                      // announced chunks that were not there, likewise
+	maxStrikes      = 3                      // timeouts in a row after which a neighbor is slow or silent
+	maxMisses       = 2                      // announced chunks that were not there, after which it is dropped
+	silence         = 15 * time.Second       // after which a silent neighbor is dropped, if the driver does not see that it is gone
+	firstBackoff    = 30 * time.Second       // of a neighbor that was slow or could not be reached, doubled each time
+	lastBackoff     = 8 * time.Minute        // the longest
 	maxTable        = 2048                   // segments known at once, placeholders included
 	joinPatience    = 4 * time.Second        // how long a peer without neighbors waits for the first
 	hearing         = 500 * time.Millisecond // from when the first is there until we know what it has

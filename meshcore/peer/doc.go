@@ -80,7 +80,16 @@
 //
 // A chunk counts only after the driver checked it against the segment's proof,
 // which any neighbor may send because the edge signed it. A wrong chunk or proof
-// ends the connection and is reported. A neighbor that lets three deadlines pass
-// in a row, or twice announced what it does not have, is dropped; each timeout
-// halves the rate it is thought to give.
+// ends the connection, is reported, and bars the neighbor, as breaking the protocol does.
+//
+// # Paths that break
+//
+// Nobody is barred for being slow or out of reach, because paths break and come back
+// (backoff.go). Each timeout halves the rate that a neighbor is thought to give. After
+// three in a row one that answers is slow: it is dropped, and left alone for 30 s, twice
+// as long each time; its offers are refused meanwhile. So is one that twice announced
+// what it does not have. One that says nothing is asked for nothing until it is heard
+// again: its driver restores the path, or ends the connection. A peer that could not be
+// reached is left alone likewise, but its own offers are taken. All that is forgotten
+// when this peer's network changes (NetworkChanged).
 package peer

@@ -105,6 +105,9 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.setUpload(now, in.OK)
 	case Renewed:
 		e.renew(in.Pass)
+	case NetworkChanged:
+		e.backoffs = e.backoffs[:0]
+		e.lookForPeers(now)
 	}
 	if now >= e.passAt {
 		e.dropExpired(now)

@@ -34,7 +34,8 @@ const (
 	NeighborUp
 	// NeighborDown: the data channel to Peer closed or could not be opened.
 	NeighborDown
-	// Offered: Peer offers a connection; the answer is Accept or Disconnect.
+	// Offered: Peer offers a connection; the answer is Accept, Disconnect, or nothing
+	// where our own offer to Peer stands.
 	Offered
 	// Receive: Message came from Peer; chunks are whole (wire.Assembler).
 	Receive
@@ -82,6 +83,9 @@ const (
 	// Renewed: this peer's pass is Pass from now on. Neighbors are shown it, because
 	// they drop a peer whose pass has run out.
 	Renewed
+	// NetworkChanged: this peer has another network, address or set of ICE servers, so
+	// that what could not be reached before may be reached now.
+	NetworkChanged
 )
 
 // The effects: what the driver owes, and how failure comes back.
@@ -93,7 +97,8 @@ const (
 	// NeighborDown, always.
 	Accept
 	// Disconnect: send what is queued, then close the connection to Peer or give
-	// up opening it. The engine has forgotten Peer already: no NeighborDown.
+	// up opening it; refuse an offer of Peer that is not answered (signal.Refuse).
+	// The engine has forgotten Peer already: no NeighborDown.
 	Disconnect
 	// Send: send Message to Peer. A failure comes as NeighborDown.
 	Send

@@ -9,10 +9,11 @@ import (
 
 // onMessage takes one message of a neighbor whose channel is open.
 func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
+	e.heard(now, n)
 	switch {
 	case m.Type == wire.Bye:
 		if m.Reason == wire.ByeFull || m.Reason == wire.ByePass || m.Reason == wire.ByeSlow {
-			e.failed = remember(e.failed, n.id)
+			e.backoffs.add(now, n.id, false)
 		}
 		e.release(now, n)
 		e.emit(Effect{Kind: Disconnect, Peer: n.id})
@@ -55,6 +56,14 @@ func (e *Engine) onMessage(now time.Duration, n *neighbor, m *wire.Message) {
 		e.onProofMessage(now, n, m)
 	case wire.Chunk:
 		e.onChunk(now, n, m)
+	}
+}
+
+// heard notes a message of a neighbor. One that was silent may be asked again.
+func (e *Engine) heard(now time.Duration, n *neighbor) {
+	if n.heardAt = now; n.strikes >= maxStrikes {
+		n.strikes, n.busyUntil = 0, now
+		e.dirty(now)
 	}
 }
 
@@ -152,7 +161,7 @@ func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
 		}
 		s.setTheirs(n.slot, 0)
 		if n.misses >= maxMisses {
-			e.fault(now, n)
+			e.dropSlow(now, n)
 		}
 	default:
 		s.setTheirs(n.slot, 0)
@@ -313,6 +322,7 @@ func (e *Engine) onChunkChecked(now time.Duration, in *Input) {
 	if n != nil {
 		n.gaveUs += bytes
 		n.gaveRecent += bytes
+		e.backoffs.reached(n.id)
 		if n.relayed {
 			e.report.RelayedBytes += bytes
 		}

@@ -17,8 +17,8 @@ type neighbors struct {
 	taken     int           // slots in use
 	ups       int           // neighbors that are up
 	upAt      time.Duration // when the first of them came
-	barred    []wire.PeerID // dropped for cause
-	failed    []wire.PeerID // could not connect
+	barred    []wire.PeerID // broke the protocol, lied, or were banned
+	backoffs  backoffs      // neighbors that were slow or could not be reached
 	swarmSize int
 	duty      *signal.Duty
 	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
@@ -41,12 +41,14 @@ type neighbor struct {
 	relayed  bool
 	noUpload bool
 
-	pending []pending // what we asked of it, oldest first
-	sending []int64   // bytes of each chunk for it that the driver has and has not sent
-	misses  int       // announced chunks that were not there
-	pingAt  time.Duration
-	number  uint64 // its rendition
-	since   time.Duration
+	pending  []pending // what we asked of it, oldest first
+	sending  []int64   // bytes of each chunk for it that the driver has and has not sent
+	misses   int       // announced chunks that were not there
+	pingAt   time.Duration
+	heardAt  time.Duration // when its last message came
+	struckAt time.Duration // when it let the first time in a row pass
+	number   uint64        // its rendition
+	since    time.Duration
 
 	mute     bool          // its pass does not let it give
 	passSeen time.Duration // when its last hello came
@@ -147,7 +149,7 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 		e.duty = m.Duty
 		for i := range m.Peers {
 			p := &m.Peers[i]
-			if !p.Initiate || p.ID == e.cfg.ID || e.neighbor(p.ID) != nil || contains(e.barred, p.ID) ||
+			if !p.Initiate || p.ID == e.cfg.ID || e.neighbor(p.ID) != nil || contains(e.barred, p.ID) || e.backoffs.find(now, p.ID) != nil ||
 				(!p.Upload && !e.upload) || e.lacking() == 0 {
 				continue
 			}
@@ -171,12 +173,13 @@ func (e *Engine) onSignal(now time.Duration, m *signal.Message) {
 	}
 }
 
-// onOffered accepts a peer that offers a connection, if there is room. When two
-// peers offer to each other at once, the offer of the smaller id stands.
+// onOffered accepts a peer that offers a connection, if there is room and it was not
+// slow just before. One that could not be reached is welcome: its network may have
+// changed. When two peers offer to each other at once, the offer of the smaller id stands.
 func (e *Engine) onOffered(now time.Duration, id wire.PeerID) {
-	n := e.neighbor(id)
+	n, b := e.neighbor(id), e.backoffs.find(now, id)
 	switch {
-	case contains(e.barred, id) || id == e.cfg.ID:
+	case contains(e.barred, id) || id == e.cfg.ID || b != nil && b.slow:
 		e.emit(Effect{Kind: Disconnect, Peer: id})
 		return
 	case n != nil && !n.open && e.cfg.ID < id:
@@ -200,7 +203,7 @@ func (e *Engine) onUp(now time.Duration, in *Input) {
 	if n.open {
 		return
 	}
-	n.open, n.relayed, n.pingAt = true, in.Relayed, now
+	n.open, n.relayed, n.pingAt, n.heardAt = true, in.Relayed, now, now
 	e.sayHello(n)
 	e.send(n, wire.Message{Type: wire.Ping, Nonce: uint32(n.slot)})
 }
@@ -216,7 +219,7 @@ func (e *Engine) onDown(now time.Duration, id wire.PeerID) {
 		return
 	}
 	if !n.open {
-		e.failed = remember(e.failed, id)
+		e.backoffs.add(now, id, false)
 	}
 	e.release(now, n)
 	e.lookForPeers(now)
@@ -230,6 +233,19 @@ func (e *Engine) drop(now time.Duration, n *neighbor, reason uint8) {
 	e.release(now, n)
 	e.emit(Effect{Kind: Disconnect, Peer: n.id})
 	e.lookForPeers(now)
+}
+
+// dropSlow drops a neighbor that is there and of no use.
+func (e *Engine) dropSlow(now time.Duration, n *neighbor) {
+	e.backoffs.add(now, n.id, true)
+	e.drop(now, n, wire.ByeSlow)
+}
+
+// dropSilent drops a neighbor whose path is dead. It may be tried again at once; if it
+// is silent again before any of its bytes came, it is left alone.
+func (e *Engine) dropSilent(now time.Duration, n *neighbor) {
+	e.backoffs.addSilent(now, n.id)
+	e.drop(now, n, wire.ByeLeaving)
 }
 
 // release forgets a neighbor and all that was asked of it or by it.
@@ -312,7 +328,7 @@ func (e *Engine) announce(now time.Duration) {
 	a := &signal.Announcement{
 		Rendition: e.rendition, Live: e.live, PositionMS: max(0, e.playhead(now).Milliseconds()),
 		Neighbors: e.occupied(), Want: want, Upload: e.upload,
-		Failed: append([]wire.PeerID(nil), e.failed...),
+		Failed: e.backoffs.failed(now),
 	}
 	if e.report.UploadedBytes >= 1<<20 {
 		a.UplinkBPS = int64(8 * e.uploadRate)

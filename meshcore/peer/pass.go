@@ -41,7 +41,7 @@ func (e *Engine) onPass(now time.Duration, in *Input) {
 	}
 	if !in.OK || in.Within < 0 {
 		if !n.up {
-			e.barred = remember(e.barred, n.id)
+			e.backoffs.add(now, n.id, true)
 			e.drop(now, n, wire.ByePass)
 		}
 		return

@@ -131,7 +131,7 @@ var inputKinds = map[string]peer.InputKind{
 	"neighbor_up": peer.NeighborUp, "neighbor_down": peer.NeighborDown, "offered": peer.Offered, "receive": peer.Receive,
 	"sent": peer.Sent, "pass_checked": peer.PassChecked, "proof_checked": peer.ProofChecked, "chunk_checked": peer.ChunkChecked,
 	"origin_proof": peer.OriginProof, "origin_chunk": peer.OriginChunk, "origin_done": peer.OriginDone, "origin_timed": peer.OriginTimed,
-	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload, "renewed": peer.Renewed,
+	"signal": peer.SignalIn, "joined": peer.Joined, "set_upload": peer.SetUpload, "renewed": peer.Renewed, "network_changed": peer.NetworkChanged,
 }
 
 var effectKinds = map[peer.EffectKind]string{

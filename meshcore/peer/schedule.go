@@ -260,7 +260,17 @@ func (e *Engine) fraction(s *segment) float64 { return float64(e.chance(s)>>11) 
 func (e *Engine) expire(now time.Duration) time.Duration {
 	wake := never
 	for _, n := range e.slots {
-		if n == nil || len(n.pending) == 0 {
+		switch {
+		case n == nil:
+			continue
+		case n.strikes >= maxStrikes: // silent
+			if by := n.heardAt + silence; now < by {
+				wake = min(wake, by)
+			} else {
+				e.dropSilent(now, n)
+			}
+			continue
+		case len(n.pending) == 0:
 			continue
 		}
 		// A neighbor that delivers is late only when the next chunk is.
@@ -270,7 +280,9 @@ func (e *Engine) expire(now time.Duration) time.Duration {
 			continue
 		}
 		e.withdraw(n)
-		e.strike(now, n)
+		if e.strike(now, n); n.strikes >= maxStrikes {
+			wake = min(wake, n.heardAt+silence)
+		}
 	}
 	return wake
 }
@@ -285,14 +297,25 @@ func (e *Engine) withdraw(n *neighbor) {
 	}
 }
 
-// strike demotes a neighbor that let a time pass; the third in a row drops it.
+// strike demotes a neighbor that let a time pass. The first in a row asks whether it is
+// there, and the third decides: one that answered is slow and dropped; one that said
+// nothing is asked for nothing until it is heard again, because its path may come back.
 func (e *Engine) strike(now time.Duration, n *neighbor) {
 	n.rate = max(n.rate/2, 1000)
 	n.strikes++
 	n.busyUntil = now + time.Duration(n.strikes)*500*time.Millisecond
-	if n.strikes >= maxStrikes {
-		e.barred = remember(e.barred, n.id)
-		e.drop(now, n, wire.ByeSlow)
+	switch {
+	case n.strikes == 1:
+		n.struckAt = now
+		e.send(n, wire.Message{Type: wire.Ping, Nonce: uint32(n.slot)})
+	case n.strikes < maxStrikes:
+	case n.heardAt <= n.struckAt:
+		e.withdraw(n)
+		n.busyUntil = never
+		e.ready &^= 1 << n.slot
+		e.expireAt = min(e.expireAt, n.heardAt+silence)
+	default:
+		e.dropSlow(now, n)
 	}
 	e.dirty(now)
 }

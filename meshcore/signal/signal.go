@@ -8,8 +8,8 @@
 // peer sends hello first, with its pass; the edge answers welcome. From then
 // on, the peer sends announce when it starts, each interval of the welcome, and
 // when it has too few neighbors; the edge answers each with peers. Offers,
-// answers and candidates go to one peer and reach it with "from" set by the
-// edge. Reports carry traffic and quality as running totals. The edge sends
+// answers, candidates and refusals of offers go to one peer and reach it with "from"
+// set by the edge. Reports carry traffic and quality as running totals. The edge sends
 // error and closes when it cannot go on.
 //
 //	type       from   fields
@@ -20,6 +20,7 @@
 //	offer      both   to/from, connection, sdp
 //	answer     both   to/from, connection, sdp
 //	candidate  both   to/from, connection, candidate
+//	refuse     both   to/from, connection
 //	report     peer   report
 //	complain   peer   peer, segment, reason
 //	renew      peer   (nothing)
@@ -69,6 +70,7 @@ const (
 	Offer     Type = "offer"
 	Answer    Type = "answer"
 	Candidate Type = "candidate"
+	Refuse    Type = "refuse"
 	ReportMsg Type = "report"
 	Complain  Type = "complain"
 	Renew     Type = "renew"
@@ -105,9 +107,9 @@ type Message struct {
 	// SwarmSize is how many peers the swarm has, this one included (peers).
 	SwarmSize int `json:"swarm_size,omitempty"`
 
-	// To names the receiver (offer, answer, candidate from a peer).
+	// To names the receiver (offer, answer, candidate, refuse from a peer).
 	To *wire.PeerID `json:"to,omitempty"`
-	// From names the sender (offer, answer, candidate from the edge).
+	// From names the sender (offer, answer, candidate, refuse from the edge).
 	From *wire.PeerID `json:"from,omitempty"`
 	// Connection tells apart two attempts to connect with the same peer.
 	Connection string `json:"connection,omitempty"`
@@ -152,7 +154,8 @@ type Announcement struct {
 	Upload bool `json:"upload,omitempty"`
 	// UplinkBPS is its measured uplink in bit/s, 0 if not known.
 	UplinkBPS int64 `json:"uplink_bps,omitempty"`
-	// Failed lists peers that it could not connect to.
+	// Failed lists peers that it leaves alone for now, because it could not connect to
+	// them or they were slow. An edge introduces none of them in its answer.
 	Failed []wire.PeerID `json:"failed,omitempty"`
 }
 
@@ -321,21 +324,20 @@ func (m *Message) check() error {
 		if d := m.Duty; d != nil && (d.Of < 1 || d.Rank < 0 || d.Rank >= d.Of || d.Fetchers < 0) {
 			return fmt.Errorf("%w: duty has rank %d of %d, %d fetchers", ErrField, d.Rank, d.Of, d.Fetchers)
 		}
-	case Offer, Answer, Candidate:
+	case Offer, Answer, Candidate, Refuse:
 		if m.To == nil && m.From == nil {
 			return missing("to")
 		}
 		if m.Connection == "" {
 			return missing("connection")
 		}
-		if m.Type != Candidate && m.SDP == "" {
-			return missing("sdp")
-		}
-		if m.Type == Candidate {
-			if m.Candidate == nil {
-				return missing("candidate")
-			}
+		switch {
+		case m.Type == Candidate && m.Candidate == nil:
+			return missing("candidate")
+		case m.Type == Candidate:
 			return m.Candidate.check()
+		case m.Type != Refuse && m.SDP == "":
+			return missing("sdp")
 		}
 	case ReportMsg:
 		if m.Report == nil {

@@ -307,6 +307,10 @@ func TestForward(t *testing.T) {
 	if len(out) != 1 || out[0].Peer != 2 || out[0].Message.Candidate.Candidate != "x" {
 		t.Errorf("a candidate arrived as %+v", out)
 	}
+	out = d.receive(1, signal.Message{Type: signal.Refuse, To: &to, Connection: "c"})
+	if len(out) != 1 || out[0].Peer != 2 || out[0].Message.Type != signal.Refuse || *out[0].Message.From != 1 {
+		t.Errorf("a refusal arrived as %+v", out)
+	}
 	for _, p := range []*wire.PeerID{&stranger, &nobody} {
 		out := d.receive(1, signal.Message{Type: signal.Answer, To: p, Connection: "c", SDP: "v=0"})
 		if m := sends(out, 1, signal.Drop); len(out) != 1 || len(m) != 1 || *m[0].Peer != *p || m[0].Reason != "left" {

@@ -20,7 +20,7 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	switch msg.Type {
 	case signal.Announce:
 		s.announce(now, m, msg.Announcement)
-	case signal.Offer, signal.Answer, signal.Candidate:
+	case signal.Offer, signal.Answer, signal.Candidate, signal.Refuse:
 		s.forward(m, msg)
 	case signal.ReportMsg:
 		m.report(msg.Report)
@@ -34,7 +34,7 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	}
 }
 
-// forward hands an offer, answer or candidate to the peer it is for: the fields
+// forward hands an offer, answer, candidate or refusal to the peer it is for: the fields
 // of these types and nothing else that the sender put in its message.
 func (s *Swarm) forward(from *member, msg *signal.Message) {
 	if msg.To == nil {

@@ -7,7 +7,7 @@
 // # How peers are chosen
 //
 // An announce asks for a number of peers. Candidates are members that the asking
-// peer has not failed to connect to, that are not full, and of which at least one
+// peer does not leave alone for now (signal.Announcement.Failed), that are not full, and of which at least one
 // side uploads; whom it was introduced to lately comes after all others. They are taken, by
 // random draws where there are many, from the members of the same rendition and
 // locality, then of the same rendition, then of all. Three quarters of the answer
@@ -121,7 +121,7 @@ const (
 	// replaces its facts and keeps the rest (a reconnect).
 	Join
 	// Receive brings Message from Peer, of type announce, offer, answer,
-	// candidate, report, complain or leave. What is not for the tracker is
+	// candidate, refuse, report, complain or leave. What is not for the tracker is
 	// answered with an error message.
 	Receive
 	// Leave takes Peer out: its WebSocket closed.

@@ -21,6 +21,7 @@ const label = "mesh"
 var (
 	ErrTimeout  = errors.New("connection was not made in time")
 	ErrFailed   = errors.New("connection failed")
+	ErrRefused  = errors.New("peer refused the offer")
 	ErrProtocol = errors.New("neighbor broke the protocol")
 	// ErrWornOut: so many records were sent under one key that a new connection is
 	// due (DTLS with random nonces).
@@ -209,6 +210,16 @@ func (c *Conn) SetAnswer(sdp string) {
 			return nil
 		}
 		return c.accept(webrtc.SDPTypeAnswer, sdp)
+	}})
+}
+
+// Refused says that the peer wants no connection. One that is answered stays.
+func (c *Conn) Refused() {
+	c.push(job{do: func() error {
+		if c.described {
+			return nil
+		}
+		return ErrRefused
 	}})
 }
 

@@ -3,6 +3,7 @@ package viewer
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
@@ -44,9 +45,13 @@ func (v *Viewer) accept(id wire.PeerID) {
 	l.conn = v.net.Answer(v.options(), offer.SDP, v.events(l))
 }
 
-// disconnect ends a connection of which the engine knows nothing any more.
+// disconnect ends a connection of which the engine knows nothing any more, or refuses
+// the one that is offered.
 func (v *Viewer) disconnect(id wire.PeerID) {
-	delete(v.offers, id)
+	if offer := v.offers[id]; offer != nil {
+		delete(v.offers, id)
+		v.signal(&signal.Message{Type: signal.Refuse, To: &id, Connection: offer.Connection})
+	}
 	v.drop(id)
 }
 
@@ -180,7 +185,7 @@ func (v *Viewer) fromEdge(m *signal.Message) {
 			v.offers[*m.From] = m
 			v.input(peer.Input{Kind: peer.Offered, Peer: *m.From})
 		}
-	case signal.Answer, signal.Candidate:
+	case signal.Answer, signal.Candidate, signal.Refuse:
 		if m.From == nil {
 			return
 		}
@@ -188,14 +193,20 @@ func (v *Viewer) fromEdge(m *signal.Message) {
 		if l == nil || l.name != m.Connection {
 			return // of an attempt that was given up
 		}
-		if m.Type == signal.Answer {
+		switch m.Type {
+		case signal.Answer:
 			l.conn.SetAnswer(m.SDP)
-		} else {
+		case signal.Candidate:
 			l.conn.AddCandidate(*m.Candidate)
+		case signal.Refuse:
+			l.conn.Refused()
 		}
 	case signal.Pass:
 		v.input(peer.Input{Kind: peer.Renewed, Pass: m.Pass})
 		if m.ICEServers != nil {
+			if !slices.EqualFunc(v.servers, m.ICEServers, func(a, b signal.ICEServer) bool { return slices.Equal(a.URLs, b.URLs) }) {
+				v.input(peer.Input{Kind: peer.NetworkChanged})
+			}
 			v.servers = m.ICEServers
 		}
 	}

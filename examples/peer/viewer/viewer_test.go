@@ -38,6 +38,7 @@ type stage struct {
 	hellos   []string // the passes
 	reports  []signal.Report
 	said     []signal.Type
+	messages []signal.Message // the same, whole
 	// life is that of a pass; refuse is the status of the next answers.
 	life   time.Duration
 	refuse []int
@@ -132,7 +133,7 @@ func (s *stage) signal(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.mu.Lock()
-		s.said = append(s.said, m.Type)
+		s.said, s.messages = append(s.said, m.Type), append(s.messages, m)
 		switch m.Type {
 		case signal.Hello:
 			s.hellos = append(s.hellos, m.Pass)

@@ -28,54 +28,55 @@ export class Connections {
     this.events = events;
     /** @type {Map<string, Connection>} */
     this.all = new Map();
-    /** @type {Map<string, {connection: string, sdp: string, candidates: RTCIceCandidateInit[]}>} not answered yet */
-    this.offers = new Map();
+    /** @type {Message} the offer that the engine is asked about */
+    this.offered = null;
     this.last = 0;
   }
 
   /** connect offers a connection. @param {string} peer */
   connect(peer) {
-    this.close(peer);
+    this.#drop(peer);
     const c = new Connection(this, peer, `${this.session.peer.slice(0, 8)}-${++this.last}`);
     this.all.set(peer, c);
     c.offer();
   }
 
-  /** accept answers the last offer of a peer. @param {string} peer */
+  /** accept answers the offer of a peer. @param {string} peer */
   accept(peer) {
-    const o = this.offers.get(peer);
-    this.offers.delete(peer);
-    this.close(peer);
-    if (!o) return this.events.down(peer);
+    const o = this.offered;
+    this.#drop(peer);
+    if (o?.from !== peer) return this.events.down(peer);
     const c = new Connection(this, peer, o.connection);
     this.all.set(peer, c);
     c.answer(o.sdp);
-    for (const candidate of o.candidates) c.candidate(candidate);
   }
 
-  /** close sends what is queued, and closes; down is not said. @param {string} peer */
+  /** close refuses the offer of a peer, or sends what is queued and closes; down is not said. @param {string} peer */
   close(peer) {
-    this.offers.delete(peer);
+    if (this.offered?.from === peer) this.events.signal({ type: "refuse", to: peer, connection: this.offered.connection });
+    this.#drop(peer);
+  }
+
+  /** @param {string} peer */
+  #drop(peer) {
     const c = this.all.get(peer);
     this.all.delete(peer);
     c?.close();
   }
 
-  /** signal takes an offer, an answer or a candidate. @param {Message} m */
+  /** signal takes an offer, its refusal, an answer or a candidate. The engine says at once what is to become of an offer. @param {Message} m */
   signal(m) {
-    const peer = m.from;
-    const c = this.all.get(peer);
     if (m.type === "offer") {
-      this.offers.set(peer, { connection: m.connection, sdp: m.sdp, candidates: [] });
-      if (this.offers.size > 64) this.offers.delete(this.offers.keys().next().value);
-      this.events.offered(peer);
-    } else if (c && c.name === m.connection) {
-      if (m.type === "answer") c.answered(m.sdp);
-      else c.candidate(m.candidate);
-    } else if (m.type === "candidate") {
-      const o = this.offers.get(peer);
-      if (o?.connection === m.connection && o.candidates.length < 64) o.candidates.push(m.candidate);
+      this.offered = m;
+      this.events.offered(m.from);
+      this.offered = null;
+      return;
     }
+    const c = this.all.get(m.from);
+    if (c?.name !== m.connection) return; // of an attempt that was given up
+    if (m.type === "answer") c.answered(m.sdp);
+    else if (m.type === "refuse") c.refused();
+    else if (m.type === "candidate") c.candidate(m.candidate);
   }
 
   /** @param {string} peer @param {wire.Message} m */
@@ -94,7 +95,6 @@ export class Connections {
       c.close();
     }
     this.all.clear();
-    this.offers.clear();
   }
 }
 
@@ -152,6 +152,10 @@ class Connection {
   /** @param {string} sdp */
   answered(sdp) {
     if (this.pc.signalingState === "have-local-offer") this.#try(() => this.#describe({ type: "answer", sdp }));
+  }
+
+  refused() {
+    if (this.dc?.readyState === "connecting") this.#fail();
   }
 
   /** @param {RTCSessionDescriptionInit} d */

@@ -94,6 +94,7 @@ const checks = {
   candidate: [addressed, needs("connection", "candidate"), (m) => {
     if (m.candidate.sdpMLineIndex > 65535) throw new SignalError("bad_field", "sdpMLineIndex");
   }],
+  refuse: [addressed, needs("connection")],
   report: [needs("report"), (m) => count(m.report, ...Object.keys(shape.report))],
   complain: [needs("peer")],
   drop: [needs("peer")],

@@ -11,7 +11,8 @@ const LONGEST = 60_000;
  * @typedef {object} Events
  * @property {() => void} open the edge has said welcome
  * @property {(pass: string) => void} renewed
- * @property {(m: Message) => void} message peers, drop, offer, answer, candidate
+ * @property {() => void} network the ICE servers are others
+ * @property {(m: Message) => void} message peers, drop, offer, answer, candidate, refuse
  * @property {(afterMS: number) => void} lost another session is due
  */
 
@@ -47,7 +48,12 @@ export class Signaling {
         case "pass":
           this.session.pass = m.pass;
           this.session.expires = performance.now() + m.expires_ms;
-          if (m.ice_servers) this.session.iceServers = m.ice_servers;
+          if (m.ice_servers) {
+            const urls = (/** @type {RTCIceServer[]} */ servers) => JSON.stringify(servers.map((s) => s.urls));
+            const other = urls(m.ice_servers) !== urls(this.session.iceServers);
+            this.session.iceServers = m.ice_servers;
+            if (other) this.events.network();
+          }
           this.#renewLater();
           this.events.renewed(m.pass);
           break;

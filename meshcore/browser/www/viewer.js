@@ -137,6 +137,7 @@ export class Viewer {
     this.signaling = new Signaling(this.session, {
       open: () => this.step({ kind: k.Joined }),
       renewed: (pass) => this.step({ kind: k.Renewed, pass }),
+      network: () => this.step({ kind: k.NetworkChanged }),
       message: (m) => {
         if (m.type === "peers" || m.type === "drop") this.step({ kind: k.SignalIn, signal: m });
         else this.connections.signal(m);

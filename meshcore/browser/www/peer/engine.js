@@ -8,7 +8,7 @@ import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
 import { learnOrigin, Measure } from "./measure.js";
 import { onChunkChecked, onMessage, onProof } from "./message.js";
-import { announce, connected, onDown, onOffered, onSignal, onUp } from "./neighbor.js";
+import { announce, connected, lookForPeers, onDown, onOffered, onSignal, onUp } from "./neighbor.js";
 import { onOrigin } from "./origin.js";
 import { dropExpired, onPass, renew } from "./pass.js";
 import { need, onManifest, refreshWanted } from "./player.js";
@@ -58,9 +58,9 @@ export class Engine {
     /** @type {Map<string, Neighbor>} */
     this.byID = new Map(); // for look-ups only
     /** @type {string[]} */
-    this.barred = []; // dropped for cause
-    /** @type {string[]} */
-    this.failed = []; // could not connect
+    this.barred = []; // broke the protocol, lied, or were banned
+    /** @type {import("./backoff.js").Backoff[]} */
+    this.backoffs = []; // neighbors that were slow or could not be reached
     this.swarmSize = -1;
     this.upAt = 0; // when the first neighbor came
     /** @type {import("../signal.js").Duty} */
@@ -181,6 +181,10 @@ export class Engine {
         break;
       case k.Renewed:
         renew(this, input.pass);
+        break;
+      case k.NetworkChanged:
+        this.backoffs = [];
+        lookForPeers(this, now);
     }
     if (now >= this.passAt) dropExpired(this, now);
     if (now >= this.planAt) plan(this, now);

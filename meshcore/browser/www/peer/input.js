@@ -6,6 +6,7 @@ export const NeighborUp = "neighbor_up", NeighborDown = "neighbor_down", Offered
 export const PassChecked = "pass_checked", ProofChecked = "proof_checked", ChunkChecked = "chunk_checked";
 export const OriginProof = "origin_proof", OriginChunk = "origin_chunk", OriginDone = "origin_done", OriginTimed = "origin_timed";
 export const SignalIn = "signal", Joined = "joined", SetUpload = "set_upload", Renewed = "renewed";
+export const NetworkChanged = "network_changed";
 
 export const Connect = "connect", Accept = "accept", Disconnect = "disconnect", Send = "send";
 export const SendChunk = "send_chunk", SendProof = "send_proof";

@@ -1,11 +1,12 @@
 // What neighbors say: meshcore/peer/message.go.
 
 import * as wire from "../wire.js";
+import { backOff, dropSlow, heard, reached } from "./backoff.js";
 import { bit, full, seconds } from "./bits.js";
 import { comingFor, maxMisses, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
-import { fault, forgetHaves, lookForPeers, release, remember } from "./neighbor.js";
+import { fault, forgetHaves, lookForPeers, release } from "./neighbor.js";
 import { onHello } from "./pass.js";
 import { unneed } from "./player.js";
 import { entry } from "./segment.js";
@@ -18,8 +19,9 @@ import { onRequest, unqueue } from "./serve.js";
 
 /** onMessage takes one message of a neighbor whose channel is open. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
 export function onMessage(e, now, n, m) {
+  heard(e, now, n);
   if (m.type === wire.Bye) {
-    if (m.reason === wire.ByeFull || m.reason === wire.ByePass || m.reason === wire.ByeSlow) remember(e.failed, n.id);
+    if (m.reason === wire.ByeFull || m.reason === wire.ByePass || m.reason === wire.ByeSlow) backOff(e, now, n.id, false);
     release(e, now, n);
     e.emit({ kind: Disconnect, peer: n.id });
     lookForPeers(e, now);
@@ -131,7 +133,7 @@ function onReject(e, now, n, m) {
       // What it took back in the meantime is no miss.
       if (s.theirs[n.slot] & m.mask) n.misses++;
       s.theirs[n.slot] = 0n;
-      if (n.misses >= maxMisses) fault(e, now, n);
+      if (n.misses >= maxMisses) dropSlow(e, now, n);
       break;
     default:
       s.theirs[n.slot] = 0n;
@@ -260,6 +262,7 @@ export function onChunkChecked(e, now, input) {
   if (n) {
     n.gaveUs += bytes;
     n.gaveRecent += bytes;
+    reached(e, n.id);
     if (n.relayed) e.totals.relayed_bytes += bytes;
   }
   gain(e, now, s, b);

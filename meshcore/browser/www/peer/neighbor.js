@@ -2,6 +2,7 @@
 
 import { MaxFailed } from "../signal.js";
 import * as wire from "../wire.js";
+import { backingOff, backOff, failed } from "./backoff.js";
 import { bit } from "./bits.js";
 import { announceFloor, Millisecond, startRate } from "./config.js";
 import { Accept, Connect, Disconnect, Signal } from "./input.js";
@@ -35,6 +36,8 @@ export class Neighbor {
     this.minRoom = 32 << 10; // bytes that may be asked of it however slow it is
     this.rtt = 100 * Millisecond;
     this.pingAt = 0;
+    this.heardAt = 0; // when its last message came
+    this.struckAt = 0; // when it let the first time in a row pass
     this.rate = startRate; // bytes/s it gives us
     this.hoped = 0; // the rate it is thought to give while it is not known
     this.lastAt = 0; // when its last chunk came
@@ -67,7 +70,7 @@ function addNeighbor(e, now, id) {
 }
 
 /** remember appends to a bounded list. @param {string[]} list @param {string} id */
-export function remember(list, id) {
+function remember(list, id) {
   if (list.includes(id)) return;
   if (list.length === MaxFailed) list.shift();
   list.push(id);
@@ -80,7 +83,7 @@ export function onSignal(e, now, m) {
     const peers = m.peers ?? [];
     e.duty = m.duty ?? null;
     for (const p of peers) {
-      if (!p.initiate || p.id === e.cfg.id || e.byID.has(p.id) || e.barred.includes(p.id) ||
+      if (!p.initiate || p.id === e.cfg.id || e.byID.has(p.id) || e.barred.includes(p.id) || backingOff(e, now, p.id) ||
         (!p.upload && !e.upload) || lacking(e) === 0) continue;
       addNeighbor(e, now, p.id);
       e.emit({ kind: Connect, peer: p.id });
@@ -98,15 +101,16 @@ export function onSignal(e, now, m) {
 }
 
 /**
- * onOffered accepts a peer that offers a connection, if there is room. When two peers offer to each other at once, the
- * offer of the smaller id stands.
+ * onOffered accepts a peer that offers a connection, if there is room and it was not slow just before. One that could not
+ * be reached is welcome: its network may have changed. When two peers offer to each other at once, the offer of the
+ * smaller id stands.
  * @param {Engine} e
  * @param {number} now
  * @param {string} id
  */
 export function onOffered(e, now, id) {
   const n = e.byID.get(id);
-  if (e.barred.includes(id) || id === e.cfg.id) return e.emit({ kind: Disconnect, peer: id });
+  if (e.barred.includes(id) || id === e.cfg.id || backingOff(e, now, id)?.slow) return e.emit({ kind: Disconnect, peer: id });
   if (n && !n.open && e.cfg.id < id) return; // ours stands; the other side will accept it
   if (n) release(e, now, n); // it began anew
   e.emit({ kind: addNeighbor(e, now, id) ? Accept : Disconnect, peer: id });
@@ -119,7 +123,7 @@ export function onUp(e, now, input) {
   if (n.open) return;
   n.open = true;
   n.relayed = !!input.relayed;
-  n.pingAt = now;
+  n.pingAt = n.heardAt = now;
   sayHello(e, n);
   e.send(n, { type: wire.Ping, nonce: n.slot });
 }
@@ -133,7 +137,7 @@ export function sayHello(e, n) {
 export function onDown(e, now, id) {
   const n = e.byID.get(id);
   if (!n) return;
-  if (!n.open) remember(e.failed, id);
+  if (!n.open) backOff(e, now, id, false);
   release(e, now, n);
   lookForPeers(e, now);
 }
@@ -220,7 +224,7 @@ export function announce(e, now) {
   e.emit({ kind: Signal, signal: {
     type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),
     neighbors: occupied(e), want, upload: e.upload,
-    uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uploadRate, e.cfg.uploadRate || Infinity)) : 0, failed: [...e.failed],
+    uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uploadRate, e.cfg.uploadRate || Infinity)) : 0, failed: failed(e, now),
   } });
 }
 

@@ -1,10 +1,11 @@
 // Passes, shown and checked: meshcore/peer/pass.go.
 
 import * as wire from "../wire.js";
+import { backOff } from "./backoff.js";
 import { never, passFloor } from "./config.js";
 import { sendAllHaves } from "./have.js";
 import { CheckPass } from "./input.js";
-import { connected, drop, fault, forgetHaves, remember, sayHello } from "./neighbor.js";
+import { connected, drop, fault, forgetHaves, sayHello } from "./neighbor.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -47,7 +48,7 @@ export function onPass(e, now, input) {
   if (!n || !n.greeted) return;
   if (!input.ok || within < 0) {
     if (n.up) return;
-    remember(e.barred, n.id);
+    backOff(e, now, n.id, true);
     return drop(e, now, n, wire.ByePass);
   }
   n.passBy = within > 0 ? now + within : never;

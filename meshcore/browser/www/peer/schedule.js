@@ -1,10 +1,10 @@
 // What to ask of whom: meshcore/peer/schedule.go.
 
 import * as wire from "../wire.js";
+import { dropSilent, dropSlow } from "./backoff.js";
 import { bit, full, trailingZeros } from "./bits.js";
-import { maxStrikes, Millisecond, never, pipeline, remeasure, Second } from "./config.js";
+import { maxStrikes, Millisecond, never, pipeline, remeasure, Second, silence } from "./config.js";
 import { takePending } from "./message.js";
-import { drop, remember } from "./neighbor.js";
 import { urgent } from "./fetchrules.js";
 import { planOrigin } from "./origin.js";
 import { passPlayed } from "./player.js";
@@ -209,7 +209,14 @@ function rarest(theirs, avail, start) {
 function expire(e, now) {
   let wake = never;
   for (const n of e.slots) {
-    if (!n || !n.pending.length) continue;
+    if (!n) continue;
+    if (n.strikes >= maxStrikes) { // silent
+      const by = n.heardAt + silence;
+      if (now < by) wake = Math.min(wake, by);
+      else dropSilent(e, now, n);
+      continue;
+    }
+    if (!n.pending.length) continue;
     // A neighbor that delivers is late only when the next chunk is.
     const by = Math.max(n.pending[0].by, n.lastAt + n.rtt + Second / 2);
     if (now < by) {
@@ -218,6 +225,7 @@ function expire(e, now) {
     }
     withdraw(e, n);
     strike(e, now, n);
+    if (n.strikes >= maxStrikes) wake = Math.min(wake, n.heardAt + silence);
   }
   return wake;
 }
@@ -231,14 +239,28 @@ function withdraw(e, n) {
   }
 }
 
-/** strike demotes a neighbor that let a time pass; the third in a row drops it. @param {Engine} e @param {number} now @param {Neighbor} n */
+/**
+ * strike demotes a neighbor that let a time pass. The first in a row asks whether it is there, and the third decides: one
+ * that answered is slow and dropped; one that said nothing is asked for nothing until it is heard again, because its path
+ * may come back.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {Neighbor} n
+ */
 function strike(e, now, n) {
   n.rate = Math.max(n.rate / 2, 1000);
   n.strikes++;
   n.busyUntil = now + n.strikes * 500 * Millisecond;
-  if (n.strikes >= maxStrikes) {
-    remember(e.barred, n.id);
-    drop(e, now, n, wire.ByeSlow);
+  if (n.strikes === 1) {
+    n.struckAt = now;
+    e.send(n, { type: wire.Ping, nonce: n.slot });
+  } else if (n.strikes >= maxStrikes && n.heardAt <= n.struckAt) {
+    withdraw(e, n);
+    n.busyUntil = never;
+    e.ready = e.ready.filter((r) => r !== n);
+    e.expireAt = Math.min(e.expireAt, n.heardAt + silence);
+  } else if (n.strikes >= maxStrikes) {
+    dropSlow(e, now, n);
   }
   e.dirty(now);
 }
