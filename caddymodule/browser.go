@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/viewmesh/viewmesh/meshcore/browser"
 )
@@ -20,13 +23,17 @@ type browserFile struct {
 	etag        string // without quotes
 }
 
-// browserFiles makes the files of the browser peer, once.
+// browserFiles reads and compresses the files of the browser peer, once.
 var browserFiles = sync.OnceValues(func() (map[string]*browserFile, error) {
 	files := map[string]*browserFile{}
-	for _, name := range scriptNames {
-		plain, err := bundle(browser.Modules(), name)
+	names, err := fs.Glob(browser.Bundles(), "*.js")
+	if err != nil {
+		return nil, fmt.Errorf("list the browser peer's files: %w", err)
+	}
+	for _, name := range names {
+		plain, err := fs.ReadFile(browser.Bundles(), name)
 		if err != nil {
-			return nil, fmt.Errorf("make %s: %w", name, err)
+			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		var z bytes.Buffer
 		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
@@ -68,24 +75,11 @@ func (h *Handler) serveBrowser(w http.ResponseWriter, r *http.Request, name stri
 		hd.Set("Service-Worker-Allowed", "/") // it is to see the requests of all pages
 	}
 	body, etag := f.plain, f.etag
-	if acceptsGzip(r) {
+	if httpguts.HeaderValuesContainsToken(r.Header["Accept-Encoding"], "gzip") { // with a weight, as in gzip;q=0, it is served plain
 		hd.Set("Content-Encoding", "gzip")
 		body, etag = f.gzip, f.etag+"-gzip"
 	}
 	hd.Set("Etag", `"`+etag+`"`)
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
 	return true, nil
-}
-
-// acceptsGzip says whether the answer may be compressed with gzip.
-func acceptsGzip(r *http.Request) bool {
-	for _, line := range r.Header["Accept-Encoding"] {
-		for part := range strings.SplitSeq(line, ",") {
-			coding, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
-			if strings.EqualFold(strings.TrimSpace(coding), "gzip") && strings.ReplaceAll(weight, " ", "") != "q=0" {
-				return true
-			}
-		}
-	}
-	return false
 }

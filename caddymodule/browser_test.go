@@ -30,6 +30,11 @@ func TestBrowserFiles(t *testing.T) {
 		if packed.Header.Get("Etag") == resp.Header.Get("Etag") {
 			t.Errorf("%s: one ETag for two encodings", name)
 		}
+		for _, coding := range []string{"gzip;q=0", "*;q=0, identity", "br", ""} {
+			if resp, b := e.get("/mesh/"+name, "Accept-Encoding", coding); resp.Header.Get("Content-Encoding") != "" || !bytes.Equal(b, plain) {
+				t.Errorf("%s with Accept-Encoding: %s has Content-Encoding %q", name, coding, resp.Header.Get("Content-Encoding"))
+			}
+		}
 		if again, _ := e.get("/mesh/"+name, "If-None-Match", resp.Header.Get("Etag")); again.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: asked again: %d", name, again.StatusCode)
 		}

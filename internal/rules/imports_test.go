@@ -36,10 +36,11 @@ var table = []rule{
 		"github.com/pion/transport/", "go.uber.org/zap", "golang.org/x/"}},
 	{pkg: "caddymodule/...", inside: []string{"meshcore/...", "tokens/...", "turnserver/..."},
 		outside: []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/gorilla/websocket",
-			"github.com/dunglas/httpsfv", "github.com/dustin/go-humanize", "github.com/evanw/esbuild/", "github.com/prometheus/", "golang.org/x/",
+			"github.com/dunglas/httpsfv", "github.com/dustin/go-humanize", "github.com/prometheus/", "golang.org/x/",
 			// What brokers and locators stand on.
 			"github.com/nats-io/nats.go", "github.com/oschwald/maxminddb-golang"}},
 	{pkg: "", inside: []string{"caddymodule"}},
+	{pkg: "internal/bundle/...", outside: []string{"github.com/evanw/esbuild/"}},
 
 	{pkg: "examples/caddy/...", inside: []string{"", "caddymodule", "examples/live/caddylive", "examples/media"},
 		outside: []string{"github.com/caddyserver/"}},
@@ -60,6 +61,7 @@ var pinned = []struct{ module, major, importer string }{
 	{"github.com/pion/turn", "v2", "turnserver"},
 	{"github.com/pion/webrtc", "v3", "examples/peer/rtc"},
 	{"github.com/grafov/m3u8", "", "meshcore/manifest"},
+	{"github.com/evanw/esbuild", "", "internal/bundle"},
 }
 
 // covers says whether a pattern of the table means this path.

@@ -1,13 +1,12 @@
 // Package browser is the browser peer: ES modules that make a page a viewer of
-// the mesh. It only holds the files; caddymodule serves them.
+// the mesh. It only holds the files; the edge serves them.
 //
 // # The files
 //
 // The modules lie in www, one for each concern; wire.js, signal.js,
 // integrity.js, tokens.js and peer/ mirror the Go packages of that name. They work
-// as they are, in one folder of any server. The edge serves a few small files that
-// it makes of them when it starts (caddymodule/bundle.go), so that no page waits for
-// forty requests:
+// as they are, in one folder of any server. The edge serves a few minified files
+// that go generate makes of them, so that no page waits for forty requests:
 //
 //	mesh.js        the entry: <script type="module" src="/mesh/mesh.js"></script>
 //	sw.js          the service worker between the page's player and the network
@@ -27,12 +26,16 @@ import (
 	"io/fs"
 )
 
-//go:embed www
-var files embed.FS
+//go:generate go run ../../internal/bundle/generate www bundles
 
-// Modules gives the modules as they were written, with mesh.js at the root.
-func Modules() fs.FS {
-	f, err := fs.Sub(files, "www")
+//go:embed bundles
+var bundles embed.FS
+
+// Bundles returns the files to serve, with mesh.js at the root. They are written by
+//
+//	go generate ./meshcore/browser
+func Bundles() fs.FS {
+	f, err := fs.Sub(bundles, "bundles")
 	if err != nil {
 		panic(err) // only an invalid name fails, and ours is a constant
 	}

@@ -1,43 +1,143 @@
 package browser_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/viewmesh/viewmesh/internal/bundle"
 	"github.com/viewmesh/viewmesh/internal/program"
 	"github.com/viewmesh/viewmesh/meshcore/browser"
 )
 
+// modules are the modules as they were written, with mesh.js at the root.
+var modules = os.DirFS("www")
+
 // TestImports holds the modules to each other: a browser finds a file that is
-// missing only when it loads it, and nothing may come from elsewhere.
+// missing only when it loads it, and nothing may come from elsewhere. A module
+// imports those below it: there are no circles.
 func TestImports(t *testing.T) {
-	imports := regexp.MustCompile(`(?m)(?:^import\s[^;]*?|^export\s[^;]*?from\s*|\bimport\()"([^"]+)"`)
-	err := fs.WalkDir(browser.Modules(), ".", func(name string, d fs.DirEntry, err error) error {
+	imports := regexp.MustCompile(`(?m)(^import\s[^;]*?|^export\s[^;]*?from\s*|\bimport\()"([^"]+)"`)
+	below := map[string][]string{} // what a module imports, without types that a comment names
+	err := fs.WalkDir(modules, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := fs.ReadFile(browser.Modules(), name)
+		b, err := fs.ReadFile(modules, name)
 		if err != nil {
 			return err
 		}
 		for _, m := range imports.FindAllSubmatch(b, -1) {
-			to := string(m[1])
+			to := string(m[2])
+			file := path.Join(path.Dir(name), to)
 			if to[0] != '.' {
 				t.Errorf("%s imports %q: only relative imports work without a build step", name, to)
-			} else if _, err := fs.Stat(browser.Modules(), path.Join(path.Dir(name), to)); err != nil {
+			} else if _, err := fs.Stat(modules, file); err != nil {
 				t.Errorf("%s imports %q, which is not there", name, to)
+			}
+			if string(m[1]) != "import(" {
+				below[name] = append(below[name], file)
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Circles that are still there.
+	known := []string{"peer/backoff.js -> peer/neighbor.js -> peer/backoff.js", "peer/player.js -> peer/segment.js -> peer/player.js"}
+	done := map[string]bool{}
+	var visit func(way []string, name string)
+	visit = func(way []string, name string) {
+		if i := slices.Index(way, name); i >= 0 {
+			circle := strings.Join(append(slices.Clone(way[i:]), name), " -> ")
+			if i := slices.Index(known, circle); i >= 0 {
+				known = slices.Delete(known, i, i+1)
+			} else {
+				t.Errorf("modules import each other: %s", circle)
+			}
+			return
+		}
+		if done[name] {
+			return
+		}
+		for _, to := range below[name] {
+			visit(append(slices.Clone(way), name), to)
+		}
+		done[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(below)) {
+		visit(nil, name)
+	}
+	for _, circle := range known {
+		t.Errorf("modules do not import each other any more: take %s out of known", circle)
+	}
+}
+
+// TestBundles: what is served is what go generate makes of the modules as they are
+// now. All files together stay small, and export what pages import.
+func TestBundles(t *testing.T) {
+	const most = 40 << 10
+	served, err := fs.Glob(browser.Bundles(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := slices.Sorted(slices.Values(bundle.Names)); !slices.Equal(served, want) {
+		t.Fatalf("bundles has the files %v, want %v; run: go generate ./meshcore/browser", served, want)
+	}
+	total := 0
+	for _, name := range served {
+		b, err := fs.ReadFile(browser.Bundles(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := bundle.Make(modules, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b, fresh) {
+			t.Errorf("bundles/%s is stale; run: go generate ./meshcore/browser", name)
+		}
+		var z bytes.Buffer
+		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%6d bytes, %5d with gzip: %s", len(b), z.Len(), name)
+		total += z.Len()
+		exports, module := map[string][]string{"mesh.js": {"consent", "mesh"}, "hls.js": {"meshLoader"}, "shaka.js": {"register"}, "dash.js": {"register"}}[name]
+		if !module {
+			continue // the worker, which nothing imports
+		}
+		_, list, _ := strings.Cut(string(b), "export{")
+		for _, e := range exports {
+			if !strings.Contains(list, " as "+e) {
+				t.Errorf("%s does not export %s: %s", name, e, list)
+			}
+		}
+		if name != "mesh.js" && !strings.Contains(string(b), `from"./mesh.js"`) {
+			t.Errorf("%s does not import the one mesh.js of the page", name)
+		}
+	}
+	t.Logf("%d bytes with gzip", total)
+	if total > most {
+		t.Errorf("the files have %d bytes with gzip, at most %d are allowed", total, most)
 	}
 }
 
