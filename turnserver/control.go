@@ -99,7 +99,7 @@ func (in *intake) refuse(code int) {
 
 func (in *intake) reply(b []byte) {
 	in.req.answered = true
-	if _, err := in.client.toClient(in.req.from, [][]byte{b}); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := in.client.answer(in.req.from, b); err != nil && !errors.Is(err, net.ErrClosed) {
 		in.s.counters.drop(DropSocket)
 	}
 }

@@ -11,8 +11,11 @@ import (
 
 // clientSide sends to clients: to any over a UDP socket, to one over a connection.
 type clientSide interface {
-	// toClient sends messages in order and returns how many were sent.
+	// toClient sends datagrams in order and returns how many were taken. It does not
+	// wait: what cannot go at once is queued within bounds, or dropped.
 	toClient(client netip.AddrPort, msgs [][]byte) (int, error)
+	// answer sends the answer to a request, before datagrams that are queued.
+	answer(client netip.AddrPort, b []byte) error
 }
 
 // intake is one way in for clients, with a pion server of its own. pion reads it

@@ -3,6 +3,7 @@ package turnserver
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,12 @@ func newRawClient(t testing.TB, tr Transport, server net.Addr, user string) *raw
 	t.Helper()
 	username, password := mint(secret, user, time.Minute)
 	return &rawClient{t: t, conn: dial(t, tr, server), server: server, username: username, password: password}
+}
+
+// user is the name of the client's user.
+func (c *rawClient) user() string {
+	_, name, _ := strings.Cut(c.username, ":")
+	return name
 }
 
 func (c *rawClient) send(b []byte) {

@@ -245,7 +245,6 @@ func (a *allocation) deliver(msgs [][]byte, bytes int64) {
 	}
 	sent, err := a.in.client.toClient(a.client, msgs)
 	if sent < len(msgs) {
-		a.s.counters.drops[DropSocket].Add(int64(len(msgs) - sent))
 		bytes = bytes * int64(sent) / int64(len(msgs))
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {

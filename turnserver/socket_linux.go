@@ -156,7 +156,6 @@ type sender struct {
 	cmsg  []byte
 	errno unix.Errno
 	try   func(fd uintptr)
-	wait  func(fd uintptr) bool
 }
 
 var senders = sync.Pool{New: func() any {
@@ -171,10 +170,6 @@ var senders = sync.Pool{New: func() any {
 				return
 			}
 		}
-	}
-	s.wait = func(fd uintptr) bool {
-		s.try(fd)
-		return s.errno != unix.EAGAIN
 	}
 	return s
 }}
@@ -224,12 +219,9 @@ func (s *systemSocket) sendOne(x *sender, msgs [][]byte) error {
 		x.hdr.Control = &x.cmsg[0]
 		x.hdr.SetControllen(len(x.cmsg))
 	}
-	// Control takes no lock, so that allocations can write to one socket at a time;
-	// only where the socket is full does a writer queue up.
+	// Control takes no lock, so that allocations can write to one socket at a time.
+	// Where the socket is full, nobody waits: EAGAIN is the datagram's end.
 	err := s.raw.Control(x.try)
-	if err == nil && x.errno == unix.EAGAIN {
-		err = s.raw.Write(x.wait)
-	}
 	for i := range msgs {
 		x.iovs[i].Base = nil
 	}

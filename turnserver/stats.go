@@ -33,6 +33,7 @@ const (
 	DropBandwidth        // data beyond a user's or the server's rate
 	DropQuota            // data beyond a user's or the server's bytes
 	DropSocket           // data that a socket did not take
+	DropSlow             // data for a TCP or TLS client that does not read fast enough
 	DropUnauthLimit      // request that was left unanswered to bound amplification
 	DropConnLimit        // TCP or TLS connection beyond a limit
 	DropHandshake        // TLS connection whose handshake failed
@@ -41,7 +42,7 @@ const (
 
 var dropNames = [dropReasons]string{
 	"", "foreign", "malformed", "method", "keepalive", "oversize", "allocation", "permission", "own_address",
-	"bandwidth", "quota", "socket", "unauth_limit", "conn_limit", "handshake",
+	"bandwidth", "quota", "socket", "slow", "unauth_limit", "conn_limit", "handshake",
 }
 
 // String is the reason's name in snake case, as metrics want it.

@@ -103,11 +103,17 @@ func (u *udpIntake) toClient(client netip.AddrPort, msgs [][]byte) (int, error) 
 		done, err := u.sock.send(client, msgs[:n])
 		sent += done
 		if err != nil {
+			u.s.counters.drops[DropSocket].Add(int64(len(msgs) - done))
 			return sent, err
 		}
 		msgs = msgs[n:]
 	}
 	return sent, nil
+}
+
+func (u *udpIntake) answer(client netip.AddrPort, b []byte) error {
+	_, err := u.toClient(client, [][]byte{b})
+	return err
 }
 
 // Close is called by nobody but completes the net.PacketConn.

@@ -1,0 +1,99 @@
+package turnserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+const (
+	maxHandshakes          = 1024 // at once on one TLS listener
+	maxHandshakesPerSource = 128
+)
+
+// ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
+// address that was bound.
+func (s *Server) ListenTCP(addr string) (net.Addr, error) { return s.listenStream("tcp", addr, nil) }
+
+// ListenTLS serves STUN and TURN over TLS on a TCP address, "host:port", and returns
+// the address that was bound. config is called for every connection, so that renewed
+// certificates are used at once; a config with NextProtos should list "stun.turn"
+// (RFC 7443).
+func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, error) {
+	if config == nil {
+		return nil, errors.New("cannot listen for TURN over TLS without a TLS config: give one")
+	}
+	return s.listenStream("tls", addr, config)
+}
+
+func (s *Server) listenStream(name, addr string, config func() *tls.Config) (net.Addr, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for TURN on %s/%s: %w", name, addr, err)
+	}
+	if err := s.adopt(ln); err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	go func() {
+		defer s.wg.Done()
+		defer s.forget(ln)
+		s.accept(ln, config)
+	}()
+	s.log.Info("TURN listens", s.addressField(name, ln.Addr()))
+	return ln.Addr(), nil
+}
+
+// accept takes connections from ln until it is closed.
+func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
+	handshakes := connLimit{bySource: map[netip.Addr]int{}, max: maxHandshakes, perSource: maxHandshakesPerSource}
+	for {
+		conn, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of file descriptors, most likely: let some be closed.
+			s.complain("cannot accept a TURN connection", err)
+			select {
+			case <-s.done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		}
+		if config == nil {
+			s.ServeConn(conn)
+			continue
+		}
+		source := addrPortOf(conn.RemoteAddr()).Addr()
+		if !handshakes.acquire(source) {
+			s.counters.drop(DropConnLimit)
+			_ = conn.Close()
+			continue
+		}
+		if s.adopt(conn) != nil {
+			_ = conn.Close()
+			return
+		}
+		go func() {
+			defer s.wg.Done()
+			cork := &corkConn{Conn: conn}
+			tc := tls.Server(cork, config())
+			_ = tc.SetDeadline(time.Now().Add(s.timeouts.handshake))
+			err := tc.Handshake()
+			_ = tc.SetDeadline(time.Time{})
+			s.forget(conn)
+			handshakes.release(source)
+			if err != nil {
+				s.counters.drop(DropHandshake)
+				_ = conn.Close()
+				return
+			}
+			s.serveConn(tc, cork)
+		}()
+	}
+}

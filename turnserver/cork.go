@@ -1,0 +1,58 @@
+package turnserver
+
+import (
+	"net"
+	"sync"
+)
+
+// bottom returns the connection that conn and those below it stand on.
+func bottom(conn net.Conn) net.Conn {
+	for {
+		c, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = c.NetConn()
+	}
+}
+
+// pieces are buffers to put messages together in.
+var pieces = sync.Pool{New: func() any { return new([]byte) }}
+
+// corkConn is the connection below a TLS connection. It can hold back what is written
+// so that several records leave in one call.
+type corkConn struct {
+	net.Conn
+	mu   sync.Mutex
+	held *[]byte // nil while nothing is held back
+}
+
+func (c *corkConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		return c.Conn.Write(b)
+	}
+	*c.held = append(*c.held, b...)
+	return len(b), nil
+}
+
+func (c *corkConn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = pieces.Get().(*[]byte)
+	*c.held = (*c.held)[:0]
+}
+
+func (c *corkConn) release() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer pieces.Put(c.held)
+	b := *c.held
+	c.held = nil
+	_, err := c.Conn.Write(b)
+	return err
+}
+
+// NetConn returns the connection below, as that of a *tls.Conn does.
+func (c *corkConn) NetConn() net.Conn { return c.Conn }
