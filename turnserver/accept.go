@@ -14,22 +14,8 @@ const (
 	maxHandshakesPerSource = 128
 )
 
-// ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
-// address that was bound.
-func (s *Server) ListenTCP(addr string) (net.Addr, error) { return s.listenStream("tcp", addr, nil) }
-
-// ListenTLS serves STUN and TURN over TLS on a TCP address, "host:port", and returns
-// the address that was bound. config is called for every connection, so that renewed
-// certificates are used at once; a config with NextProtos should list "stun.turn"
-// (RFC 7443).
-func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, error) {
-	if config == nil {
-		return nil, errors.New("cannot listen for TURN over TLS without a TLS config: give one")
-	}
-	return s.listenStream("tls", addr, config)
-}
-
-func (s *Server) listenStream(name, addr string, config func() *tls.Config) (net.Addr, error) {
+// listenStream serves connections to a TCP address, over TLS where config is not nil.
+func listenStream(s *core, name, addr string, config func() *tls.Config) (net.Addr, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for TURN on %s/%s: %w", name, addr, err)
@@ -41,14 +27,14 @@ func (s *Server) listenStream(name, addr string, config func() *tls.Config) (net
 	go func() {
 		defer s.wg.Done()
 		defer s.forget(ln)
-		s.accept(ln, config)
+		accept(s, ln, config)
 	}()
 	s.log.Info("TURN listens", s.addressField(name, ln.Addr()))
 	return ln.Addr(), nil
 }
 
 // accept takes connections from ln until it is closed.
-func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
+func accept(s *core, ln net.Listener, config func() *tls.Config) {
 	handshakes := connLimit{bySource: map[netip.Addr]int{}, max: maxHandshakes, perSource: maxHandshakesPerSource}
 	for {
 		conn, err := ln.Accept()
@@ -66,7 +52,7 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 			continue
 		}
 		if config == nil {
-			s.ServeConn(conn)
+			serveConn(s, conn, nil)
 			continue
 		}
 		source := addrPortOf(conn.RemoteAddr()).Addr()
@@ -93,7 +79,7 @@ func (s *Server) accept(ln net.Listener, config func() *tls.Config) {
 				_ = conn.Close()
 				return
 			}
-			s.serveConn(tc, cork)
+			serveConn(s, tc, cork)
 		}()
 	}
 }

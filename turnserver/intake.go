@@ -24,7 +24,7 @@ type clientSide interface {
 // WriteTo), and is done with it when it reads again (settle, all in control.go). So
 // req belongs to that goroutine, and needs no lock.
 type intake struct {
-	s         *Server
+	s         *core
 	transport Transport
 	client    clientSide
 	local     net.Addr

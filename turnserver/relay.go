@@ -34,7 +34,7 @@ const maxBindTries = 64
 // pion holds it as the allocation's relay socket (it is the net.PacketConn that
 // pion reads from), and closes it when the allocation ends.
 type allocation struct {
-	s      *Server
+	s      *core
 	in     *intake
 	user   *user
 	client netip.AddrPort
@@ -323,7 +323,7 @@ func (a *allocation) SetWriteDeadline(time.Time) error { return nil }
 
 // relays are the server's live allocations by relayed transport address.
 type relays struct {
-	s  *Server
+	s  *core
 	mu sync.RWMutex
 	by map[netip.AddrPort]*allocation
 }

@@ -20,7 +20,7 @@ type reservation struct {
 }
 
 type reservations struct {
-	s  *Server
+	s  *core
 	mu sync.Mutex
 	by map[string]*reservation // by token
 }

@@ -1,17 +1,14 @@
 package turnserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/pion/logging"
-	"go.uber.org/zap"
 )
 
 // usageInterval is how often Config.OnUsage is told of what was relayed.
@@ -19,30 +16,7 @@ const usageInterval = 5 * time.Second
 
 // Server serves STUN and TURN on any number of sockets and connections, which share
 // its policy, users and counters. It is safe for concurrent use.
-type Server struct {
-	cfg   Config
-	log   *zap.Logger
-	start time.Time
-	done  chan struct{}
-
-	policy       atomic.Pointer[Policy]
-	counters     counters
-	relayed      atomic.Int64 // payload bytes, both directions
-	rate         bucket
-	sources      *sourceLimit
-	users        users
-	relays       relays
-	reservations reservations
-	conns        connLimit
-	own          *ownAddrs
-	complained   atomic.Int64 // when
-	timeouts     timeouts
-
-	mu      sync.Mutex
-	closed  bool
-	closers map[io.Closer]struct{}
-	wg      sync.WaitGroup // listeners, intakes, handshakes, allocations, the reporter
-}
+type Server struct{ *core }
 
 // New makes a server that listens nowhere yet. Close must be called when it is no
 // longer needed.
@@ -51,7 +25,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
+	s := &Server{&core{
 		cfg:     cfg,
 		log:     cfg.Logger,
 		start:   time.Now(),
@@ -63,9 +37,9 @@ func New(cfg Config) (*Server, error) {
 			cfg.OwnAddresses...)...),
 		closers:  map[io.Closer]struct{}{},
 		timeouts: defaultTimeouts,
-	}
-	s.relays = relays{s: s, by: map[netip.AddrPort]*allocation{}}
-	s.reservations = reservations{s: s, by: map[string]*reservation{}}
+	}}
+	s.relays = relays{s: s.core, by: map[netip.AddrPort]*allocation{}}
+	s.reservations = reservations{s: s.core, by: map[string]*reservation{}}
 	if err := s.SetPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
@@ -131,49 +105,6 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// enter counts something that Close waits for, which ends with wg.Done. It returns
-// false when the server is closed.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.wg.Add(1)
-	return true
-}
-
-// adopt is enter for something that Close closes, until forget.
-func (s *Server) adopt(c io.Closer) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
-	}
-	s.wg.Add(1)
-	s.closers[c] = struct{}{}
-	return nil
-}
-
-func (s *Server) forget(c io.Closer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.closers, c)
-}
-
-// lost is forget for a listening socket, which only Close may end.
-func (s *Server) lost(sock packetSocket) {
-	s.forget(sock)
-	select {
-	case <-s.done:
-	default:
-		s.log.Error("a TURN socket has failed: it serves nobody any more", s.addressField("udp", sock.LocalAddr()))
-	}
-}
-
-// now is the time since the server started, in nanoseconds.
-func (s *Server) now() int64 { return int64(time.Since(s.start)) }
-
 func (s *Server) reportUsage() {
 	defer s.wg.Done()
 	tick := time.NewTicker(usageInterval)
@@ -188,43 +119,49 @@ func (s *Server) reportUsage() {
 	}
 }
 
-// addressField is where a listener listens, which is configuration and no viewer's
-// address.
-func (s *Server) addressField(name string, addr net.Addr) zap.Field {
-	return zap.String("address", name+"/"+addr.String())
+// Stats returns the counters as they stand.
+func (s *Server) Stats() Stats {
+	return s.counters.stats(func(f func(*flow)) {
+		s.relays.each(func(a *allocation) { f(&a.flow) })
+	})
 }
 
-// errorField is an error for a log line, without the addresses that network errors
-// carry unless they are asked for.
-func (s *Server) errorField(err error) zap.Field {
-	var op *net.OpError
-	if !s.policy.Load().LogAddresses && errors.As(err, &op) {
-		return zap.NamedError("error", fmt.Errorf("%s: %w", op.Op, op.Err))
+// User returns what the user of the given name holds and has relayed; ok is false
+// where the server knows of none. The name is the part of the credentials behind
+// the colon.
+func (s *Server) User(name string) (st UserStats, ok bool) { return s.users.stats(name) }
+
+// ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
+// address that was bound.
+func (s *Server) ListenTCP(addr string) (net.Addr, error) {
+	return listenStream(s.core, "tcp", addr, nil)
+}
+
+// ListenTLS serves STUN and TURN over TLS on a TCP address, "host:port", and returns
+// the address that was bound. config is called for every connection, so that renewed
+// certificates are used at once; a config with NextProtos should list "stun.turn"
+// (RFC 7443).
+func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, error) {
+	if config == nil {
+		return nil, errors.New("cannot listen for TURN over TLS without a TLS config: give one")
 	}
-	return zap.Error(err)
+	return listenStream(s.core, "tls", addr, config)
 }
 
-// complain warns of something that may come at any rate, at most every ten seconds.
-func (s *Server) complain(msg string, err error) {
-	now, last := s.now(), s.complained.Load()
-	if last != 0 && now < last+int64(10*time.Second) || !s.complained.CompareAndSwap(last, now) {
-		return
-	}
-	s.log.Warn(msg, s.errorField(err))
+// ListenUDP serves STUN and TURN on a UDP address, "host:port", with the given number
+// of sockets that share the port (SO_REUSEPORT), each served by a goroutine of its
+// own; where the system cannot share a port there is one. It returns the address
+// that was bound.
+//
+// On a host with several addresses of one family, listen on each: the answers from
+// a socket on the unspecified address leave from the address that the system picks.
+func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
+	return listenUDP(s.core, addr, sockets)
 }
 
-// silent is pion's logger: its lines carry addresses, and what an operator needs to
-// know is in Stats.
-type silent struct{}
-
-func (silent) NewLogger(string) logging.LeveledLogger { return silent{} }
-func (silent) Trace(string)                           {}
-func (silent) Tracef(string, ...any)                  {}
-func (silent) Debug(string)                           {}
-func (silent) Debugf(string, ...any)                  {}
-func (silent) Info(string)                            {}
-func (silent) Infof(string, ...any)                   {}
-func (silent) Warn(string)                            {}
-func (silent) Warnf(string, ...any)                   {}
-func (silent) Error(string)                           {}
-func (silent) Errorf(string, ...any)                  {}
+// ServeConn serves STUN and TURN on a connection that was accepted elsewhere, such as
+// one that shares port 443 with HTTPS. It takes the connection over, returns at once,
+// and closes it when the client is gone, idle or in error, when a limit is exceeded,
+// or when the server is closed. The connection's remote address must be a TCP
+// address. A connection with a ConnectionState method counts as TLS.
+func (s *Server) ServeConn(conn net.Conn) { serveConn(s.core, conn, nil) }

@@ -1,7 +1,6 @@
 package turnserver
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -74,18 +73,6 @@ func newBatch(n int) *batch {
 }
 
 var batches = sync.Pool{New: func() any { return newBatch(relayBatch) }}
-
-// listenPacket opens a socket through the config's hook or the operating system.
-func (s *Server) listenPacket(network, address string, shared bool) (packetSocket, error) {
-	if s.cfg.ListenPacket != nil {
-		conn, err := s.cfg.ListenPacket(context.Background(), network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &plainSocket{PacketConn: conn}, nil
-	}
-	return listenSystem(network, address, shared)
-}
 
 // plainSocket is a packetSocket over any net.PacketConn, a datagram at a time.
 type plainSocket struct{ net.PacketConn }

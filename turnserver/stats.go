@@ -94,9 +94,8 @@ type flow struct {
 
 func (c *counters) drop(d Drop) { c.drops[d].Add(1) }
 
-// Stats returns the counters as they stand.
-func (s *Server) Stats() Stats {
-	c := &s.counters
+// stats returns the counters as they stand; live calls f with each live flow.
+func (c *counters) stats(live func(f func(*flow))) Stats {
 	st := Stats{
 		Allocations:      map[string]int64{},
 		AllocationsTotal: map[string]int64{},
@@ -122,7 +121,7 @@ func (s *Server) Stats() Stats {
 	for d := dropNone + 1; d < dropReasons; d++ {
 		st.Drops[d.String()] = c.drops[d].Load()
 	}
-	s.relays.each(func(a *allocation) { a.flow.addTo(&st) })
+	live(func(f *flow) { f.addTo(&st) })
 	c.flow.addTo(&st)
 	return st
 }

@@ -13,14 +13,8 @@ import (
 
 const streamBuffer = 8 << 10
 
-// ServeConn serves STUN and TURN on a connection that was accepted elsewhere, such as
-// one that shares port 443 with HTTPS. It takes the connection over, returns at once,
-// and closes it when the client is gone, idle or in error, when a limit is exceeded,
-// or when the server is closed. The connection's remote address must be a TCP
-// address. A connection with a ConnectionState method counts as TLS.
-func (s *Server) ServeConn(conn net.Conn) { s.serveConn(conn, nil) }
-
-func (s *Server) serveConn(conn net.Conn, cork *corkConn) {
+// serveConn serves a connection; see Server.ServeConn.
+func serveConn(s *core, conn net.Conn, cork *corkConn) {
 	client := addrPortOf(conn.RemoteAddr())
 	if !client.IsValid() || !s.conns.acquire(client.Addr()) {
 		s.counters.drop(DropConnLimit)

@@ -15,14 +15,8 @@ type udpIntake struct {
 	pending []byte
 }
 
-// ListenUDP serves STUN and TURN on a UDP address, "host:port", with the given number
-// of sockets that share the port (SO_REUSEPORT), each served by a goroutine of its
-// own; where the system cannot share a port there is one. It returns the address
-// that was bound.
-//
-// On a host with several addresses of one family, listen on each: the answers from
-// a socket on the unspecified address leave from the address that the system picks.
-func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
+// listenUDP serves a UDP address; see Server.ListenUDP.
+func listenUDP(s *core, addr string, sockets int) (net.Addr, error) {
 	if sockets < 1 || !canShare || s.cfg.ListenPacket != nil {
 		sockets = 1
 	}

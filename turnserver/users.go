@@ -97,15 +97,13 @@ func (us *users) report(now time.Time, f func(name string, up, down int64)) {
 	}
 }
 
-// User returns what the user of the given name holds and has relayed; ok is false
-// where the server knows of none. The name is the part of the credentials behind
-// the colon.
-func (s *Server) User(name string) (st UserStats, ok bool) {
-	u := s.users.get(name)
+// stats returns what the user of the given name holds and has relayed.
+func (us *users) stats(name string) (st UserStats, ok bool) {
+	u := us.get(name)
 	if u == nil {
 		return UserStats{}, false
 	}
-	s.users.mu.Lock()
-	defer s.users.mu.Unlock()
+	us.mu.Lock()
+	defer us.mu.Unlock()
 	return UserStats{Allocations: u.allocations, Up: u.up.Load(), Down: u.down.Load()}, true
 }

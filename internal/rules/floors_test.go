@@ -61,7 +61,6 @@ var scattered = map[string]int{
 	"tokens.Keyring":                3,
 	"tokens.URISigning":             3,
 	"tokens.Verifier":               3,
-	"turnserver.Server":             6,
 	"turnserver.intake":             3,
 }
 
