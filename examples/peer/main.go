@@ -7,7 +7,7 @@
 //	peer --listen 127.0.0.1:7070 http://localhost:8080/live/index.m3u8
 //
 // Where things are: hls reads playlists, origin fetches segments over HTTP, store
-// keeps their bytes, edge holds the session and its WebSocket, rtc the data
+// keeps their bytes, web is the HTTP client of all, edge holds the session and its WebSocket, rtc the data
 // channels; viewer drives the engine of meshcore/peer with all of these; player is
 // a playback clock on top of a viewer, gateway an HTTP server on top of one.
 //
@@ -40,6 +40,7 @@ type options struct {
 	noMesh    bool
 	noUpload  bool
 	relayOnly bool
+	ca        string
 	token     string
 	verbose   bool
 }
@@ -95,6 +96,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.BoolVar(&o.noMesh, "no-mesh", false, "take all from the origin, for comparison")
 	f.BoolVar(&o.noUpload, "no-upload", false, "take from peers, give them nothing")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "connect over relays only")
+	f.StringVar(&o.ca, "ca", "", "trust the CAs whose certificates (PEM) are in this `file`, beside those that the machine trusts")
 	f.StringVar(&o.token, "token", "", "show this viewer `token` to the host of the URL, as Authorization: Bearer and in session requests;\n"+
 		"in MESH_TOKEN other users of the machine do not see it")
 	f.BoolVar(&o.verbose, "verbose", false, "log what happens")

@@ -57,7 +57,10 @@ func TestToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := o.client()
+		c, err := o.client()
+		if err != nil {
+			t.Fatal(err)
+		}
 		get := func(url string) ask {
 			resp, err := c.Get(url)
 			if err != nil {

@@ -26,7 +26,10 @@ const (
 
 // play runs the viewers and prints how it went.
 func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.Writer) error {
-	http := o.client()
+	http, err := o.client()
+	if err != nil {
+		return err
+	}
 	defer http.CloseIdleConnections()
 	players := make([]*player.Player, o.count)
 	errs := make([]error, o.count)

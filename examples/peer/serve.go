@@ -20,13 +20,16 @@ const shutdownWait = 2 * time.Second
 
 // serve runs the gateway until ctx ends, and prints what came from where.
 func serve(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.Writer) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("listen for the player: %w", err)
 	}
-	http1 := o.client()
-	defer http1.CloseIdleConnections()
-	g := gateway.New(gateway.Config{Origin: &url.URL{Scheme: o.url.Scheme, Host: o.url.Host}, Viewer: o.viewerConfig(http1, log)})
+	g := gateway.New(gateway.Config{Origin: &url.URL{Scheme: o.url.Scheme, Host: o.url.Host}, Viewer: o.viewerConfig(client, log)})
 	server := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -10,7 +10,8 @@
 // when it has too few neighbors; the edge answers each with peers. Offers,
 // answers, candidates and refusals of offers go to one peer and reach it with "from"
 // set by the edge. Reports carry traffic and quality as running totals. The edge sends
-// error and closes when it cannot go on.
+// error and closes when it cannot go on. A peer to which nothing came for ten seconds
+// sends ping, because a page cannot see the pings of WebSocket; the edge answers pong.
 //
 //	type       from   fields
 //	hello      peer   pass
@@ -27,6 +28,8 @@
 //	pass       edge   pass, expires_ms, ice_servers
 //	drop       edge   peer, reason
 //	leave      peer   (nothing)
+//	ping       peer   (nothing)
+//	pong       edge   (nothing)
 //	reconnect  edge   after_ms
 //	error      edge   code, detail
 //
@@ -77,6 +80,8 @@ const (
 	Pass      Type = "pass"
 	Drop      Type = "drop"
 	Leave     Type = "leave"
+	Ping      Type = "ping"
+	Pong      Type = "pong"
 	Reconnect Type = "reconnect"
 	ErrorMsg  Type = "error"
 )
@@ -348,7 +353,7 @@ func (m *Message) check() error {
 		if m.Peer == nil {
 			return missing("peer")
 		}
-	case Welcome, Renew, Leave, Reconnect, ErrorMsg:
+	case Welcome, Renew, Leave, Ping, Pong, Reconnect, ErrorMsg:
 	default:
 		return fmt.Errorf("%w: %.32q", ErrType, string(m.Type))
 	}

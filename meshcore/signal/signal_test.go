@@ -70,6 +70,8 @@ var frames = []struct{ name, frame, code string }{
 	{"the end of candidates", `{"type":"candidate","to":"00000000000000a1","connection":"c1","candidate":{"candidate":""}}`, ""},
 	{"candidate with null fields", `{"type":"candidate","to":"00000000000000a1","connection":"c1","candidate":{"candidate":"","sdpMid":null,"sdpMLineIndex":null,"usernameFragment":null}}`, ""},
 	{"candidate without one", `{"type":"candidate","to":"00000000000000a1","connection":"c1"}`, "bad_field"},
+	{"ping", `{"type":"ping"}`, ""},
+	{"pong", `{"type":"pong"}`, ""},
 	{"refuse", `{"type":"refuse","to":"00000000000000a1","connection":"c1"}`, ""},
 	{"refuse without a connection", `{"type":"refuse","to":"00000000000000a1"}`, "bad_field"},
 	{"candidate over the limit", `{"type":"candidate","to":"00000000000000a1","connection":"c1","candidate":{"candidate":"{{c*2049}}"}}`, "bad_field"},

@@ -326,7 +326,10 @@ func TestForward(t *testing.T) {
 func TestOtherMessages(t *testing.T) {
 	d := newDriver(t, Config{})
 	d.join(1, Facts{})
-	for _, ty := range []signal.Type{signal.Hello, signal.Welcome, signal.Peers, signal.Renew, signal.Pass, signal.Drop, signal.Reconnect, signal.ErrorMsg} {
+	if out := d.receive(1, signal.Message{Type: signal.Ping}); len(sends(out, 1, signal.Pong)) != 1 {
+		t.Errorf("a ping is answered with %+v", out)
+	}
+	for _, ty := range []signal.Type{signal.Hello, signal.Welcome, signal.Peers, signal.Pong, signal.Renew, signal.Pass, signal.Drop, signal.Reconnect, signal.ErrorMsg} {
 		out := d.receive(1, signal.Message{Type: ty})
 		if m := sends(out, 1, signal.ErrorMsg); len(out) != 1 || len(m) != 1 || m[0].Code != "unexpected_type" {
 			t.Errorf("%s: %+v, want an error", ty, out)

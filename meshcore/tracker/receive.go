@@ -26,6 +26,8 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 		m.report(msg.Report)
 	case signal.Complain:
 		s.accuse(now, m, *msg.Peer)
+	case signal.Ping:
+		s.emit(Send, m.id, &signal.Message{Type: signal.Pong})
 	case signal.Leave:
 		s.remove(now, m)
 		s.emit(Close, m.id, nil)

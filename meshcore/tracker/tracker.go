@@ -121,7 +121,7 @@ const (
 	// replaces its facts and keeps the rest (a reconnect).
 	Join
 	// Receive brings Message from Peer, of type announce, offer, answer,
-	// candidate, refuse, report, complain or leave. What is not for the tracker is
+	// candidate, refuse, ping, report, complain or leave. What is not for the tracker is
 	// answered with an error message.
 	Receive
 	// Leave takes Peer out: its WebSocket closed.

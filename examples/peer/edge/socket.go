@@ -15,8 +15,10 @@ import (
 const (
 	dialWait  = 10 * time.Second
 	writeWait = 10 * time.Second
-	pingEvery = 25 * time.Second
-	silentFor = 70 * time.Second
+	// pingAfter is how long nothing may come before the edge is pinged, and silentFor how
+	// long before it counts as gone.
+	pingAfter = 10 * time.Second
+	silentFor = 16 * time.Second
 	maxQueued = 1024 // messages that wait for a slow edge
 )
 
@@ -33,23 +35,29 @@ type Socket struct {
 	mu     sync.Mutex
 	queue  [][]byte
 	ending bool
+	ping   *time.Timer // nothing came for a while
 	wake   chan struct{}
 	done   chan struct{} // closed when the writer has ended
 }
 
 // Dial opens the WebSocket of a session and says hello with pass. It is dialed as
 // client dials, with its proxy and TLS, if its transport is an *http.Transport or
-// unwraps to one.
+// unwraps to one. It is HTTP/1.1 whatever else the client speaks: RFC 8441, WebSockets
+// over HTTP/2, the library does not know.
 func Dial(ctx context.Context, client *http.Client, s *Session, pass string) (*Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, ReadBufferSize: 4096, WriteBufferSize: 4096}
 	transport := client.Transport
-	if w, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok {
+	for w, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok; w, ok = transport.(interface{ Unwrap() http.RoundTripper }) {
 		transport = w.Unwrap()
 	}
 	if t, ok := transport.(*http.Transport); ok {
-		d.Proxy, d.TLSClientConfig, d.NetDialContext = t.Proxy, t.TLSClientConfig, t.DialContext
+		d.Proxy, d.NetDialContext = t.Proxy, t.DialContext
+		if t.TLSClientConfig != nil {
+			d.TLSClientConfig = t.TLSClientConfig.Clone()
+			d.TLSClientConfig.NextProtos = []string{"http/1.1"}
+		}
 	}
 	ws, resp, err := d.DialContext(ctx, s.Socket.String(), nil)
 	if err != nil {
@@ -59,14 +67,11 @@ func Dial(ctx context.Context, client *http.Client, s *Session, pass string) (*S
 		return nil, fmt.Errorf("open the signaling WebSocket: %w", err)
 	}
 	ws.SetReadLimit(signal.MaxMessage)
-	k := &Socket{ws: ws, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	_ = ws.SetReadDeadline(time.Now().Add(silentFor))
-	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(silentFor)) })
+	k := &Socket{ws: ws, ping: time.NewTimer(pingAfter), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	k.heard()
+	ws.SetPongHandler(func(string) error { k.heard(); return nil })
 	ping := ws.PingHandler()
-	ws.SetPingHandler(func(data string) error {
-		_ = ws.SetReadDeadline(time.Now().Add(silentFor))
-		return ping(data)
-	})
+	ws.SetPingHandler(func(data string) error { k.heard(); return ping(data) })
 	go k.write()
 	k.Send(&signal.Message{Type: signal.Hello, Pass: pass})
 	return k, nil
@@ -90,6 +95,12 @@ func (k *Socket) Send(m *signal.Message) bool {
 	return true
 }
 
+// heard notes that something came.
+func (k *Socket) heard() {
+	k.ping.Reset(pingAfter)
+	_ = k.ws.SetReadDeadline(time.Now().Add(silentFor))
+}
+
 func (k *Socket) signal() {
 	select {
 	case k.wake <- struct{}{}:
@@ -103,7 +114,7 @@ func (k *Socket) Read() (signal.Message, error) {
 	if err != nil {
 		return signal.Message{}, fmt.Errorf("signaling WebSocket: %w", err)
 	}
-	_ = k.ws.SetReadDeadline(time.Now().Add(silentFor))
+	k.heard()
 	m, err := signal.Decode(frame)
 	if err != nil {
 		return m, fmt.Errorf("signaling message: %w", err)
@@ -111,11 +122,10 @@ func (k *Socket) Read() (signal.Message, error) {
 	return m, nil
 }
 
-// write writes what is queued, and pings.
+// write writes what is queued, and pings when nothing comes.
 func (k *Socket) write() {
 	defer close(k.done)
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
+	defer k.ping.Stop()
 	for {
 		k.mu.Lock()
 		batch, ending := k.queue, k.ending
@@ -135,7 +145,7 @@ func (k *Socket) write() {
 		}
 		select {
 		case <-k.wake:
-		case <-ticker.C:
+		case <-k.ping.C:
 			if k.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)) != nil {
 				_ = k.ws.NetConn().Close()
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/origin"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
+	"github.com/viewmesh/viewmesh/examples/peer/web"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -93,6 +94,9 @@ func (v *Viewer) fetch(id wire.SegmentID, chunks uint64) {
 func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
 	ctx, cancel := context.WithCancel(v.ctx)
 	f.cancel = cancel
+	if f.hinted {
+		ctx = web.Hold(ctx) // until the part is made
+	}
 	v.fetches[f] = struct{}{}
 	v.work.Add(1)
 	go func() {

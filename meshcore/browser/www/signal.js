@@ -79,7 +79,7 @@ const count = (o, ...names) => {
 const checks = {
   hello: [needs("pass")],
   pass: [needs("pass")],
-  welcome: [], renew: [], leave: [], reconnect: [], error: [],
+  welcome: [], renew: [], leave: [], ping: [], pong: [], reconnect: [], error: [],
   announce: [(m) => {
     count(m, "neighbors", "uplink_bps", "position_ms", "want");
     const r = m.rendition ?? "";

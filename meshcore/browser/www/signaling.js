@@ -6,6 +6,8 @@ import { decode, encode } from "./signal.js";
 
 const FIRST = 1000; // ms before the first try to come back
 const LONGEST = 60_000;
+const QUIET = 10_000; // ms without a message after which the edge is asked whether it is there
+const ANSWER = 5000; // ms in which it has to answer
 
 /**
  * @typedef {object} Events
@@ -31,7 +33,9 @@ export class Signaling {
     const ws = (this.ws = new WebSocket(this.session.signal));
     let welcome = false;
     ws.onopen = () => this.send({ type: "hello", pass: this.session.pass });
+    this.#heard();
     ws.onmessage = (e) => {
+      this.#heard();
       let m;
       try {
         m = decode(String(e.data));
@@ -61,14 +65,16 @@ export class Signaling {
           this.close();
           this.events.lost(m.after_ms ?? 0);
           break;
-        case "error":
-          break; // the edge closes
+        case "error": // the edge closes
+        case "pong":
+          break;
         default:
           this.events.message(m);
       }
     };
     ws.onclose = () => {
       if (this.closed || ws !== this.ws) return;
+      clearTimeout(this.quiet);
       // Without a welcome the pass may be the reason: after some tries, or when it has expired, a new session is due.
       if ((!welcome && ++this.tries > 3) || performance.now() > this.session.expires) {
         this.close();
@@ -77,6 +83,25 @@ export class Signaling {
       const wait = Math.min(LONGEST, FIRST * 2 ** this.tries) * (0.5 + Math.random() / 2);
       this.timer = setTimeout(() => this.#connect(), wait);
     };
+  }
+
+  /** #heard notes that something came. A WebSocket to nowhere says nothing by itself for a minute. */
+  #heard() {
+    clearTimeout(this.quiet);
+    this.quiet = setTimeout(() => {
+      this.send({ type: "ping" });
+      this.quiet = setTimeout(() => this.again(), ANSWER);
+    }, QUIET);
+  }
+
+  /** again gives up the WebSocket for a new one, at once. */
+  again() {
+    if (this.closed) return;
+    clearTimeout(this.timer);
+    clearTimeout(this.quiet);
+    this.ws.onclose = this.ws.onmessage = null; // it may take a minute to close
+    this.ws.close();
+    this.#connect();
   }
 
   #renewLater() {
@@ -97,6 +122,7 @@ export class Signaling {
     this.closed = true;
     clearTimeout(this.timer);
     clearTimeout(this.renewal);
+    clearTimeout(this.quiet);
     this.ws.close();
   }
 }
