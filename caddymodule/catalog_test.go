@@ -22,7 +22,7 @@ func listMedia(t *testing.T, c *catalog, host, path string, now time.Time, body 
 		t.Fatal(err)
 	}
 	if !c.known(p, path, []byte(body), now) {
-		c.learnMedia(p, base, &pl.Listing, pl.Delta, now)
+		c.learnMedia(p, base, &pl.Listing, pl.Skipped > 0, now)
 	}
 	return p
 }

@@ -243,7 +243,7 @@ func (m *manifestWriter) learn() {
 		return
 	}
 	differed := m.presentation.adsDiffer.Load()
-	rt.catalog.learnMedia(m.presentation, base, &pl.Listing, pl.Delta, rt.now())
+	rt.catalog.learnMedia(m.presentation, base, &pl.Listing, pl.Skipped > 0, rt.now())
 	if !differed && m.presentation.adsDiffer.Load() {
 		m.handler.logger.Info("viewers get different ads in this presentation: they are not shared, unless ads share is set",
 			zap.String("presentation", m.presentation.key()))

@@ -30,7 +30,7 @@ func (h *Handler) sharesAds(p *presentation) bool {
 func noteAds(p *presentation, s *servedPlaylist, pl *manifest.Listing) {
 	for i := range pl.Entries {
 		e := &pl.Entries[i]
-		if e.Kind != manifest.Segment || !e.Ad {
+		if e.Kind != manifest.KindSegment || !e.Ad {
 			continue
 		}
 		uri := *e.URL

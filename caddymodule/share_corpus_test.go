@@ -79,7 +79,7 @@ func listing(t *testing.T, body string) string {
 		if pl.Multivariant {
 			c.learnMultivariant(p, pl)
 		} else {
-			c.learnMedia(p, base, &pl.Listing, pl.Delta, now)
+			c.learnMedia(p, base, &pl.Listing, pl.Skipped > 0, now)
 		}
 	}
 	var lines []string
@@ -286,7 +286,7 @@ func FuzzCatalog(f *testing.F) {
 		} else if pl.Multivariant {
 			c.learnMultivariant(p, pl)
 		} else {
-			c.learnMedia(p, base, &pl.Listing, pl.Delta, time.Time{})
+			c.learnMedia(p, base, &pl.Listing, pl.Skipped > 0, time.Time{})
 		}
 		for at, l := range c.segments {
 			if p.forbidden[at.path] || !p.covers(at.path) || l.presentation != p {

@@ -19,12 +19,12 @@ import (
 
 	_ "github.com/viewmesh/viewmesh"
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -252,7 +252,7 @@ func (a *audience) Write(p []byte) (int, error) {
 }
 
 // check holds what was played against the origin.
-func (a *audience) check(r hls.Resource, data []byte) {
+func (a *audience) check(r manifest.Resource, data []byte) {
 	_, path := tokens.CutURI(r.URL.Path, []string{tokens.DefaultAttribute})
 	want, err := os.ReadFile(filepath.Join(a.s.dir, path))
 	a.mu.Lock()

@@ -21,12 +21,12 @@ import (
 	_ "github.com/viewmesh/viewmesh"
 	"github.com/viewmesh/viewmesh/examples/live"
 	_ "github.com/viewmesh/viewmesh/examples/live/caddylive"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // TestMain goes to the root of the repository, where the demo is run from.
@@ -157,7 +157,7 @@ func newOriginal(t *testing.T, config live.Config) *original {
 }
 
 // check is for player.Config.Played.
-func (o *original) check(r hls.Resource, data []byte) {
+func (o *original) check(r manifest.Resource, data []byte) {
 	req := httptest.NewRequest(http.MethodGet, strings.TrimPrefix(r.URL.Path, "/live"), nil)
 	path, status := req.URL.Path, http.StatusOK
 	if r.Length > 0 {

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/live"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/sim"
 )
@@ -118,7 +118,7 @@ func measure(t *testing.T, rendition string) (length time.Duration, rate float64
 		return w.Body.Bytes()
 	}
 	base := parseURL(t, "http://origin"+rendition+"index.m3u8")
-	pl, err := hls.Parse(get(base.Path), base)
+	pl, err := manifest.ReadHLS(get(base.Path), manifest.Source{URL: base})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/media"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // TestOnDemand: a viewer who comes later takes most of a film from the one who
@@ -21,7 +21,7 @@ func TestOnDemand(t *testing.T) {
 	base := demo(t)
 	client := newClient(t)
 	c := newCrowd(t)
-	check := func(r hls.Resource, data []byte) {
+	check := func(r manifest.Resource, data []byte) {
 		want, err := fs.ReadFile(media.Sample(), strings.TrimPrefix(r.URL.Path, "/vod/"))
 		if err != nil || !bytes.Equal(data, want) {
 			t.Errorf("%s: a viewer played other bytes than the file's: %v", r.URL.Path, err)

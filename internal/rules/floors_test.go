@@ -50,7 +50,6 @@ var scattered = map[string]int{
 	"caddymodule.segmentWriter":     3,
 	"examples/live.Origin":          5,
 	"examples/peer/gateway.Gateway": 3,
-	"examples/peer/hls.reader":      3,
 	"examples/peer/player.Player":   3,
 	"examples/peer/viewer.Viewer":   6,
 	"meshcore/peer.Engine":          10,

@@ -96,7 +96,7 @@ func (a *adReader) dateRange(attrs map[string]string) {
 // mark notes of an entry that is listed now, as uri, what is known of it.
 func (a *adReader) mark(e *Entry, uri string) {
 	e.Ad, e.at, e.discontinuity = a.cue, a.clock, a.discontinuity
-	if u, err := url.Parse(uri); err == nil && u.Host != "" && e.Kind == Segment {
+	if u, err := url.Parse(uri); err == nil && u.Host != "" && e.Kind == KindSegment {
 		if a.foreign == nil {
 			a.foreign = map[int]bool{}
 		}

@@ -14,30 +14,16 @@ import (
 // shared.
 var ErrPlaylist = errors.New("playlist cannot be read")
 
-// Source is what a manifest is read against.
+// Source is what a playlist is read against.
 type Source struct {
-	// URL is where the manifest came from, after redirects. Its host is the one whose
-	// resources are the manifest's own; the scheme may be empty.
+	// URL is where the playlist came from, after redirects. Its host is the one whose
+	// resources are the playlist's own; the scheme may be empty.
 	URL *url.URL
 	// Imports are the variables of the multivariant playlist that lists this one,
 	// for EXT-X-DEFINE:IMPORT; nil for none.
 	Imports map[string]string
-}
-
-// Playlist is an HLS playlist.
-type Playlist struct {
-	Listing
-	// Multivariant is set if it lists other playlists, which Playlists has, and no
-	// media.
-	Multivariant bool
-	Playlists    []*url.URL
-	// Sequence is the media sequence number of the first segment that is listed: what
-	// EXT-X-SKIP leaves out comes before.
-	Sequence int64
-	// Delta is set if EXT-X-SKIP leaves out what is old.
-	Delta bool
-	// Variables are those that EXT-X-DEFINE sets, nil for none.
-	Variables map[string]string
+	// Before is the playlist as it was read last, for delta updates; nil for none.
+	Before *Playlist
 }
 
 // ReadHLS reads a playlist. Lines that it does not understand it passes over: what
@@ -54,18 +40,18 @@ func ReadHLS(body []byte, from Source) (*Playlist, error) {
 		return nil, fmt.Errorf("%w: it does not begin with #EXTM3U", ErrPlaylist)
 	}
 	p := &Playlist{}
-	r := lineReader{p: p, base: from.URL, variables: variables{imports: from.Imports}, next: map[string]int64{}}
+	r := lineReader{p: p, from: from, variables: variables{imports: from.Imports}, next: map[string]int64{}}
 	for line := range bytes.Lines(body) {
-		r.line(strings.TrimSpace(string(line)))
+		if line := strings.TrimSpace(string(line)); line != "" && !r.line(line) {
+			return nil, fmt.Errorf("%w: it uses a variable that has no value for all viewers", ErrPlaylist)
+		}
 	}
 	r.ads.finish(p.Entries)
 	p.Variables = r.values
-	if r.undefined {
-		return nil, fmt.Errorf("%w: it uses a variable that has no value for all viewers", ErrPlaylist)
-	}
 	if p.Multivariant {
 		return p, nil
 	}
+	r.finish()
 	if err := r.compare(body); err != nil {
 		return nil, err
 	}
@@ -89,124 +75,161 @@ func (r *lineReader) compare(body []byte) error {
 	return nil
 }
 
+// lineReader holds what tags say of the lines to come.
 type lineReader struct {
 	variables
 	p    *Playlist
-	base *url.URL
+	from Source
 
 	keys      map[string]bool // KEYFORMATs with a METHOD other than NONE
 	inf       bool            // EXTINF came, the next URI is a segment
-	streamInf bool            // EXT-X-STREAM-INF came, the next URI is a rendition
-	rangeLen  int64           // of EXT-X-BYTERANGE, 0 if none
-	rangeOff  int64           // -1: after the range before it
-	badRange  bool
-	length    time.Duration // of EXTINF
+	variant   *Variant        // EXT-X-STREAM-INF came, the next URI is a rendition
+	segment   Segment         // the next
+	byteRange string          // of EXT-X-BYTERANGE
+	init      *Resource
+	at        time.Time // of the next segment, if carried on
 	ads       adReader
 	next      map[string]int64 // end of the last range, by URI
 	segments  []librarySegment // as the library should see them; length -1 for a range that is none
 }
 
-func (r *lineReader) line(line string) {
-	if line == "" {
-		return
-	}
+// line takes a line that is not empty. ok is false if it uses a variable that has
+// no value.
+func (r *lineReader) line(line string) (ok bool) {
 	if line[0] != '#' {
-		r.uri(line)
-		return
+		return r.uri(line)
 	}
 	tag, value, _ := strings.Cut(line, ":")
-	if tag == "#EXT-X-DEFINE" {
-		r.define(attributes(value))
-		return
-	}
-	value = r.expand(value)
 	switch tag {
+	case "#EXT-X-DEFINE":
+		r.define(attributes(value))
+		return true
 	case "#EXTINF":
 		length, _, _ := strings.Cut(value, ",")
-		r.inf, r.length = true, parseSeconds(length)
+		r.inf, r.segment.Duration = true, parseSeconds(length)
+		return true
+	}
+	value, ok = r.expand(value)
+	switch tag {
+	case "#EXT-X-TARGETDURATION":
+		r.p.Target = parseSeconds(value)
 	case "#EXT-X-MEDIA-SEQUENCE":
-		r.p.Sequence, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-	case "#EXT-X-BYTERANGE":
-		r.rangeLen, r.rangeOff, r.badRange = parseByteRange(value)
-	case "#EXT-X-KEY":
-		r.key(attributes(value))
-	case "#EXT-X-MAP":
-		a := attributes(value)
-		r.ranged(Other, a["URI"], a["BYTERANGE"])
-	case "#EXT-X-PART":
-		if a := attributes(value); a["GAP"] != "YES" {
-			r.ranged(Part, a["URI"], a["BYTERANGE"])
+		// Section 4.3.3.2: before the first segment.
+		if n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64); len(r.p.Segments) == 0 {
+			r.p.Sequence = min(max(0, n), 1<<60)
 		}
-	case "#EXT-X-PRELOAD-HINT":
-		r.hint(attributes(value))
-	case "#EXT-X-SKIP":
-		n, _ := strconv.ParseInt(attributes(value)["SKIPPED-SEGMENTS"], 10, 64)
-		r.p.Sequence += max(0, n)
-		r.p.Delta = true
+	case "#EXT-X-BYTERANGE":
+		r.byteRange = value
 	case "#EXT-X-ENDLIST":
 		r.p.Ended = true
+	case "#EXT-X-PLAYLIST-TYPE":
+		r.p.Ended = r.p.Ended || value == "VOD"
+	case "#EXT-X-GAP":
+		r.segment.Gap = true
+	case "#EXT-X-DISCONTINUITY":
+		r.segment.Discontinuity, r.at = true, time.Time{}
+		r.ads.tag(tag, value)
+	case "#EXT-X-PROGRAM-DATE-TIME":
+		if t, ok := parseDate(value); ok {
+			r.at = t
+		}
+		r.ads.tag(tag, value)
+	default:
+		if a := attributes(value); !r.attributed(tag, a) && !r.lowLatency(tag, a) {
+			r.ads.tag(tag, value)
+		}
+	}
+	return ok
+}
+
+// attributed takes tags with an attribute list. known is false for other tags.
+func (r *lineReader) attributed(tag string, a map[string]string) (known bool) {
+	switch tag {
+	case "#EXT-X-KEY":
+		r.key(a)
+	case "#EXT-X-MAP":
+		if init, ok := r.resource(a["URI"], a["BYTERANGE"]); ok {
+			r.init = &init
+			r.list(Entry{Resource: init}, a["URI"])
+		}
 	case "#EXT-X-STREAM-INF":
-		r.p.Multivariant, r.streamInf = true, true
-	case "#EXT-X-MEDIA", "#EXT-X-I-FRAME-STREAM-INF":
+		bandwidth, _ := strconv.ParseInt(a["BANDWIDTH"], 10, 64)
+		r.p.Multivariant, r.variant = true, &Variant{Bandwidth: bandwidth, Audio: a["AUDIO"]}
+	case "#EXT-X-MEDIA":
 		r.p.Multivariant = true
-		r.playlist(attributes(value)["URI"])
-	case "#EXT-X-RENDITION-REPORT":
-		r.forbid(attributes(value)["URI"])
+		m := Rendition{Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Default: a["DEFAULT"] == "YES", URL: r.playlist(a["URI"])}
+		r.p.Renditions = append(r.p.Renditions, m)
+	case "#EXT-X-I-FRAME-STREAM-INF":
+		r.p.Multivariant = true
+		r.playlist(a["URI"])
 	case "#EXT-X-SESSION-KEY", "#EXT-X-SESSION-DATA", "#EXT-X-CONTENT-STEERING":
-		a := attributes(value)
 		r.forbid(a["URI"])
 		r.forbid(a["SERVER-URI"])
 	default:
-		r.ads.tag(tag, value)
+		return false
 	}
+	return true
 }
 
-func (r *lineReader) uri(raw string) {
-	uri := r.expand(raw)
+// uri takes a line that is no tag.
+func (r *lineReader) uri(raw string) (ok bool) {
+	uri, ok := r.expand(raw)
 	switch {
-	case r.streamInf:
-		r.playlist(uri)
+	case r.variant != nil:
+		if r.variant.URL = r.playlist(uri); r.variant.URL != nil {
+			r.p.Variants = append(r.p.Variants, *r.variant)
+		}
 	case r.inf:
-		e := Entry{Kind: Segment, Sequence: r.p.Sequence + int64(len(r.segments)), Encrypted: len(r.keys) > 0}
-		if r.badRange {
-			// Keeps the order of the segments; an impossible range is never shared.
-			r.segments = append(r.segments, librarySegment{raw, -1})
-			break
+		s := &r.segment
+		s.Sequence, s.Init, s.At = r.p.Sequence+int64(len(r.p.Segments)), r.init, r.at
+		var readable bool
+		s.Resource, readable = r.resource(uri, r.byteRange)
+		length := s.Length
+		if readable {
+			r.list(Entry{Resource: s.Resource, Kind: KindSegment, Sequence: s.Sequence}, uri)
+			r.ads.pass(s.Duration)
+		} else {
+			s.Gap = true
+			if s.URL != nil {
+				length = -1
+			}
 		}
-		r.segments = append(r.segments, librarySegment{raw, r.rangeLen})
-		r.add(e, uri, r.rangeLen, r.rangeOff)
-		r.ads.pass(r.length)
+		r.segments = append(r.segments, librarySegment{raw, length})
+		r.p.Segments = append(r.p.Segments, *s)
+		if !r.at.IsZero() {
+			r.at = r.at.Add(s.Duration)
+		}
+		r.segment = Segment{}
 	}
-	r.inf, r.streamInf, r.rangeLen, r.badRange = false, false, 0, false
+	r.inf, r.variant, r.byteRange = false, nil, ""
+	return ok
 }
 
-// add lists a resource; an offset below 0 is where the range before it ended.
-func (r *lineReader) add(e Entry, uri string, length, offset int64) {
-	if length > 0 {
-		if offset < 0 {
-			offset = r.next[uri]
-		}
-		r.next[uri] = offset + length
-		e.Length, e.Offset = length, offset
+// resource is what a URI and a byte range mean: one without offset begins where the
+// range before it ended. ok is false if either cannot be read.
+func (r *lineReader) resource(uri, byteRange string) (res Resource, ok bool) {
+	if uri == "" {
+		return res, false
 	}
-	r.ads.mark(&e, uri)
-	if e.URL = resolve(r.base, uri); e.URL != nil {
-		r.p.Entries = append(r.p.Entries, e)
-	}
-}
-
-// ranged lists an init section or a part.
-func (r *lineReader) ranged(kind Kind, uri, byteRange string) {
-	var length, offset int64
 	if byteRange != "" {
 		var bad bool
-		if length, offset, bad = parseByteRange(byteRange); bad {
-			return
+		if res.Length, res.Offset, bad = parseByteRange(byteRange); bad {
+			return Resource{URL: resolve(r.from.URL, uri)}, false
 		}
+		if res.Offset < 0 {
+			res.Offset = r.next[uri]
+		}
+		r.next[uri] = res.Offset + res.Length
 	}
-	if uri != "" {
-		r.add(Entry{Kind: kind, Encrypted: len(r.keys) > 0}, uri, length, offset)
-	}
+	res.URL = resolve(r.from.URL, uri)
+	return res, res.URL != nil
+}
+
+// list lists a resource that stands in the playlist as uri.
+func (r *lineReader) list(e Entry, uri string) {
+	e.Encrypted = len(r.keys) > 0
+	r.ads.mark(&e, uri)
+	r.p.Entries = append(r.p.Entries, e)
 }
 
 // key takes EXT-X-KEY: several may be in force at once, one for each KEYFORMAT.
@@ -226,33 +249,20 @@ func (r *lineReader) key(a map[string]string) {
 	r.keys[format] = true
 }
 
-// hint takes EXT-X-PRELOAD-HINT (draft-pantos-hls-rfc8216bis, section 4.4.5.3). One
-// for a range that has no end yet says nothing that a response could be held
-// against.
-func (r *lineReader) hint(a map[string]string) {
-	var h Resource
-	if start, ranged := a["BYTERANGE-START"]; ranged {
-		var bad bool
-		if h.Length, h.Offset, bad = parseByteRange(a["BYTERANGE-LENGTH"] + "@" + start); bad {
-			return
-		}
+// playlist lists another playlist. It returns nil where there is none.
+func (r *lineReader) playlist(uri string) *url.URL {
+	if uri == "" {
+		return nil
 	}
-	if a["URI"] == "" {
-		return
-	}
-	if h.URL = resolve(r.base, a["URI"]); h.URL != nil {
-		r.p.Hints = append(r.p.Hints, h)
-	}
-}
-
-func (r *lineReader) playlist(uri string) {
-	if u := resolve(r.base, uri); u != nil && uri != "" {
+	u := resolve(r.from.URL, uri)
+	if u != nil {
 		r.p.Playlists = append(r.p.Playlists, u)
 	}
+	return u
 }
 
 func (r *lineReader) forbid(uri string) {
-	if u := resolve(r.base, uri); u != nil && uri != "" {
+	if u := resolve(r.from.URL, uri); u != nil && uri != "" {
 		r.p.Forbidden = append(r.p.Forbidden, u)
 	}
 }

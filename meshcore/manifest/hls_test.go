@@ -164,6 +164,9 @@ func FuzzHLS(f *testing.F) {
 	f.Add([]byte("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv0/index.m3u8\n"))
 	f.Add([]byte("#EXTM3U\n#EXT-X-KEY:\n#EXTINF:4,\na.ts\n"))
 	f.Add([]byte("#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:9@\na\n#EXT-X-PART:URI=\"x\",BYTERANGE=\"5\"\n#EXT-X-ENDLIST"))
+	f.Add([]byte(lowLatencyText))
+	f.Add([]byte("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"{$a}\"\n#EXT-X-SKIP:SKIPPED-SEGMENTS=0\n#EXTINF:1,\n{$a}"))
+	f.Add([]byte("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"a\n#EXT-X-STREAM-INF:,=,\nx"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := manifest.ReadHLS(body, manifest.Source{URL: base})
 		if err != nil {
@@ -172,6 +175,19 @@ func FuzzHLS(f *testing.F) {
 		for _, e := range p.Entries {
 			if e.URL == nil || e.Offset < 0 || e.Length < 0 || e.Offset+e.Length < e.Offset {
 				t.Errorf("listed %+v", e)
+			}
+		}
+		for i, s := range p.Segments {
+			if (s.URL == nil && !s.Gap) || s.Sequence != p.Sequence+int64(i) || s.Duration < 0 || s.Offset < 0 || s.Length < 0 {
+				t.Errorf("segment %d: %+v", i, s)
+			}
+		}
+		if n := len(new(manifest.Timeline).Place(p, 0)); n != len(p.Segments) {
+			t.Errorf("%d starts for %d segments", n, len(p.Segments))
+		}
+		for i, u := range new(manifest.Timeline).Units(p, 0, true) {
+			if (u.URL == nil && !u.Gap) || u.Duration < 0 || u.Offset < 0 || u.Length < 0 {
+				t.Errorf("unit %d: %+v", i, u)
 			}
 		}
 		for _, h := range p.Hints {

@@ -17,20 +17,20 @@ type Resource struct {
 type Kind uint8
 
 const (
-	// Other is media of which no more is known: an init section, or a file of a
+	// KindOther is media of which no more is known: an init section, or a file of a
 	// DASH Representation.
-	Other Kind = iota
-	// Segment is a media segment of a playlist, with an EXTINF.
-	Segment
-	// Part is a part of a segment (EXT-X-PART).
-	Part
+	KindOther Kind = iota
+	// KindSegment is a media segment of a playlist, with an EXTINF.
+	KindSegment
+	// KindPart is a part of a segment (EXT-X-PART).
+	KindPart
 )
 
 // Entry is a resource that a manifest lists as media.
 type Entry struct {
 	Resource
 	Kind Kind
-	// Sequence is the media sequence number of a Segment.
+	// Sequence is the media sequence number of a segment, 0 for the other kinds.
 	Sequence int64
 	// Encrypted is set if a key is in force (EXT-X-KEY other than NONE,
 	// ContentProtection).

@@ -15,9 +15,8 @@ const (
 
 // variables are those of a playlist (EXT-X-DEFINE).
 type variables struct {
-	imports   map[string]string // of the multivariant playlist
-	values    map[string]string // nil for none
-	undefined bool              // one was used that has no value
+	imports map[string]string // of the multivariant playlist
+	values  map[string]string // nil for none
 }
 
 // define takes EXT-X-DEFINE. A variable that is taken from the query of a viewer's
@@ -40,14 +39,15 @@ func (v *variables) define(a map[string]string) {
 	v.values[name] = value
 }
 
-// expand puts in the values of variables.
-func (v *variables) expand(s string) string {
+// expand puts in the values of variables; ok is false if one has none.
+func (v *variables) expand(s string) (expanded string, ok bool) {
 	if !strings.Contains(s, "{$") {
-		return s
+		return s, true
 	}
+	ok = true
 	return variable.ReplaceAllStringFunc(s, func(ref string) string {
-		value, ok := v.values[ref[2:len(ref)-1]]
-		v.undefined = v.undefined || !ok
+		value, is := v.values[ref[2:len(ref)-1]]
+		ok = ok && is
 		return value
-	})
+	}), ok
 }

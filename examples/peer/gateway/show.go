@@ -2,20 +2,24 @@ package gateway
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 // farAhead is how far behind what it asks for the playhead is thought to be at
 // most: a player that takes all it can get is not waited for.
 const farAhead = 24 * time.Second
+
+// errSkipped: a delta update leaves out what the version before did not have.
+var errSkipped = errors.New("it leaves out segments that were not seen before")
 
 // show is one presentation that is being played. It is under Gateway.mu.
 type show struct {
@@ -39,11 +43,11 @@ type playlist struct {
 	show     *show
 	path     string
 	kind     string // "" for a variant, or the TYPE of EXT-X-MEDIA
-	timeline hls.Timeline
-	list     *hls.Playlist
-	segments []hls.Unit // as the player sees them if it plays no parts
-	units    []hls.Unit // and if it does
-	parts    bool       // it does
+	timeline manifest.Timeline
+	list     *manifest.Playlist
+	segments []manifest.Unit // as the player sees them if it plays no parts
+	units    []manifest.Unit // and if it does
+	parts    bool            // it does
 	loaded   time.Time
 	asked    time.Time // when a segment of it was asked for
 	keys     []string  // in Gateway.segments
@@ -52,7 +56,7 @@ type playlist struct {
 // entry is a segment, or a part of one, that a playlist lists.
 type entry struct {
 	playlist        *playlist
-	resource        hls.Resource
+	resource        manifest.Resource
 	id              wire.SegmentID
 	start, duration time.Duration
 	init            bool // it is an init section, which does not go through the mesh
@@ -109,11 +113,14 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 		return
 	}
 	p := g.playlists[u.EscapedPath()]
-	from := hls.Context{URL: u}
+	from := manifest.Source{URL: u}
 	if p != nil {
 		from.Before, from.Imports = p.list, p.show.variables
 	}
-	pl, err := from.Parse(text)
+	pl, err := manifest.ReadHLS(text, from)
+	if err == nil && pl.Skipped > 0 {
+		err = errSkipped
+	}
 	if err != nil {
 		g.log.Debug("a playlist is passed on and not understood", "path", u.Path, "err", err)
 		return
@@ -130,7 +137,7 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 		// The viewer may wait for its loop, which never waits for us.
 		s.viewer.Bootstrap(b)
 	}
-	if pl.Multivariant() {
+	if pl.Multivariant {
 		s.variables = pl.Variables
 		for _, v := range pl.Variants {
 			g.addPlaylist(s, v.URL.EscapedPath(), "")
@@ -208,7 +215,7 @@ func (g *Gateway) unlist(p *playlist) {
 }
 
 // update takes a new version of a media playlist. g.mu is held.
-func (g *Gateway) update(p *playlist, pl *hls.Playlist) {
+func (g *Gateway) update(p *playlist, pl *manifest.Playlist) {
 	var edge time.Duration
 	for _, o := range p.show.playlists {
 		if o != p {
@@ -219,7 +226,7 @@ func (g *Gateway) update(p *playlist, pl *hls.Playlist) {
 	p.list, p.loaded = pl, time.Now()
 	p.show.live = !pl.Ended
 	g.unlist(p)
-	var init *hls.Resource
+	var init *manifest.Resource
 	for i := range p.segments {
 		u := &p.segments[i]
 		if u.Init != nil && u.Init != init {
@@ -229,22 +236,22 @@ func (g *Gateway) update(p *playlist, pl *hls.Playlist) {
 		g.listUnit(p, u, len(pl.Segments[i].Parts) > 0)
 	}
 	for i := range p.units {
-		if u := &p.units[i]; u.Part != hls.Whole {
+		if u := &p.units[i]; u.Part != manifest.Whole {
 			g.listUnit(p, u, false)
 		}
 	}
 	g.tell(p.show)
 }
 
-func (g *Gateway) listUnit(p *playlist, u *hls.Unit, divided bool) {
+func (g *Gateway) listUnit(p *playlist, u *manifest.Unit, divided bool) {
 	if !u.Gap {
 		g.list(&entry{playlist: p, resource: u.Resource, id: p.show.viewer.ID(u.Resource), start: u.Start, duration: u.Duration,
-			part: u.Part != hls.Whole, divided: divided})
+			part: u.Part != manifest.Whole, divided: divided})
 	}
 }
 
 // playing is what the player plays of a playlist.
-func (p *playlist) playing() []hls.Unit {
+func (p *playlist) playing() []manifest.Unit {
 	if p.parts {
 		return p.units
 	}

@@ -195,9 +195,4 @@ func (p *Player) report(now time.Time, buffer time.Duration) {
 	p.quality.PlayedMS = p.played.Milliseconds()
 	p.quality.BufferMS = max(0, buffer.Milliseconds())
 	p.viewer.SetQuality(p.quality)
-	behind := time.Duration(0)
-	if p.live && p.started && p.tracks[0].timeline.Dated() {
-		behind = time.Duration(now.UnixNano()) - p.pos
-	}
-	p.behind.Store(int64(behind))
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/origin"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 const (
@@ -22,8 +22,11 @@ const (
 	retryEvery = 300 * time.Millisecond
 )
 
+// errSkipped: a delta update leaves out what the version before did not have.
+var errSkipped = errors.New("the playlist leaves out segments that were not seen before")
+
 // load gets and reads a playlist, whose version before is known, or nil.
-func (p *Player) load(ctx context.Context, u *url.URL, before *hls.Playlist) (*hls.Playlist, error) {
+func (p *Player) load(ctx context.Context, u *url.URL, before *manifest.Playlist) (*manifest.Playlist, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadWait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -42,10 +45,12 @@ func (p *Player) load(ctx context.Context, u *url.URL, before *hls.Playlist) (*h
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("load the playlist %s: %w", u.Path, &origin.StatusError{Status: resp.StatusCode})
 	}
-	from := hls.Context{URL: resp.Request.URL, Imports: p.variables, Before: before} // after redirects
-	pl, err := from.Parse(text)
+	pl, err := manifest.ReadHLS(text, manifest.Source{URL: resp.Request.URL, Imports: p.variables, Before: before}) // after redirects
 	if err != nil {
 		return nil, fmt.Errorf("read the playlist %s: %w", u.Path, err)
+	}
+	if pl.Skipped > 0 {
+		return nil, errSkipped
 	}
 	if b, ok := edge.ParseBootstrap(resp.Header, resp.Request.URL); ok {
 		p.viewer.Bootstrap(b)
@@ -60,7 +65,7 @@ func (p *Player) choose(ctx context.Context) ([]*track, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !pl.Multivariant() {
+	if !pl.Multivariant {
 		return []*track{{url: p.cfg.URL}}, nil
 	}
 	if p.cfg.Rendition < 0 || p.cfg.Rendition >= len(pl.Variants) {
@@ -70,10 +75,10 @@ func (p *Player) choose(ctx context.Context) ([]*track, error) {
 	variant := pl.Variants[p.cfg.Rendition]
 	tracks := []*track{{url: variant.URL}}
 	if variant.Audio != "" {
-		of := slices.DeleteFunc(slices.Clone(pl.Renditions), func(r hls.Rendition) bool {
+		of := slices.DeleteFunc(slices.Clone(pl.Renditions), func(r manifest.Rendition) bool {
 			return r.Type != "AUDIO" || r.Group != variant.Audio || r.URL == nil
 		})
-		if i := slices.IndexFunc(of, func(r hls.Rendition) bool { return r.Default }); i > 0 {
+		if i := slices.IndexFunc(of, func(r manifest.Rendition) bool { return r.Default }); i > 0 {
 			of[0] = of[i]
 		}
 		if len(of) > 0 && of[0].URL.String() != variant.URL.String() {
@@ -87,7 +92,7 @@ func (p *Player) choose(ctx context.Context) ([]*track, error) {
 // after something is expected to be new, or, where the server can wait, by asking
 // for that at once. Failures are tried again.
 func (p *Player) poll(ctx context.Context, t *track) {
-	var last *hls.Playlist
+	var last *manifest.Playlist
 	var changed time.Time // when a change was last seen
 	exact := false        // a change was seen between two loads that were close
 	plain := false        // the next load asks for nothing in particular
@@ -105,7 +110,7 @@ func (p *Player) poll(ctx context.Context, t *track) {
 		wait := retryEvery
 		plain = err != nil
 		switch {
-		case errors.Is(err, hls.ErrSkipped):
+		case errors.Is(err, errSkipped):
 			wait = 0
 		case err != nil:
 			p.troubled(err)
@@ -140,7 +145,7 @@ func (p *Player) poll(ctx context.Context, t *track) {
 }
 
 // newest is how far a playlist goes: its segments, and the parts behind them.
-func newest(pl *hls.Playlist) [2]int64 {
+func newest(pl *manifest.Playlist) [2]int64 {
 	end := [2]int64{pl.Sequence + int64(len(pl.Segments))}
 	if pl.Low != nil {
 		end[1] = int64(len(pl.Low.Tail))

@@ -14,13 +14,12 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/pause"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -36,7 +35,7 @@ type Config struct {
 	// its Completed is for the player.
 	Viewer viewer.Config
 	// Played, if set, gets the bytes of each segment once the playhead has passed it.
-	Played func(r hls.Resource, data []byte)
+	Played func(r manifest.Resource, data []byte)
 }
 
 const (
@@ -82,28 +81,27 @@ type Player struct {
 	played   time.Duration
 
 	variables map[string]string // of the multivariant playlist
-	behind    atomic.Int64      // see Latency
 }
 
 // track is one media playlist.
 type track struct {
 	url      *url.URL
-	timeline hls.Timeline
-	playlist *hls.Playlist
+	timeline manifest.Timeline
+	playlist *manifest.Playlist
 	segments []segment // in order, from some way behind the playhead on; or parts
 	init     string    // the init section that was fetched
 	initOK   bool
 }
 
 type segment struct {
-	hls.Unit
+	manifest.Unit
 	id     wire.SegmentID
 	played bool
 }
 
 type update struct {
 	track    *track
-	playlist *hls.Playlist
+	playlist *manifest.Playlist
 	init     bool // the init section came
 }
 
@@ -141,10 +139,6 @@ func Close(players []*Player) {
 
 // Stats is how it went so far.
 func (p *Player) Stats() viewer.Stats { return p.viewer.Stats() }
-
-// Latency is how long ago that was made which plays now, by the dates of the
-// playlist and the clock here; 0 if it has none, or is not live.
-func (p *Player) Latency() time.Duration { return time.Duration(p.behind.Load()) }
 
 // Run plays until the presentation or ctx ends. The error says why there is
 // nothing to play; the end of ctx is none.
@@ -197,14 +191,14 @@ func (p *Player) Run(ctx context.Context) error {
 	}
 }
 
-func (p *Player) update(ctx context.Context, t *track, pl *hls.Playlist) {
+func (p *Player) update(ctx context.Context, t *track, pl *manifest.Playlist) {
 	select {
 	case p.updates <- update{track: t, playlist: pl}:
 	case <-ctx.Done():
 	}
 }
 
-func (p *Player) fetchInit(ctx context.Context, t *track, r hls.Resource) {
+func (p *Player) fetchInit(ctx context.Context, t *track, r manifest.Resource) {
 	for {
 		_, err := p.viewer.Resource(ctx, r)
 		if err == nil {
@@ -238,7 +232,7 @@ func (p *Player) fine() {
 }
 
 // take takes a new version of a playlist.
-func (p *Player) take(t *track, pl *hls.Playlist) {
+func (p *Player) take(t *track, pl *manifest.Playlist) {
 	if len(pl.Segments) == 0 {
 		return
 	}
@@ -256,7 +250,11 @@ func (p *Player) take(t *track, pl *hls.Playlist) {
 	}
 	for _, u := range units {
 		if n := len(t.segments); n == 0 || u.Follows(&t.segments[n-1].Unit) {
-			t.segments = append(t.segments, segment{Unit: u, id: p.viewer.ID(u.Resource)})
+			s := segment{Unit: u}
+			if !u.Gap {
+				s.id = p.viewer.ID(u.Resource)
+			}
+			t.segments = append(t.segments, s)
 		}
 	}
 	pos := p.position(time.Now())
@@ -273,12 +271,12 @@ func (p *Player) take(t *track, pl *hls.Playlist) {
 }
 
 // parts says whether the parts of a playlist are to be played.
-func (p *Player) parts(pl *hls.Playlist) bool {
+func (p *Player) parts(pl *manifest.Playlist) bool {
 	return pl.Low != nil && pl.Low.PartTarget > 0 && !p.cfg.WholeSegments
 }
 
 // holdBack is how far from its end a live playlist is started.
-func (p *Player) holdBack(pl *hls.Playlist) time.Duration {
+func (p *Player) holdBack(pl *manifest.Playlist) time.Duration {
 	switch {
 	case p.parts(pl):
 		return pl.Low.PartHoldBack

@@ -16,8 +16,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,7 +71,7 @@ func open(t *testing.T, s *stage, rendition int) (*Player, func() []string) {
 	var played []string
 	p := New(Config{URL: u, Rendition: rendition,
 		Viewer: viewer.Config{HTTP: server.Client(), NoMesh: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
-		Played: func(r hls.Resource, data []byte) {
+		Played: func(r manifest.Resource, data []byte) {
 			mu.Lock()
 			defer mu.Unlock()
 			path := strings.TrimPrefix(r.URL.Path, "/")

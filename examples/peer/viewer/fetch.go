@@ -8,11 +8,11 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/origin"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
 	"github.com/viewmesh/viewmesh/examples/peer/web"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
@@ -107,7 +107,7 @@ func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
 }
 
 // statement is where to ask for the statement about a resource, nil for nowhere.
-func (v *Viewer) statement(r hls.Resource) *url.URL {
+func (v *Viewer) statement(r manifest.Resource) *url.URL {
 	if s := v.session.Load(); s != nil && s.Host() == r.URL.Host {
 		return s.Statement(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
 	}
@@ -259,7 +259,7 @@ func (s *sink) Adopt() int64 {
 }
 
 // Resource fetches what is no segment, an init section, and counts its bytes.
-func (v *Viewer) Resource(ctx context.Context, r hls.Resource) ([]byte, error) {
+func (v *Viewer) Resource(ctx context.Context, r manifest.Resource) ([]byte, error) {
 	g := store.New(nil).Segment(v.ID(r))
 	res, err := v.origin.Fetch(ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length}, &sink{v: v, g: g, private: true})
 	v.CountOrigin(res.Bytes)

@@ -20,11 +20,11 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/examples/peer/origin"
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
 	"github.com/viewmesh/viewmesh/examples/peer/store"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -58,13 +58,13 @@ type Config struct {
 
 // Segment is one segment of a Manifest.
 type Segment struct {
-	hls.Resource
+	manifest.Resource
 	Sequence        int64
 	Start, Duration time.Duration
 }
 
 // ID is the id of a resource among the peers.
-func (v *Viewer) ID(r hls.Resource) wire.SegmentID {
+func (v *Viewer) ID(r manifest.Resource) wire.SegmentID {
 	return integrity.ID(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
 }
 
@@ -119,7 +119,7 @@ type Viewer struct {
 	engine    *peer.Engine
 	pending   []peer.Input
 	manifest  *peer.Manifest
-	resources map[wire.SegmentID]hls.Resource
+	resources map[wire.SegmentID]manifest.Resource
 	playing   bool
 	playPos   time.Duration
 	playAt    time.Duration
@@ -148,7 +148,7 @@ func New(cfg Config) *Viewer {
 		cfg: cfg, log: cfg.Log, store: store.New(cfg.Completed), origin: origin.Client{HTTP: cfg.HTTP},
 		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
 		bootstrapped: make(chan struct{}, 1),
-		resources:    map[wire.SegmentID]hls.Resource{}, links: map[wire.PeerID]*link{},
+		resources:    map[wire.SegmentID]manifest.Resource{}, links: map[wire.PeerID]*link{},
 		offers: map[wire.PeerID]*signal.Message{}, fetches: map[*fetch]struct{}{},
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
@@ -213,7 +213,7 @@ func (v *Viewer) SetManifest(m Manifest) {
 		if len(out.Rendition) > signal.MaxText {
 			out.Rendition = fmt.Sprintf("%016x", out.Number)
 		}
-		resources := make(map[wire.SegmentID]hls.Resource, len(m.Segments))
+		resources := make(map[wire.SegmentID]manifest.Resource, len(m.Segments))
 		for i, s := range m.Segments {
 			id := v.ID(s.Resource)
 			resources[id] = s.Resource
@@ -232,7 +232,7 @@ func (v *Viewer) SetManifest(m Manifest) {
 
 // foreign says whether a resource is of another host than the session, whose edge
 // cannot vouch for it.
-func (v *Viewer) foreign(r hls.Resource) bool { return v.host != "" && r.URL.Host != v.host }
+func (v *Viewer) foreign(r manifest.Resource) bool { return v.host != "" && r.URL.Host != v.host }
 
 // number is the rendition on the wire.
 func number(rendition string) uint64 {

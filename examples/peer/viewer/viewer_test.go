@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
-	"github.com/viewmesh/viewmesh/examples/peer/hls"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -192,9 +192,9 @@ func (s *stage) viewer(change func(*Config)) *Viewer {
 	return v
 }
 
-func (s *stage) resource(name string) hls.Resource {
+func (s *stage) resource(name string) manifest.Resource {
 	u, _ := url.Parse(s.server.URL + "/show/" + name)
-	return hls.Resource{URL: u}
+	return manifest.Resource{URL: u}
 }
 
 // show has a viewer play segments of 2 s on demand.

@@ -1,4 +1,4 @@
-package hls
+package manifest
 
 import "time"
 
@@ -22,7 +22,7 @@ type Unit struct {
 // End is where the unit ends.
 func (u *Unit) End() time.Duration { return u.Start + u.Duration }
 
-// Follows says whether u is what to play after v, of the same playlist or one
+// Follows reports whether u is what to play after v, of the same playlist or one
 // before. A whole segment follows parts of it that were not all it has.
 func (u *Unit) Follows(v *Unit) bool {
 	if u.Sequence == v.Sequence && u.Part == Whole {
@@ -35,7 +35,7 @@ func (u *Unit) Follows(v *Unit) bool {
 // segment.
 const rounding = 20 * time.Millisecond
 
-// Units places a playlist, as Place does, and gives what there is to play in it:
+// Units places a playlist, as Place does, and returns what there is to play in it:
 // if parts are asked for, these where they are listed, and behind the last
 // segment those of the next.
 func (t *Timeline) Units(p *Playlist, edge time.Duration, parts bool) []Unit {

@@ -1,4 +1,4 @@
-package hls
+package manifest
 
 import "time"
 
@@ -14,7 +14,7 @@ type Timeline struct {
 	at     time.Time       // program date time of the first of them
 }
 
-// Place gives the start of each segment of p. edge, if not 0, is where another
+// Place returns the start of each segment of p. edge, if not 0, is where another
 // playlist of the same presentation ends now.
 func (t *Timeline) Place(p *Playlist, edge time.Duration) []time.Duration {
 	starts := make([]time.Duration, len(p.Segments)+1)
@@ -38,9 +38,6 @@ func (t *Timeline) End() time.Duration {
 	}
 	return t.starts[len(t.starts)-1]
 }
-
-// Dated says whether the timeline counts from 1970.
-func (t *Timeline) Dated() bool { return !t.at.IsZero() }
 
 // base is the start of the first segment of p, whose segments last length.
 func (t *Timeline) base(p *Playlist, length, edge time.Duration) time.Duration {
