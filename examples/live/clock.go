@@ -1,37 +1,51 @@
 package live
 
 import (
-	"math/bits"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
+
+// clock says which segments are out at a time: it repeats a grid from an epoch on.
+type clock struct {
+	now    func() time.Time
+	epoch  time.Time
+	delay  time.Duration // from the end of a segment to its appearance
+	window int           // segments in a playlist
+	// grid is where segments end within the loop; the last is the length of the loop. All renditions publish on
+	// it, so that their media sequences agree.
+	grid []time.Duration
+}
 
 // sequence counts segments from the epoch. Segment n is segment n mod len(grid) of the presentation, in its turn
 // n div len(grid).
 type sequence = int64
 
 // loop is how long one turn takes.
-func (o *Origin) loop() time.Duration { return o.grid[len(o.grid)-1] }
+func (c *clock) loop() time.Duration { return c.grid[len(c.grid)-1] }
 
 // split tells the turn and the place in the presentation of a segment.
-func (o *Origin) split(n sequence) (turn uint64, index int) {
-	return uint64(n) / uint64(len(o.grid)), int(uint64(n) % uint64(len(o.grid)))
+func (c *clock) split(n sequence) (turn uint64, index int) {
+	return uint64(n) / uint64(len(c.grid)), int(uint64(n) % uint64(len(c.grid)))
 }
 
 // published is when segment n appears: at its end on the grid, plus the delay.
-func (o *Origin) published(n sequence) time.Time {
-	turn, index := o.split(n)
-	return o.epoch.Add(time.Duration(turn)*o.loop() + o.grid[index] + o.delay)
+func (c *clock) published(n sequence) time.Time {
+	turn, index := c.split(n)
+	return c.epoch.Add(time.Duration(turn)*c.loop() + c.grid[index] + c.delay)
 }
 
 // newest is the last segment published at a time, or -1 when there is none yet.
-func (o *Origin) newest(now time.Time) sequence {
-	elapsed := now.Sub(o.epoch) - o.delay
+func (c *clock) newest(now time.Time) sequence {
+	elapsed := now.Sub(c.epoch) - c.delay
 	if elapsed < 0 {
 		return -1
 	}
-	turn, rest := elapsed/o.loop(), elapsed%o.loop()
-	n := sequence(turn) * sequence(len(o.grid))
-	for _, end := range o.grid {
+	turn, rest := elapsed/c.loop(), elapsed%c.loop()
+	n := sequence(turn) * sequence(len(c.grid))
+	for _, end := range c.grid {
 		if end > rest {
 			break
 		}
@@ -41,26 +55,48 @@ func (o *Origin) newest(now time.Time) sequence {
 }
 
 // listed is the first and the last segment in the playlists at a time; ok is false before the first one.
-func (o *Origin) listed(now time.Time) (first, last sequence, ok bool) {
-	last = o.newest(now)
-	return max(0, last-sequence(o.window)+1), last, last >= 0
+func (c *clock) listed(now time.Time) (first, last sequence, ok bool) {
+	last = c.newest(now)
+	return max(0, last-sequence(c.window)+1), last, last >= 0
 }
 
 // available tells whether segment n is served: from its publication until one window after it left the playlist.
-func (o *Origin) available(n sequence, now time.Time) bool {
-	last := o.newest(now)
-	return n >= 0 && n <= last && n > last-2*sequence(o.window)
+func (c *clock) available(n sequence, now time.Time) bool {
+	last := c.newest(now)
+	return n >= 0 && n <= last && n > last-2*sequence(c.window)
 }
 
-// at converts ticks of the track to time, exact to the nanosecond below.
-func (t track) at(ticks uint64) time.Duration {
-	scale := uint64(t.timescale)
-	return time.Duration(ticks/scale)*time.Second + time.Duration(ticks%scale*uint64(time.Second)/scale)
+// wait waits until the clock shows a time; it returns false if ctx ends before.
+func (c *clock) wait(ctx context.Context, until time.Time) bool {
+	for {
+		left := until.Sub(c.now())
+		if left <= 0 {
+			return true
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
 }
 
-// sameLength compares the lengths of two tracks exactly, whatever their timescales.
-func sameLength(a, b track) bool {
-	ah, al := bits.Mul64(a.length, uint64(b.timescale))
-	bh, bl := bits.Mul64(b.length, uint64(a.timescale))
-	return ah == bh && al == bl
+// span is the length of n segments on average.
+func (c *clock) span(n int) time.Duration {
+	return c.loop() * time.Duration(n) / time.Duration(len(c.grid))
+}
+
+// segmentName is the last element of a segment's URL. Its number counts from the epoch, so it never comes again.
+func segmentName(n sequence) string { return fmt.Sprintf("seg-%d.m4s", n) }
+
+// segmentNumber reads the number of a segment's name in its one spelling, so that no two URLs name one segment.
+func segmentNumber(file string) (sequence, bool) {
+	digits, ok := strings.CutPrefix(file, "seg-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSuffix(digits, ".m4s"), 10, 64)
+	return n, err == nil && n >= 0 && segmentName(n) == file
 }

@@ -3,8 +3,14 @@ package live
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math/bits"
+	"time"
 )
+
+// ErrMedia is wrapped by the errors of New that are about the presentation: it cannot be looped.
+var ErrMedia = errors.New("presentation cannot be looped")
 
 // The boxes of ISO/IEC 14496-12 that matter for moving a segment on the timeline: moov/trak/{tkhd,mdia/mdhd} and
 // moov/mvex/trex of an init section, and moof/{mfhd,traf/{tfhd,tfdt,trun}} of a media segment.
@@ -16,6 +22,40 @@ type track struct {
 	defaultDuration uint32 // of a sample, from trex, in ticks; 0 if it says none
 	length          uint64 // of one turn of the loop, in ticks; set by chain
 }
+
+// at converts ticks of the track to time, exact to the nanosecond below.
+func (t track) at(ticks uint64) time.Duration {
+	scale := uint64(t.timescale)
+	return time.Duration(ticks/scale)*time.Second + time.Duration(ticks%scale*uint64(time.Second)/scale)
+}
+
+// sameLength compares the lengths of two tracks exactly, whatever their timescales.
+func sameLength(a, b track) bool {
+	ah, al := bits.Mul64(a.length, uint64(b.timescale))
+	bh, bl := bits.Mul64(b.length, uint64(a.timescale))
+	return ah == bh && al == bl
+}
+
+// segment is a media segment of the presentation and where its numbers have to change to move it.
+type segment struct {
+	data      []byte       // as it is on demand, but for sidx and prft
+	tag       string       // of the source bytes
+	sequences []int        // offsets of the 32-bit sequence number of each mfhd
+	times     []decodeTime // of each tfdt
+	patched   int          // everything to be changed lies before this offset
+	spans     []span       // of each track of the init section
+	parts     []*segment   // where the origin has parts
+}
+
+// decodeTime is one baseMediaDecodeTime: 64 bits at offset.
+type decodeTime struct {
+	offset int
+	track  int    // index into the rendition's tracks
+	base   uint64 // ticks; after chain, since the start of the loop
+}
+
+// span is a stretch of a track, in ticks.
+type span struct{ start, end uint64 }
 
 // box is one box: its type, where it starts in the bytes that were walked, and its payload.
 type box struct {

@@ -10,20 +10,26 @@ import (
 // initName is the last element of the URL of an init section.
 const initName = "init.mp4"
 
-// segmentName is the last element of a segment's URL. Its number counts from the epoch, so it never comes again.
-func segmentName(n sequence) string { return fmt.Sprintf("seg-%d.m4s", n) }
+// stream is what playlists list: renditions by a clock.
+type stream struct {
+	partClock
+	renditions []*rendition // in the order of the presentation
+	dash       string       // the MPD, but for the attributes that depend on the clock
+	// For low latency.
+	partTarget, partHoldBack time.Duration
+}
 
 // mediaPlaylist is the sliding window of a rendition (RFC 8216, section 6.2.2). There is no discontinuity: the
 // timeline goes on over the end of the loop.
-func (o *Origin) mediaPlaylist(r *rendition, first, last sequence) string {
+func (s *stream) mediaPlaylist(r *rendition, first, last sequence) string {
 	var b strings.Builder
 	b.Grow(256 + int(last-first+1)*48)
 	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:%d\n", r.target, first)
 	fmt.Fprintf(&b, "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=%q\n", initName)
-	turn, index := o.split(first)
-	fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", o.epoch.Add(r.start(turn, index)).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	turn, index := s.split(first)
+	fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", s.epoch.Add(r.start(turn, index)).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 	for n := first; n <= last; n++ {
-		_, index := o.split(n)
+		_, index := s.split(n)
 		fmt.Fprintf(&b, "#EXTINF:%.6f,\n%s\n", r.duration(index).Seconds(), segmentName(n))
 	}
 	return b.String()
@@ -31,7 +37,7 @@ func (o *Origin) mediaPlaylist(r *rendition, first, last sequence) string {
 
 // dashManifest is a live MPD (ISO/IEC 23009-1) over the same segments. A player computes what is available from
 // the wall clock, so it carries the server's.
-func (o *Origin) dashManifest(now time.Time) string {
+func (s *stream) dashManifest(now time.Time) string {
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 	return fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="dynamic"
@@ -39,13 +45,8 @@ func (o *Origin) dashManifest(now time.Time) string {
   timeShiftBufferDepth="%s" suggestedPresentationDelay="%s" minBufferTime="%s">
 %s  <UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="%s"/>
 </MPD>
-`, stamp(o.epoch.Add(o.delay)), stamp(o.epoch), xmlDuration(o.span(o.window)), xmlDuration(o.span(3)), xmlDuration(o.span(1)),
-		o.dash, stamp(now))
-}
-
-// span is the length of n segments on average.
-func (o *Origin) span(n int) time.Duration {
-	return o.loop() * time.Duration(n) / time.Duration(len(o.grid))
+`, stamp(s.epoch.Add(s.delay)), stamp(s.epoch), xmlDuration(s.span(s.window)), xmlDuration(s.span(3)), xmlDuration(s.span(1)),
+		s.dash, stamp(now))
 }
 
 // dashBody is the part of the MPD that does not depend on the clock.

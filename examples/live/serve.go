@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -47,7 +48,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	dir, file := path.Split(name)
-	rendition, ok := o.renditions[strings.TrimSuffix(dir, "/")]
+	rendition, ok := o.byName[strings.TrimSuffix(dir, "/")]
 	if !ok {
 		notFound(w, "no such rendition; start at index.m3u8 or manifest.mpd")
 		return
@@ -78,23 +79,6 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s := o.splice(rendition, place{n, whole})
 		serve(w, r, typeSegment, cacheSegment, s.tag, o.published(n), s)
 	}
-}
-
-// whole is the part of a place that is the segment.
-const whole = -1
-
-// splice returns a segment or a part as it is under its number.
-func (o *Origin) splice(r *rendition, at place) *splicedReader {
-	turn, index := o.split(at.n)
-	before, all := o.fragments(index)
-	number := sequence(turn)*sequence(all) + sequence(before)
-	s := r.segments[index]
-	if at.part != whole {
-		s, number = s.parts[at.part], number+sequence(at.part)
-	}
-	out := s.spliced(turn, number, r.tracks)
-	out.tag = s.tag + "-" + strconv.FormatInt(at.n, 10)
-	return out
 }
 
 // serveMediaPlaylist waits for what the player asks for, where there are parts.
@@ -145,12 +129,31 @@ func notFound(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusNotFound)
 }
 
-// segmentNumber reads the number of a segment's name in its one spelling, so that no two URLs name one segment.
-func segmentNumber(file string) (sequence, bool) {
-	digits, ok := strings.CutPrefix(file, "seg-")
-	if !ok {
-		return 0, false
+// serveGrowing answers a range of the segment that is being made: one part, whole, which may be the next. The size
+// of the segment is not known yet.
+func (o *Origin) serveGrowing(w http.ResponseWriter, r *http.Request, rendition *rendition, n sequence, now time.Time) bool {
+	_, index := o.split(n)
+	s := rendition.segments[index]
+	for i := range s.parts {
+		at := place{n, i}
+		_, size, offset := o.partResource(rendition, at)
+		if r.Header.Get("Range") != fmt.Sprintf("bytes=%d-%d", offset, offset+size-1) {
+			continue
+		}
+		if !o.out(r.Context(), at, now) {
+			return false
+		}
+		h := w.Header()
+		h.Set("Content-Type", typeSegment)
+		h.Set("Cache-Control", cacheSegment)
+		h.Set("ETag", `"`+s.tag+"-"+strconv.FormatInt(n, 10)+`"`)
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", offset, offset+size-1))
+		h.Set("Content-Length", strconv.Itoa(size))
+		w.WriteHeader(http.StatusPartialContent)
+		if r.Method == http.MethodGet {
+			_, _ = o.splice(rendition, at).WriteTo(w) // the player has gone
+		}
+		return true
 	}
-	n, err := strconv.ParseInt(strings.TrimSuffix(digits, ".m4s"), 10, 64)
-	return n, err == nil && n >= 0 && segmentName(n) == file
+	return false
 }

@@ -20,7 +20,7 @@ func TestTimelineHasNoSeam(t *testing.T) {
 	}
 	const farTurns = 1_250_000 // 48 s each: almost two years
 	for _, from := range []sequence{0, farTurns * 24} {
-		for name, r := range o.renditions {
+		for name, r := range o.byName {
 			var next uint64
 			for n := from; n < from+72; n++ {
 				turn, index := o.split(n)
@@ -73,7 +73,7 @@ func TestSplicedReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := o.renditions["a0"]
+	r := o.byName["a0"]
 	want, err := io.ReadAll(r.segments[5].spliced(7, 173, r.tracks))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestSegmentsAreNotChangedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := o.renditions["v2"]
+	r := o.byName["v2"]
 	before := bytes.Clone(r.segments[0].data)
 	if _, err := io.ReadAll(r.segments[0].spliced(9, 216, r.tracks)); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func BenchmarkSpliced(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := o.renditions["v0"]
+	r := o.byName["v0"]
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		_, index := o.split(sequence(i))
