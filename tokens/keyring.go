@@ -129,6 +129,30 @@ func (k *Keyring) KeyID() string { return k.keys[0].id }
 // the stored key set did not say). A caller rotates by it.
 func (k *Keyring) Created() time.Time { return k.keys[0].created }
 
+// SignPass signs a pass with the newest key (EdDSA JWS, typ "mesh-pass+jwt").
+// Times are cut to the second. The same pass gives the same bytes. The error
+// wraps ErrMalformed when a field breaks the rule beside it or the token would
+// exceed MaxTokenSize.
+func (k *Keyring) SignPass(p Pass) (string, error) {
+	c, err := p.claims()
+	if err != nil {
+		return "", fmt.Errorf("sign pass: %w", err)
+	}
+	return k.sign(typePass, c)
+}
+
+// SignSegment signs a segment token with the newest key (EdDSA JWS, typ
+// "mesh-segment+jwt"). It is deterministic: the same segment gives the same
+// bytes. Expires is cut to the second. The error wraps ErrMalformed when a field
+// breaks the rule beside it or the token would exceed MaxTokenSize.
+func (k *Keyring) SignSegment(s Segment) (string, error) {
+	c, err := s.claims()
+	if err != nil {
+		return "", fmt.Errorf("sign segment: %w", err)
+	}
+	return k.sign(typeSegment, c)
+}
+
 func newRingKey(now time.Time) (ringKey, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

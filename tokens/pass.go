@@ -48,44 +48,30 @@ type passClaims struct {
 	Expires     int64    `json:"exp"`
 }
 
-// SignPass signs a pass with the newest key (EdDSA JWS, typ "mesh-pass+jwt").
-// Times are cut to the second. The same pass gives the same bytes. The error
-// wraps ErrMalformed when a field breaks the rule beside it or the token would
-// exceed MaxTokenSize.
-func (k *Keyring) SignPass(p Pass) (string, error) {
+// claims are those of a pass that is about to be signed.
+func (p Pass) claims() (passClaims, error) {
 	c := passClaims{
 		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(),
 	}
-	if err := c.check(); err != nil {
-		return "", fmt.Errorf("sign pass: %w", err)
-	}
-	return k.sign(typePass, c)
+	return c, c.check()
 }
 
-// VerifyPass checks a pass at a time and gives its content. Errors wrap
-// ErrMalformed, ErrAlgorithm, ErrWrongType, ErrCritical, ErrUnknownKey,
-// ErrSignature or ErrExpired. There is no leeway: a viewer whose clock may be
-// wrong passes the edge's time, not its own. The caller still has to compare
-// Peer and Swarm with the peer it talks to, and the path asked for with Covers.
-func (v *Verifier) VerifyPass(token string, now time.Time) (Pass, error) {
-	payload, err := v.verifyCompact(token, typePass)
-	if err != nil {
-		return Pass{}, fmt.Errorf("verify pass: %w", err)
-	}
+// readPass reads the payload of a pass whose signature holds.
+func readPass(payload []byte, now time.Time) (Pass, error) {
 	var c passClaims
 	if err := decodeObject(payload, &c); err != nil {
-		return Pass{}, fmt.Errorf("verify pass: %w: claims are not of the known shape", ErrMalformed)
+		return Pass{}, fmt.Errorf("%w: claims are not of the known shape", ErrMalformed)
 	}
 	if err := c.check(); err != nil {
-		return Pass{}, fmt.Errorf("verify pass: %w", err)
+		return Pass{}, err
 	}
 	p := Pass{
 		Peer: c.Peer, Swarm: c.Swarm, Scope: c.Scope, ReceiveOnly: c.ReceiveOnly,
 		Issued: time.Unix(c.Issued, 0).UTC(), Expires: time.Unix(c.Expires, 0).UTC(),
 	}
 	if !now.Before(p.Expires) {
-		return Pass{}, fmt.Errorf("verify pass: %w", ErrExpired)
+		return Pass{}, ErrExpired
 	}
 	return p, nil
 }

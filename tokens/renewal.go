@@ -118,9 +118,9 @@ func readRenewalTerms(c claimSet) (renewalTerms, error) {
 // be made. The new exp is the time of verification plus cdniets; all other
 // claims are carried over, but for iat and, where the signer has a name of its
 // own, iss.
-func (u *URISigning) renew(t *uriToken, now time.Time, uri normalURI) (*Renewal, error) {
+func (t *uriToken) renew(config *URISigningConfig, now time.Time, uri normalURI) (*Renewal, error) {
 	terms := t.renewal
-	if terms.transport == TransportNone || u.config.Signer == nil {
+	if terms.transport == TransportNone || config.Signer == nil {
 		return nil, nil
 	}
 	path, ok := leadingSegments(uri.path, terms.depth)
@@ -140,17 +140,17 @@ func (u *URISigning) renew(t *uriToken, now time.Time, uri normalURI) (*Renewal,
 		if claims.has("iat") {
 			claims["iat"] = json.RawMessage(strconv.FormatInt(now.Unix(), 10))
 		}
-		return u.config.Signer.signRenewal(claims)
+		return config.Signer.signRenewal(claims)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("renew viewer token: %w", err)
 	}
-	r := &Renewal{Token: token, Expires: time.Unix(expires, 0).UTC(), Transport: terms.transport, Name: u.config.Attribute}
+	r := &Renewal{Token: token, Expires: time.Unix(expires, 0).UTC(), Transport: terms.transport, Name: config.Attribute}
 	if terms.transport == TransportCookie {
-		r.Name, r.Path, r.Domain = u.config.Cookie, path, u.config.CookieDomain
+		r.Name, r.Path, r.Domain = config.Cookie, path, config.CookieDomain
 		r.MaxAge = time.Duration(expires-now.Unix()) * time.Second
 		r.Secure = strings.HasPrefix(uri.text, "https:")
-		r.SameSite = u.config.CookieSameSite
+		r.SameSite = config.CookieSameSite
 		if r.SameSite == "" {
 			r.SameSite = "Lax"
 			if r.Secure {

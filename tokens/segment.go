@@ -38,47 +38,34 @@ type segmentClaims struct {
 	Expires   int64  `json:"exp"`
 }
 
-// SignSegment signs a segment token with the newest key (EdDSA JWS, typ
-// "mesh-segment+jwt"). It is deterministic: the same segment gives the same
-// bytes. Expires is cut to the second. The error wraps ErrMalformed when a field
-// breaks the rule beside it or the token would exceed MaxTokenSize.
-func (k *Keyring) SignSegment(s Segment) (string, error) {
+// claims are those of a segment token that is about to be signed.
+func (s Segment) claims() (segmentClaims, error) {
 	c := segmentClaims{
 		Path: s.Path, Offset: s.Offset, Size: s.Size, ChunkSize: int64(s.ChunkSize),
 		Root: b64.EncodeToString(s.Root[:]), Expires: s.Expires.Unix(),
 	}
-	if err := c.check(); err != nil {
-		return "", fmt.Errorf("sign segment: %w", err)
-	}
-	return k.sign(typeSegment, c)
+	return c, c.check()
 }
 
-// VerifySegment checks a segment token at a time and gives its content. Errors
-// wrap ErrMalformed, ErrAlgorithm, ErrWrongType, ErrCritical, ErrUnknownKey,
-// ErrSignature or ErrExpired. There is no leeway. The caller still has to
-// compare Path, Offset and Size with what it asked for.
-func (v *Verifier) VerifySegment(token string, now time.Time) (Segment, error) {
-	payload, err := v.verifyCompact(token, typeSegment)
-	if err != nil {
-		return Segment{}, fmt.Errorf("verify segment: %w", err)
-	}
+// readSegment reads the payload of a segment token whose signature holds.
+func readSegment(payload []byte, now time.Time) (Segment, error) {
 	var c segmentClaims
 	if err := decodeObject(payload, &c); err != nil {
-		return Segment{}, fmt.Errorf("verify segment: %w: claims are not of the known shape", ErrMalformed)
+		return Segment{}, fmt.Errorf("%w: claims are not of the known shape", ErrMalformed)
 	}
 	if err := c.check(); err != nil {
-		return Segment{}, fmt.Errorf("verify segment: %w", err)
+		return Segment{}, err
 	}
 	root, err := decodeB64(c.Root)
 	if err != nil || len(root) != 32 {
-		return Segment{}, fmt.Errorf("verify segment: %w: root must be 32 bytes in base64url", ErrMalformed)
+		return Segment{}, fmt.Errorf("%w: root must be 32 bytes in base64url", ErrMalformed)
 	}
 	s := Segment{
 		Path: c.Path, Offset: c.Offset, Size: c.Size, ChunkSize: int(c.ChunkSize),
 		Root: [32]byte(root), Expires: time.Unix(c.Expires, 0).UTC(),
 	}
 	if !now.Before(s.Expires) {
-		return Segment{}, fmt.Errorf("verify segment: %w", ErrExpired)
+		return Segment{}, ErrExpired
 	}
 	return s, nil
 }

@@ -213,7 +213,7 @@ func (u *URISigning) verifyToken(ctx context.Context, r Request, token string, u
 		Subject: t.subject, Issuer: t.verified.issuer, Expires: t.expires,
 		Grant: containerGrant{container: t.container, path: uri.path},
 	}
-	e.Renewal, e.RenewalErr = u.renew(t, r.Time, uri)
+	e.Renewal, e.RenewalErr = t.renew(&u.config, r.Time, uri)
 	return e, nil
 }
 
