@@ -30,10 +30,7 @@ const (
 // its line.
 var steep = map[string]struct{ up, of int }{
 	"caddymodule":          {28, 151},
-	"examples/live":        {7, 30},
-	"examples/peer":        {2, 10},
 	"examples/peer/viewer": {8, 19},
-	"examples/simulate":    {3, 11},
 	"meshcore/peer":        {14, 62},
 	"meshcore/sim":         {15, 80},
 	"meshcore/tracker":     {5, 16},
@@ -48,7 +45,6 @@ var scattered = map[string]int{
 	"caddymodule.presentation":      3,
 	"caddymodule.runtime":           5,
 	"caddymodule.segmentWriter":     3,
-	"examples/live.Origin":          5,
 	"examples/peer/gateway.Gateway": 3,
 	"examples/peer/player.Player":   3,
 	"examples/peer/viewer.Viewer":   6,
@@ -57,9 +53,6 @@ var scattered = map[string]int{
 	"meshcore/sim.world":            6,
 	"meshcore/tracker.Swarm":        5,
 	"meshcore/tracker.member":       3,
-	"tokens.Keyring":                3,
-	"tokens.URISigning":             3,
-	"tokens.Verifier":               3,
 	"turnserver.intake":             3,
 }
 
