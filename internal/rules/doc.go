@@ -11,6 +11,7 @@
 //     it uses, and a type has its methods in one file or two; feedback_test.go finds
 //     the order of the files.
 //   - names_test.go: a file is named for what is inside.
+//   - bundles_test.go: what the edge serves of the browser's modules is up to date.
 //   - skips_test.go: tests skip by internal/program alone.
 //
 // To let a package import something new, change the table of imports_test.go. That
