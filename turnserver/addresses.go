@@ -123,9 +123,13 @@ func newOwnAddrs(fixed ...netip.Addr) *ownAddrs {
 	return o
 }
 
-func (o *ownAddrs) has(addr netip.Addr) bool {
-	if o.fixed[addr] {
-		return true
+// has reports whether addr is an address of this host, or one that leads to it.
+func (o *ownAddrs) has(addr netip.Addr) bool { return o.fixed[addr] || o.local(addr) }
+
+// local reports whether addr is one of this host's network interfaces.
+func (o *ownAddrs) local(addr netip.Addr) bool {
+	if addr.IsLoopback() {
+		return true // the loopback interface has all of 127.0.0.0/8
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

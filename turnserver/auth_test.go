@@ -19,7 +19,7 @@ func TestRESTCredentialVector(t *testing.T) {
 		t.Fatal("the test's own vector is wrong")
 	}
 	want := stun.NewLongTermIntegrity("1700000000:peer-1", "example.org", password)
-	if got := longTermKey([]byte("north"), "1700000000:peer-1", "example.org"); string(got) != string(want) {
+	if got := longTermKey(algorithmMD5, []byte("north"), "1700000000:peer-1", "example.org"); string(got) != string(want) {
 		t.Errorf("key %x, want %x", got, want)
 	}
 }

@@ -34,8 +34,9 @@ type Config struct {
 	// a request is answered 440.
 	RelayAddress6 netip.Addr
 
-	// RelayBind is the local address that relay sockets bind to. Default: the
-	// unspecified address of RelayAddress's family.
+	// RelayBind is the local address that relay sockets bind to. Default:
+	// RelayAddress while that is an address of this host, so that peers see what they
+	// were told, else the unspecified address of its family.
 	RelayBind netip.Addr
 
 	// RelayBind6 is RelayBind for RelayAddress6.
@@ -118,7 +119,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// relayBind gives the address that relay sockets for public bind to.
+// relayBind checks the address that relay sockets for public are to bind to; without
+// one, relays.open finds it.
 func relayBind(public, bind netip.Addr) (netip.Addr, error) {
 	bind = bind.Unmap()
 	switch {
@@ -126,10 +128,8 @@ func relayBind(public, bind netip.Addr) (netip.Addr, error) {
 		return bind, nil
 	case public.IsUnspecified() || public.IsMulticast():
 		return bind, fmt.Errorf("relay address %s is not an address of a host: give the public one", public)
-	case !bind.IsValid() && public.Is4():
-		return netip.IPv4Unspecified(), nil
 	case !bind.IsValid():
-		return netip.IPv6Unspecified(), nil
+		return bind, nil
 	case bind.Is4() != public.Is4():
 		return bind, fmt.Errorf("relay bind address %s and relay address %s differ in family: give two of one family", bind, public)
 	}

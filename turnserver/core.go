@@ -24,7 +24,9 @@ type core struct {
 	counters     counters
 	relayed      atomic.Int64 // payload bytes, both directions
 	rate         bucket
-	sources      *sourceLimit
+	answers      *sourceLimit
+	pionKey      []byte // signs what is written for pion
+	names        names
 	users        users
 	relays       relays
 	reservations reservations

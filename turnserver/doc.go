@@ -3,9 +3,9 @@
 //
 // The work is split in two.
 //
-//   - The control plane is pion/turn v2: nonces, the long-term credential mechanism
-//     and the life of allocations. It only ever sees requests that the packet filter
-//     (filter.go) has found well formed.
+//   - The control plane (request.go, grant.go) reads and answers requests. pion/turn v2
+//     hands out nonces, knows them again and admits allocations; it only ever sees
+//     requests that this package writes for it.
 //   - The data plane is this package: it holds permissions and channels, relays
 //     ChannelData and Send indications (relay.go, upqueue.go), which never reach pion,
 //     meters every datagram, holds quotas, and uses the batched socket calls of Linux

@@ -1,32 +1,38 @@
 package turnserver
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
 	"encoding/binary"
 	"hash/crc32"
 	"net/netip"
 )
 
-// The packet filter stands in front of pion: every datagram and every frame of a
-// stream is read by message.parse, and only what it accepts goes on. pion's own
-// parser panics on some messages (CVE-2026-54909) and is lenient about others
-// (attributes behind MESSAGE-INTEGRITY, sizes, doubles); here nothing is lenient.
+// The packet filter stands in front of everything else: every datagram and every
+// frame of a stream is read by message.parse. What cannot be parsed, or may not be
+// answered, is dropped here; pion, whose own parser panics on some messages
+// (CVE-2026-54909), only ever sees requests that this server has written itself
+// (request.go).
 //
-// The table says what each attribute that the server knows must look like.
+// The table says what each attribute that the server knows must look like. A request
+// with one that does not is answered 400, once its credentials are found good; an
+// indication is dropped. The first of several of one type counts, and what follows
+// MESSAGE-INTEGRITY does not (RFC 8489, section 14), but for the two that may.
 //
 //	attribute                  size           where
 //	USERNAME                   1-508          requests
+//	USERHASH                   32             requests, for USERNAME
 //	REALM, NONCE               1-763          requests
-//	MESSAGE-INTEGRITY          20             requests; only FINGERPRINT may follow
-//	FINGERPRINT                4              last; the CRC must be right
+//	PASSWORD-ALGORITHM         4 and more     requests
+//	PASSWORD-ALGORITHMS        any            requests
+//	MESSAGE-INTEGRITY          20             requests
+//	MESSAGE-INTEGRITY-SHA256   32             requests
+//	FINGERPRINT                4              last; where the CRC is wrong, the message is dropped
 //	CHANNEL-NUMBER             4              ChannelBind
 //	LIFETIME                   4
-//	XOR-PEER-ADDRESS           8 or 20        once; up to 16 times in CreatePermission
+//	XOR-PEER-ADDRESS           8 or 20        up to 16 in CreatePermission
 //	DATA                       any            Send
 //	REQUESTED-TRANSPORT        4              Allocate
-//	REQUESTED-ADDRESS-FAMILY   4, 1 or 2
-//	ADDITIONAL-ADDRESS-FAMILY  4, 2
+//	REQUESTED-ADDRESS-FAMILY   4              another family than 1 or 2: 440
+//	ADDITIONAL-ADDRESS-FAMILY  4, 2           Allocate
 //	EVEN-PORT                  1
 //	RESERVATION-TOKEN          8
 //	DONT-FRAGMENT              0              as if unknown
@@ -43,16 +49,19 @@ type message struct {
 	method method
 	txid   [12]byte
 
-	username, realm, nonce []byte
-	integrity              int // offset of MESSAGE-INTEGRITY in raw, 0 if there is none
-	peers                  []netip.AddrPort
-	lifetime               uint32
-	transport              byte
-	family                 byte   // 0 if not asked for
-	token                  string // RESERVATION-TOKEN
-	reserveNext            bool   // EVEN-PORT asks for the port above, too
-	unknown                []uint16
-	has                    attrSet
+	username, userhash, realm, nonce []byte
+	algorithm, algorithms            []byte // values of PASSWORD-ALGORITHM(S)
+	integrity, integrity256          int    // offset of the attribute in raw, 0 if there is none
+	peers                            []netip.AddrPort
+	lifetime                         uint32
+	transport                        byte
+	family                           byte   // 0 if not asked for
+	token                            string // RESERVATION-TOKEN
+	reserveNext                      bool   // EVEN-PORT asks for the port above, too
+	unknown                          []uint16
+	has                              attrSet
+	wrong                            bool // a known attribute is not as it must be
+	unproven                         bool // credentials are there, but not whole: nobody can be authenticated
 }
 
 // attrSet is the set of known attributes that a message carries.
@@ -60,9 +69,13 @@ type attrSet uint32
 
 const (
 	hasUsername attrSet = 1 << iota
+	hasUserhash
 	hasRealm
 	hasNonce
+	hasAlgorithm
+	hasAlgorithms
 	hasIntegrity
+	hasIntegrity256
 	hasFingerprint
 	hasChannel
 	hasLifetime
@@ -77,6 +90,9 @@ const (
 )
 
 func (s attrSet) all(want attrSet) bool { return s&want == want }
+
+// signed reports whether the message shows credentials.
+func (m *message) signed() bool { return m.has&(hasIntegrity|hasIntegrity256) != 0 }
 
 // parse reads one datagram, or one frame of a stream, into m, whose slices then
 // point into b. It returns dropNone, or the reason why b must go no further.
@@ -119,16 +135,25 @@ func (m *message) parseSTUN(b []byte) Drop {
 	copy(m.txid[:], b[8:20])
 
 	for i, n := stunHeader, 0; i < len(b); n++ {
-		if n == maxAttributes || len(b)-i < 4 {
+		if n == maxAttributes || len(b)-i < 4 || m.has&hasFingerprint != 0 {
 			return DropMalformed
 		}
 		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
 		next := i + 4 + (size+3)&^3
-		if next > len(b) || m.has&hasFingerprint != 0 || m.has&hasIntegrity != 0 && typ != attrFingerprint {
+		if next > len(b) {
 			return DropMalformed
 		}
-		if !m.attribute(typ, b[i+4:i+4+size], i) {
-			return DropMalformed
+		v := b[i+4 : i+4+size]
+		switch {
+		case typ == attrFingerprint:
+			if size != 4 || binary.BigEndian.Uint32(v) != crc32.ChecksumIEEE(b[:i])^fingerprintXOR {
+				return DropMalformed
+			}
+			m.has |= hasFingerprint
+		case m.has&hasIntegrity256 != 0, m.has&hasIntegrity != 0 && typ != attrIntegrity256:
+			// not protected, so not looked at
+		case !m.attribute(typ, v, i):
+			m.wrong = true
 		}
 		i = next
 	}
@@ -136,83 +161,106 @@ func (m *message) parseSTUN(b []byte) Drop {
 }
 
 // attribute takes in one attribute, which begins at offset at of the message, and
-// reports whether it is as it should be.
+// reports whether it is as it must be.
 func (m *message) attribute(typ uint16, v []byte, at int) bool {
-	one := func(bit attrSet, sizeOK bool) bool {
-		doubled := m.has&bit != 0
-		m.has |= bit
-		return sizeOK && !doubled
+	bit, ok := m.sized(typ, len(v))
+	switch {
+	case bit == 0:
+		if typ < 0x8000 {
+			m.unknown = append(m.unknown, typ)
+		}
+		return true
+	case m.has&bit != 0 && bit != hasPeer, bit == hasPeer && len(m.peers) > 0 && m.method != methodCreatePermission:
+		return true // the first counts
+	case !ok:
+		m.unproven = m.unproven || typ == attrIntegrity || typ == attrIntegrity256
+		return false
 	}
-	size := len(v)
+	m.has |= bit
 	switch typ {
 	case attrUsername:
 		m.username = v
-		return one(hasUsername, size > 0 && size < 509)
+	case attrUserhash:
+		m.userhash = v
 	case attrRealm:
 		m.realm = v
-		return one(hasRealm, size > 0 && size <= maxTextAttr)
 	case attrNonce:
 		m.nonce = v
-		return one(hasNonce, size > 0 && size <= maxTextAttr)
+	case attrAlgorithm:
+		m.algorithm = v
+	case attrAlgorithms:
+		m.algorithms = v
 	case attrIntegrity:
 		m.integrity = at
-		return one(hasIntegrity, size == integritySize)
-	case attrFingerprint:
-		return one(hasFingerprint, size == 4) &&
-			binary.BigEndian.Uint32(v) == crc32.ChecksumIEEE(m.raw[:at])^fingerprintXOR
+	case attrIntegrity256:
+		m.integrity256 = at
 	case attrChannelNumber:
-		if !one(hasChannel, size == 4) {
-			return false
-		}
 		m.channel = binary.BigEndian.Uint16(v)
-		return true
 	case attrLifetime:
-		if !one(hasLifetime, size == 4) {
-			return false
-		}
 		m.lifetime = binary.BigEndian.Uint32(v)
-		return true
 	case attrXORPeerAddress:
 		peer, ok := xorAddress(v, m.txid)
-		if !ok || len(m.peers) == maxPeersPerCall || len(m.peers) > 0 && m.method != methodCreatePermission {
+		if !ok || len(m.peers) == maxPeersPerCall {
 			return false
 		}
 		m.peers = append(m.peers, peer)
-		m.has |= hasPeer
-		return true
 	case attrData:
 		m.payload = v
-		return one(hasData, true)
 	case attrTransport:
-		if !one(hasTransport, size == 4) {
-			return false
-		}
 		m.transport = v[0]
-		return true
 	case attrFamily:
-		if !one(hasFamily, size == 4 && (v[0] == familyIPv4 || v[0] == familyIPv6)) {
-			return false
-		}
 		m.family = v[0]
-		return true
 	case attrAdditionalFamily:
-		return one(hasAdditionalFamily, size == 4 && v[0] == familyIPv6)
+		return v[0] == familyIPv6 // RFC 8656, section 7.2: for IPv4 there is REQUESTED-ADDRESS-FAMILY
 	case attrEvenPort:
-		if !one(hasEvenPort, size == 1) {
-			return false
-		}
 		m.reserveNext = v[0]&0x80 != 0
-		return true
 	case attrReservationToken:
 		m.token = string(v)
-		return one(hasReservation, size == 8)
-	case attrDontFragment:
-		return one(hasDontFragment, size == 0)
-	}
-	if typ < 0x8000 {
-		m.unknown = append(m.unknown, typ)
 	}
 	return true
+}
+
+// sized returns the bit of a known attribute and whether its size can be right.
+func (m *message) sized(typ uint16, size int) (bit attrSet, ok bool) {
+	switch typ {
+	case attrUsername:
+		return hasUsername, size > 0 && size < 509
+	case attrUserhash:
+		return hasUserhash, size == 32
+	case attrRealm:
+		return hasRealm, size > 0 && size <= maxTextAttr
+	case attrNonce:
+		return hasNonce, size > 0 && size <= maxTextAttr
+	case attrAlgorithm:
+		return hasAlgorithm, size >= 4
+	case attrAlgorithms:
+		return hasAlgorithms, true
+	case attrIntegrity:
+		return hasIntegrity, size == integritySize
+	case attrIntegrity256:
+		return hasIntegrity256, size == integrity256Size
+	case attrChannelNumber:
+		return hasChannel, size == 4
+	case attrLifetime:
+		return hasLifetime, size == 4
+	case attrXORPeerAddress:
+		return hasPeer, size == 8 || size == 20
+	case attrData:
+		return hasData, true
+	case attrTransport:
+		return hasTransport, size == 4
+	case attrFamily:
+		return hasFamily, size == 4
+	case attrAdditionalFamily:
+		return hasAdditionalFamily, size == 4
+	case attrEvenPort:
+		return hasEvenPort, size == 1
+	case attrReservationToken:
+		return hasReservation, size == 8
+	case attrDontFragment:
+		return hasDontFragment, size == 0
+	}
+	return 0, true
 }
 
 // check looks at the message as a whole.
@@ -224,9 +272,8 @@ func (m *message) check() Drop {
 		default:
 			return DropMethod // RFC 6062's Connect and ConnectionBind are among these
 		}
-		if m.has&hasIntegrity != 0 && m.method != methodBinding &&
-			!m.has.all(hasUsername|hasRealm|hasNonce) {
-			return DropMalformed
+		if m.signed() && (!m.has.all(hasRealm|hasNonce) || m.has&(hasUsername|hasUserhash) == 0) {
+			m.unproven = true
 		}
 		if m.has&hasDontFragment != 0 {
 			m.unknown = append(m.unknown, attrDontFragment) // the server cannot promise it
@@ -238,7 +285,7 @@ func (m *message) check() Drop {
 			return DropKeepalive
 		case m.method != methodSend:
 			return DropMethod
-		case !m.has.all(hasPeer|hasData) || m.has&hasDontFragment != 0 || len(m.unknown) > 0:
+		case m.wrong, !m.has.all(hasPeer | hasData), m.has&hasDontFragment != 0, len(m.unknown) > 0:
 			return DropMalformed
 		}
 		return dropNone
@@ -249,19 +296,4 @@ func (m *message) check() Drop {
 // deletes reports whether the message is a Refresh that ends its allocation.
 func (m *message) deletes() bool {
 	return m.method == methodRefresh && m.has&hasLifetime != 0 && m.lifetime == 0
-}
-
-// signedBy reports whether MESSAGE-INTEGRITY was made with key.
-func (m *message) signedBy(key []byte) bool {
-	if m.has&hasIntegrity == 0 {
-		return false
-	}
-	var head [4]byte
-	copy(head[:2], m.raw)
-	binary.BigEndian.PutUint16(head[2:], uint16(m.integrity+4+integritySize-stunHeader))
-	mac := hmac.New(sha1.New, key)
-	mac.Write(head[:])
-	mac.Write(m.raw[4:m.integrity])
-	var sum [sha1.Size]byte
-	return hmac.Equal(mac.Sum(sum[:0]), m.raw[m.integrity+4:m.integrity+4+integritySize])
 }

@@ -112,6 +112,7 @@ func TestFilter(t *testing.T) {
 		return m.Raw
 	}
 
+	const wrong, unproven = dropReasons - 1, dropReasons - 2 // of requests that are answered 400
 	for name, tc := range map[string]struct {
 		b    []byte
 		want Drop
@@ -143,7 +144,7 @@ func TestFilter(t *testing.T) {
 		"send":                         {build(classIndication, methodSend, attrXORPeerAddress, peer4, attrData, []byte("x")), dropNone},
 		"send without data":            {build(classIndication, methodSend, attrXORPeerAddress, peer4), DropMalformed},
 		"send without a peer":          {build(classIndication, methodSend, attrData, []byte("x")), DropMalformed},
-		"send to two peers":            {build(classIndication, methodSend, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4, attrData, []byte("x")), DropMalformed},
+		"send to two peers":            {build(classIndication, methodSend, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4, attrData, []byte("x")), dropNone},
 		"send unfragmented":            {build(classIndication, methodSend, attrXORPeerAddress, peer4, attrData, []byte("x"), attrDontFragment, []byte{}), DropMalformed},
 		"crash packet":                 {crashPacket(), DropMalformed},
 		"peer of family 3":             {build(classIndication, methodSend, attrXORPeerAddress, []byte{0, 3, 0, 0, 1, 2, 3, 4}, attrData, []byte("x")), DropMalformed},
@@ -151,18 +152,18 @@ func TestFilter(t *testing.T) {
 		"peer, IPv6 of 8 bytes":        {build(classIndication, methodSend, attrXORPeerAddress, []byte{0, 2, 0, 0, 1, 2, 3, 4}, attrData, []byte("x")), DropMalformed},
 		"allocate":                     {build(classRequest, methodAllocate, attrTransport, []byte{17, 0, 0, 0}), dropNone},
 		"allocate, signed":             {build(classRequest, methodAllocate, with()...), dropNone},
-		"signed without a nonce":       {build(classRequest, methodAllocate, credentials[0], credentials[1], credentials[2], credentials[3], credentials[6], credentials[7]), DropMalformed},
-		"integrity of 16 bytes":        {build(classRequest, methodAllocate, append(append([]any{}, credentials[:6]...), attrIntegrity, make([]byte, 16))...), DropMalformed},
-		"attribute after integrity":    {build(classRequest, methodAllocate, with(attrTransport, []byte{17, 0, 0, 0})...), DropMalformed},
-		"two user names":               {build(classRequest, methodAllocate, attrUsername, []byte("a"), attrUsername, []byte("b")), DropMalformed},
-		"empty user name":              {build(classRequest, methodAllocate, attrUsername, []byte{}), DropMalformed},
-		"long user name":               {build(classRequest, methodAllocate, attrUsername, make([]byte, 509)), DropMalformed},
-		"long nonce":                   {build(classRequest, methodAllocate, attrNonce, make([]byte, 764)), DropMalformed},
-		"transport of 1 byte":          {build(classRequest, methodAllocate, attrTransport, []byte{17}), DropMalformed},
-		"family 3":                     {build(classRequest, methodAllocate, attrFamily, []byte{3, 0, 0, 0}), DropMalformed},
-		"lifetime of 8 bytes":          {build(classRequest, methodRefresh, attrLifetime, make([]byte, 8)), DropMalformed},
+		"signed without a nonce":       {build(classRequest, methodAllocate, credentials[0], credentials[1], credentials[2], credentials[3], credentials[6], credentials[7]), unproven},
+		"integrity of 16 bytes":        {build(classRequest, methodAllocate, append(append([]any{}, credentials[:6]...), attrIntegrity, make([]byte, 16))...), unproven},
+		"attribute after integrity":    {build(classRequest, methodAllocate, with(attrTransport, []byte{17, 0, 0, 0})...), dropNone},
+		"two user names":               {build(classRequest, methodAllocate, attrUsername, []byte("a"), attrUsername, []byte("b")), dropNone},
+		"empty user name":              {build(classRequest, methodAllocate, attrUsername, []byte{}), wrong},
+		"long user name":               {build(classRequest, methodAllocate, attrUsername, make([]byte, 509)), wrong},
+		"long nonce":                   {build(classRequest, methodAllocate, attrNonce, make([]byte, 764)), wrong},
+		"transport of 1 byte":          {build(classRequest, methodAllocate, attrTransport, []byte{17}), wrong},
+		"family 3":                     {build(classRequest, methodAllocate, attrFamily, []byte{3, 0, 0, 0}), dropNone},
+		"lifetime of 8 bytes":          {build(classRequest, methodRefresh, attrLifetime, make([]byte, 8)), wrong},
 		"permission for three peers":   {build(classRequest, methodCreatePermission, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4), dropNone},
-		"bind two peers":               {build(classRequest, methodChannelBind, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4), DropMalformed},
+		"bind two peers":               {build(classRequest, methodChannelBind, attrXORPeerAddress, peer4, attrXORPeerAddress, peer4), dropNone},
 		"33 attributes":                {set(append(build(classRequest, methodBinding), []byte(strings.Repeat("\x80\x70\x00\x00", 33))...), 3, 132), DropMalformed},
 		"32 attributes":                {set(append(build(classRequest, methodBinding), []byte(strings.Repeat("\x80\x70\x00\x00", 32))...), 3, 128), dropNone},
 		"unknown optional attribute":   {build(classRequest, methodBinding, 0x8070, []byte("abc")), dropNone},
@@ -171,7 +172,14 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m message
-			if got := m.parse(tc.b); got != tc.want {
+			got := m.parse(tc.b)
+			switch {
+			case got == dropNone && m.unproven:
+				got = unproven
+			case got == dropNone && m.wrong:
+				got = wrong
+			}
+			if got != tc.want {
 				t.Errorf("%s: %q, want %q", hex.EncodeToString(tc.b), got, tc.want)
 			}
 		})
@@ -206,7 +214,7 @@ func TestSignedByTheSampleRequest(t *testing.T) {
 	if d := m.parse(b); d != dropNone {
 		t.Fatal(d)
 	}
-	if !m.signedBy([]byte("VOkJxbRl1RmTxUk/WvJxBt")) || m.signedBy([]byte("VOkJxbRl1RmTxUk/WvJxBT")) {
+	if !(proof{key: []byte("VOkJxbRl1RmTxUk/WvJxBt")}).proves(&m) || (proof{key: []byte("VOkJxbRl1RmTxUk/WvJxBT")}).proves(&m) {
 		t.Error("MESSAGE-INTEGRITY is not told right from wrong")
 	}
 }

@@ -9,19 +9,26 @@ import (
 	"github.com/pion/turn/v2"
 )
 
+// tuple tells the clients of an intake apart: the part of the 5-tuple (RFC 8656,
+// section 2.2) that the intake itself does not fix.
+type tuple struct {
+	addr  netip.AddrPort // the client's
+	local netip.Addr     // where it has sent to, on a socket that is bound to no address
+}
+
 // clientSide sends to clients: to any over a UDP socket, to one over a connection.
 type clientSide interface {
 	// toClient sends datagrams in order and returns how many were taken. It does not
 	// wait: what cannot go at once is queued within bounds, or dropped.
-	toClient(client netip.AddrPort, msgs [][]byte) (int, error)
+	toClient(client tuple, msgs [][]byte) (int, error)
 	// answer sends the answer to a request, before datagrams that are queued.
-	answer(client netip.AddrPort, b []byte) error
+	answer(client tuple, b []byte) error
 }
 
 // intake is one way in for clients, with a pion server of its own. pion reads it
 // as a net.PacketConn, in one goroutine: a request goes to pion when pion reads,
 // pion calls back while it handles the request (authenticate, AllocatePacketConn,
-// WriteTo), and is done with it when it reads again (settle, all in control.go). So
+// WriteTo), and is done with it when it reads again (settle, all in request.go). So
 // req belongs to that goroutine, and needs no lock.
 type intake struct {
 	s         *core
@@ -34,10 +41,10 @@ type intake struct {
 	req request
 
 	mu     sync.RWMutex
-	allocs map[netip.AddrPort]*allocation
+	allocs map[tuple]*allocation
 }
 
-func (in *intake) lookup(client netip.AddrPort) *allocation {
+func (in *intake) lookup(client tuple) *allocation {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	return in.allocs[client]
@@ -46,8 +53,29 @@ func (in *intake) lookup(client netip.AddrPort) *allocation {
 func (in *intake) remove(a *allocation) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.allocs[a.client] == a {
+	switch first := in.allocs[a.client]; {
+	case first == nil:
+	case first == a && a.second.Load() != nil:
+		in.allocs[a.client] = a.second.Swap(nil)
+	case first == a:
 		delete(in.allocs, a.client)
+	default:
+		first.second.CompareAndSwap(a, nil)
+	}
+}
+
+// endAll ends the allocations, as no client can reach them any more.
+func (in *intake) endAll() {
+	in.mu.RLock()
+	var all []*allocation
+	for _, a := range in.allocs {
+		for ; a != nil; a = a.second.Load() {
+			all = append(all, a)
+		}
+	}
+	in.mu.RUnlock()
+	for _, a := range all {
+		a.end()
 	}
 }
 
@@ -59,7 +87,7 @@ func (in *intake) count() int {
 
 // take works on one datagram or frame. It reports whether it is a request for pion.
 // b must stay as it is until the up queue is flushed.
-func (in *intake) take(b []byte, from netip.AddrPort, now int64) bool {
+func (in *intake) take(b []byte, from tuple, now int64) bool {
 	m := &in.msg
 	m.isChannelData = false
 	if d := m.parse(b); d != dropNone {
@@ -76,7 +104,7 @@ func (in *intake) take(b []byte, from netip.AddrPort, now int64) bool {
 }
 
 // relayUp relays ChannelData or a Send indication to its peer.
-func (in *intake) relayUp(m *message, from netip.AddrPort, now int64) Drop {
+func (in *intake) relayUp(m *message, from tuple, now int64) Drop {
 	a := in.lookup(from)
 	if a == nil {
 		return DropAllocation
@@ -85,10 +113,18 @@ func (in *intake) relayUp(m *message, from netip.AddrPort, now int64) Drop {
 	if m.isChannelData {
 		var ok bool
 		if peer, ok = a.peerOf(m.channel, now); !ok {
+			if a = a.second.Load(); a == nil {
+				return DropPermission
+			}
+			if peer, ok = a.peerOf(m.channel, now); !ok {
+				return DropPermission
+			}
+		}
+	} else {
+		peer = m.peers[0]
+		if a = a.toward(peer.Addr()); !a.permitted(peer.Addr(), now) {
 			return DropPermission
 		}
-	} else if peer = m.peers[0]; !a.permitted(peer.Addr(), now) {
-		return DropPermission
 	}
 	if peer.Port() == 0 {
 		return DropPermission // nobody is there, and the system refuses it

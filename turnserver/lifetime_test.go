@@ -85,6 +85,7 @@ func TestAStuckClientIsClosed(t *testing.T) {
 
 func TestAllocationExpires(t *testing.T) {
 	s := start(t, nil)
+	s.timeouts.lifetime = time.Second
 	server := listen(t, s, UDP)
 	c := newRawClient(t, UDP, server, "a")
 	c.challenge()

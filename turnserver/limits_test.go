@@ -263,7 +263,7 @@ func TestOwnAddressReachesAllocationsOnly(t *testing.T) {
 	relayed := map[*rawClient]netip.AddrPort{}
 	s.relays.each(func(al *allocation) {
 		for _, c := range []*rawClient{a, b} {
-			if c.conn.LocalAddr().String() == al.client.String() {
+			if c.conn.LocalAddr().String() == al.client.addr.String() {
 				relayed[c] = al.addr
 			}
 		}

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Defaults of Policy, used where a field is zero.
 const (
 	DefaultUserAllocations = 64
 	DefaultUnauthRate      = 100
+	DefaultMaxLifetime     = 2 * time.Hour
 )
 
 // Policy is what may change while a Server runs, without rebinding a socket.
@@ -60,6 +62,10 @@ type Policy struct {
 	// from being used for amplification. Default: 100; negative: no bound.
 	UnauthRate int
 
+	// MaxLifetime bounds the lifetime of an allocation between refreshes, as a client may
+	// ask for one. Default: 2 hours; at least 10 minutes.
+	MaxLifetime time.Duration
+
 	// LogAddresses lets log lines carry client addresses. Default: they do not.
 	LogAddresses bool
 }
@@ -80,6 +86,10 @@ func (p Policy) Validate() error {
 				return errors.New("a peer prefix is not valid: write it as address/bits")
 			}
 		}
+	}
+	if p.MaxLifetime != 0 && p.MaxLifetime < defaultLifetime {
+		return fmt.Errorf("maximum lifetime %s is below %s, which RFC 8656 grants to all: give more, or 0 for %s",
+			p.MaxLifetime, defaultLifetime, DefaultMaxLifetime)
 	}
 	for name, v := range map[string]int64{
 		"user bandwidth": p.UserBandwidth, "user bytes": p.UserBytes,
@@ -103,6 +113,9 @@ func (p Policy) clone() Policy {
 	p.DenyPeers = slices.Clone(p.DenyPeers)
 	if p.UserAllocations == 0 {
 		p.UserAllocations = DefaultUserAllocations
+	}
+	if p.MaxLifetime == 0 {
+		p.MaxLifetime = DefaultMaxLifetime
 	}
 	if p.UnauthRate == 0 {
 		p.UnauthRate = DefaultUnauthRate

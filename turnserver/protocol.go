@@ -1,8 +1,6 @@
 package turnserver
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
 	"encoding/binary"
 	"net/netip"
 )
@@ -10,15 +8,16 @@ import (
 // The parts of STUN and TURN that the server reads and writes itself.
 
 const (
-	magicCookie     = 0x2112A442
-	stunHeader      = 20
-	channelHeader   = 4
-	minChannel      = 0x4000
-	maxChannel      = 0x7FFF // RFC 8656 keeps 0x5000 up for itself; RFC 5766 clients use them
-	integritySize   = 20
-	maxTextAttr     = 763 // USERNAME, REALM, NONCE, SOFTWARE: RFC 8489, section 14
-	maxAttributes   = 32
-	maxPeersPerCall = 16
+	magicCookie      = 0x2112A442
+	stunHeader       = 20
+	channelHeader    = 4
+	minChannel       = 0x4000
+	maxChannel       = 0x7FFF // RFC 8656 keeps 0x5000 up for itself; RFC 5766 clients use them
+	integritySize    = 20
+	integrity256Size = 32
+	maxTextAttr      = 763 // USERNAME, REALM, NONCE, SOFTWARE: RFC 8489, section 14
+	maxAttributes    = 32
+	maxPeersPerCall  = 16
 )
 
 // class is a STUN message class, method a STUN method: RFC 8489, section 5.
@@ -70,9 +69,14 @@ const (
 	attrEvenPort         = 0x0018
 	attrTransport        = 0x0019
 	attrDontFragment     = 0x001A
+	attrIntegrity256     = 0x001C
+	attrAlgorithm        = 0x001D
+	attrUserhash         = 0x001E
 	attrXORMapped        = 0x0020
 	attrReservationToken = 0x0022
 	attrAdditionalFamily = 0x8000
+	attrAddressError     = 0x8001
+	attrAlgorithms       = 0x8002
 	attrFingerprint      = 0x8028
 )
 
@@ -89,6 +93,7 @@ const (
 	codeForbidden      = 403
 	codeUnknownAttr    = 420
 	codeMismatch       = 437
+	codeStaleNonce     = 438
 	codeFamily         = 440
 	codeWrongUser      = 441
 	codeTransport      = 442
@@ -105,6 +110,7 @@ var reasons = map[int]string{
 	codeForbidden:    "Forbidden",
 	codeUnknownAttr:  "Unknown Attribute",
 	codeMismatch:     "Allocation Mismatch",
+	codeStaleNonce:   "Stale Nonce",
 	codeFamily:       "Address Family not Supported",
 	codeWrongUser:    "Wrong Credentials",
 	codeTransport:    "Unsupported Transport Protocol",
@@ -130,37 +136,6 @@ func appendAttr(b []byte, typ uint16, value []byte) []byte {
 		b = append(b, 0)
 	}
 	binary.BigEndian.PutUint16(b[2:4], uint16(len(b)-stunHeader))
-	return b
-}
-
-// appendIntegrity appends MESSAGE-INTEGRITY under key.
-func appendIntegrity(b, key []byte) []byte {
-	binary.BigEndian.PutUint16(b[2:4], uint16(len(b)+4+integritySize-stunHeader))
-	mac := hmac.New(sha1.New, key)
-	mac.Write(b)
-	return appendAttr(b, attrIntegrity, mac.Sum(nil))
-}
-
-// errorAnswer is the error response to a request. nonce goes with 401, unknown
-// with 420; key signs the answer where the request was authenticated.
-func errorAnswer(m method, txid [12]byte, code int, realm string, nonce []byte, unknown []uint16, key []byte) []byte {
-	b := appendHeader(make([]byte, 0, 160), classError, m, txid)
-	reason := reasons[code]
-	b = appendAttr(b, attrErrorCode, append([]byte{0, 0, byte(code / 100), byte(code % 100)}, reason...))
-	if len(nonce) > 0 {
-		b = appendAttr(b, attrNonce, nonce)
-		b = appendAttr(b, attrRealm, []byte(realm))
-	}
-	if len(unknown) > 0 {
-		list := make([]byte, 0, 2*len(unknown))
-		for _, t := range unknown {
-			list = binary.BigEndian.AppendUint16(list, t)
-		}
-		b = appendAttr(b, attrUnknown, list)
-	}
-	if key != nil {
-		b = appendIntegrity(b, key)
-	}
 	return b
 }
 

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,17 +29,24 @@ const maxPeers = 256
 // programs hold ports of the range or the system refuses sockets altogether.
 const maxBindTries = 64
 
-// allocation is the data plane's side of an allocation: who may send what to whom.
-// pion holds it as the allocation's relay socket (it is the net.PacketConn that
-// pion reads from), and closes it when the allocation ends.
+// allocation is a relayed transport address: who may send what to whom through it. An
+// Allocate that asks for both families makes two, of which the first leads to the
+// second.
 type allocation struct {
 	s      *core
 	in     *intake
 	user   *user
-	client netip.AddrPort
+	client tuple
 	addr   netip.AddrPort // the relayed transport address, as given out
 	sock   packetSocket
 	txid   [12]byte // of Data indications: any value does, as nobody answers them
+
+	// What the answer to its Allocate says, should that be asked for again.
+	madeBy     [12]byte // transaction id
+	granted    uint32   // lifetime in seconds
+	token      string
+	second     atomic.Pointer[allocation]
+	secondCode int // why there is no second one though it was asked for
 
 	policy atomic.Pointer[Policy] // as of the allocation or its last refresh
 	flow   flow
@@ -50,9 +56,8 @@ type allocation struct {
 	channels    map[uint16]*channel
 	bound       map[netip.AddrPort]*channel
 
-	closeOnce sync.Once
-	closed    chan struct{}
-	forgotten atomic.Bool // pion has closed it, so pion's table has it no more
+	endOnce sync.Once
+	expiry  *time.Timer
 }
 
 type channel struct {
@@ -270,41 +275,35 @@ func (a *allocation) receive(from netip.AddrPort, payloads [][]byte) {
 	}
 }
 
-// ReadFrom is called by pion, once, on a goroutine of the allocation's own. It does
-// all the relaying from peers to the client and returns when the allocation ends,
-// with an error, at which pion deletes the client's allocation from its table. Where
-// pion has done that already, the client may have another one by now, which must not
-// be deleted: then the goroutine, which has nothing else to do, ends here.
-func (a *allocation) ReadFrom([]byte) (int, net.Addr, error) {
-	defer a.s.wg.Done()
-	_ = a.sock.receive(nil, a.down) // ends when the socket does; then the allocation must end first
-	<-a.closed
-	if a.forgotten.Load() {
-		runtime.Goexit()
-	}
-	return 0, nil, net.ErrClosed
-}
-
-// WriteTo is not called, as no data goes by way of pion.
-func (a *allocation) WriteTo([]byte, net.Addr) (int, error) { return 0, net.ErrClosed }
-
-// Close is pion's way to end the allocation: when the client deletes it, when it expires
-// or when its intake ends. It always returns nil: pion would leave other allocations
-// open at an error.
-func (a *allocation) Close() error {
-	if a.sock == nil {
-		return nil // it was only shown to pion
-	}
-	a.forgotten.Store(true)
-	a.end()
-	return nil
-}
-
-// end ends the allocation; pion then hears of it from ReadFrom.
-func (a *allocation) end() {
-	a.closeOnce.Do(func() {
+// begin relays from peers until the allocation ends, which it does after so many
+// seconds unless it is extended.
+func (a *allocation) begin(seconds uint32) {
+	a.expiry = time.AfterFunc(time.Duration(seconds)*time.Second, a.end)
+	go func() {
 		defer a.s.wg.Done()
-		close(a.closed)
+		_ = a.sock.receive(nil, a.down)
+		a.end() // where it was the socket that ended
+	}()
+}
+
+// extend has the allocation last for so many seconds from now.
+func (a *allocation) extend(seconds uint32) {
+	a.expiry.Reset(time.Duration(seconds) * time.Second)
+}
+
+// toward returns the allocation that peers like peer are reached through: of two, the
+// one of its family.
+func (a *allocation) toward(peer netip.Addr) *allocation {
+	if second := a.second.Load(); second != nil && second.addr.Addr().Is4() == peer.Unmap().Is4() {
+		return second
+	}
+	return a
+}
+
+// end ends the allocation.
+func (a *allocation) end() {
+	a.endOnce.Do(func() {
+		a.expiry.Stop()
 		_ = a.sock.Close()
 		a.in.remove(a)
 		a.s.relays.remove(a)
@@ -314,12 +313,6 @@ func (a *allocation) end() {
 			zap.Int64("up", a.flow.upBytes.Load()), zap.Int64("down", a.flow.downBytes.Load()))
 	})
 }
-
-// LocalAddr and the deadlines make an allocation a net.PacketConn.
-func (a *allocation) LocalAddr() net.Addr              { return a.sock.LocalAddr() }
-func (a *allocation) SetDeadline(time.Time) error      { return nil }
-func (a *allocation) SetReadDeadline(time.Time) error  { return nil }
-func (a *allocation) SetWriteDeadline(time.Time) error { return nil }
 
 // relays are the server's live allocations by relayed transport address.
 type relays struct {
@@ -369,15 +362,30 @@ type portWish struct {
 	even, next bool // an even one, and the one above held open, too
 }
 
+// bindFor returns the address that sockets of the relay address public bind to: bind
+// where it is given, else public while this host has it, else any.
+func (r *relays) bindFor(public, bind netip.Addr) netip.Addr {
+	switch {
+	case bind.IsValid():
+		return bind
+	case r.s.cfg.ListenPacket == nil && r.s.own.local(public):
+		return public
+	case public.Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
 // open opens a relay socket for public at a random free port of the range, and with
 // wish.next a second one.
 func (r *relays) open(public, bind netip.Addr, wish portWish) (sock, next packetSocket, at netip.AddrPort, err error) {
 	ports := r.s.cfg.RelayPorts
 	count := int(ports.Max) - int(ports.Min) + 1
 	network := "udp4"
-	if bind.Is6() {
+	if public.Is6() {
 		network = "udp6"
 	}
+	bind = r.bindFor(public, bind)
 	start := rand.IntN(count)
 	var last error
 	for i, failed := 0, 0; i < count && failed < maxBindTries; i++ {

@@ -1,6 +1,8 @@
 package turnserver
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,7 +32,9 @@ func New(cfg Config) (*Server, error) {
 		log:     cfg.Logger,
 		start:   time.Now(),
 		done:    make(chan struct{}),
-		sources: newSourceLimit(),
+		answers: newSourceLimit(),
+		pionKey: make([]byte, 16),
+		names:   names{realm: cfg.Realm, by: map[[sha256.Size]byte]string{}},
 		users:   users{all: map[string]*user{}},
 		conns:   connLimit{bySource: map[netip.Addr]int{}, max: cfg.MaxConns, perSource: cfg.MaxConnsPerSource},
 		own: newOwnAddrs(append([]netip.Addr{cfg.RelayAddress, cfg.RelayAddress6, cfg.RelayBind, cfg.RelayBind6},
@@ -38,6 +42,7 @@ func New(cfg Config) (*Server, error) {
 		closers:  map[io.Closer]struct{}{},
 		timeouts: defaultTimeouts,
 	}}
+	_, _ = rand.Read(s.pionKey) // it never fails
 	s.relays = relays{s: s.core, by: map[netip.AddrPort]*allocation{}}
 	s.reservations = reservations{s: s.core, by: map[string]*reservation{}}
 	if err := s.SetPolicy(cfg.Policy); err != nil {
@@ -62,6 +67,11 @@ func (s *Server) SetPolicy(p Policy) error {
 
 // Policy returns the policy that holds, with defaults filled in.
 func (s *Server) Policy() Policy { return s.policy.Load().clone() }
+
+// ExpectUser has the server know a user name by its USERHASH (RFC 8489, section 14.4)
+// while its credentials are good. Names that have been seen in USERNAME are known
+// anyway.
+func (s *Server) ExpectUser(username string) { s.names.add(username, time.Now()) }
 
 // RelayAvailable reports whether a user with fresh credentials could get an
 // allocation: the relay is enabled, has an address, budget left and a free port. A
@@ -153,8 +163,8 @@ func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, er
 // own; where the system cannot share a port there is one. It returns the address
 // that was bound.
 //
-// On a host with several addresses of one family, listen on each: the answers from
-// a socket on the unspecified address leave from the address that the system picks.
+// Answers from a socket on the unspecified address leave, on Linux, from the address
+// that was asked; elsewhere from the one that the system picks.
 func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
 	return listenUDP(s.core, addr, sockets)
 }

@@ -30,9 +30,10 @@ type packetSocket interface {
 	receive(b *batch, f func(*batch) bool) error
 
 	// send sends each of msgs to addr as a datagram of its own, in order. All but
-	// the last have the same length and the last is not longer. It returns how many
-	// were sent.
-	send(addr netip.AddrPort, msgs [][]byte) (int, error)
+	// the last have the same length and the last is not longer. They leave from the
+	// local address from where that is valid and the socket is bound to none. It
+	// never waits, and returns how many were sent.
+	send(from netip.Addr, addr netip.AddrPort, msgs [][]byte) (int, error)
 
 	LocalAddr() net.Addr
 	Close() error
@@ -43,6 +44,7 @@ type packet struct {
 	buf      []byte // bufferSize long; the datagram begins at headroom
 	size     int
 	from     netip.AddrPort
+	to       netip.Addr // where it was sent to, known on a socket that is bound to no address
 	oversize bool
 }
 
@@ -99,7 +101,7 @@ func (s *plainSocket) receive(b *batch, f func(*batch) bool) error {
 	}
 }
 
-func (s *plainSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
+func (s *plainSocket) send(_ netip.Addr, addr netip.AddrPort, msgs [][]byte) (int, error) {
 	to := net.UDPAddrFromAddrPort(addr)
 	for i, msg := range msgs {
 		if _, err := s.WriteTo(msg, to); err != nil {

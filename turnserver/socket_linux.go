@@ -22,6 +22,7 @@ type systemSocket struct {
 	*net.UDPConn
 	raw   syscall.RawConn
 	inet6 bool        // the socket is AF_INET6, so IPv4 addresses are written mapped
+	any   bool        // it is bound to no address: each datagram tells the one it was sent to
 	noGSO atomic.Bool // UDP_SEGMENT has failed on this socket
 }
 
@@ -63,19 +64,31 @@ func (s *systemSocket) setUp(fd int) {
 	}
 	domain, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	s.inet6 = domain == unix.AF_INET6
+	if addrPortOf(s.LocalAddr()).Addr().IsUnspecified() {
+		if s.inet6 {
+			s.any = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) == nil
+		} else {
+			s.any = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1) == nil
+		}
+	}
 }
+
+// infoSpace is the room for the control message that tells a datagram's local address.
+var infoSpace = unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 
 // batchSys is what recvmmsg wants to know about a batch's buffers.
 type batchSys struct {
 	msgs  []unix.Mmsghdr
 	iovs  []unix.Iovec
 	names []unix.RawSockaddrInet6
+	infos []byte // control messages, infoSpace each
 }
 
 func (b *batchSys) init(room []packet) {
 	b.msgs = make([]unix.Mmsghdr, len(room))
 	b.iovs = make([]unix.Iovec, len(room))
 	b.names = make([]unix.RawSockaddrInet6, len(room))
+	b.infos = make([]byte, len(room)*infoSpace)
 	for i := range room {
 		b.iovs[i].Base = &room[i].buf[headroom]
 		b.iovs[i].SetLen(maxDatagram)
@@ -84,6 +97,8 @@ func (b *batchSys) init(room []packet) {
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.Iov = &b.iovs[i]
 		h.SetIovlen(1)
+		h.Control = &b.infos[i*infoSpace]
+		h.SetControllen(infoSpace)
 	}
 }
 
@@ -102,8 +117,27 @@ func (b *batch) recv(fd uintptr) (full bool, errno unix.Errno) {
 		p.oversize = m.Hdr.Flags&unix.MSG_TRUNC != 0
 		p.from = addrPortOfRaw(&b.sys.names[i])
 		m.Hdr.Namelen = unix.SizeofSockaddrInet6
+		p.to = netip.Addr{}
+		if got := int(m.Hdr.Controllen); got > 0 {
+			p.to = localOf(b.sys.infos[i*infoSpace : i*infoSpace+got])
+		}
+		m.Hdr.SetControllen(infoSpace)
 	}
 	return int(n) == len(b.room), 0
+}
+
+// localOf reads the local address from the control messages of a datagram: IP_PKTINFO
+// (ip(7)) or IPV6_PKTINFO (RFC 3542, section 6).
+func localOf(infos []byte) netip.Addr {
+	h, data, _, err := unix.ParseOneSocketControlMessage(infos)
+	switch {
+	case err != nil:
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+		return netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+		return netip.AddrFrom16([16]byte(data[:16])).Unmap()
+	}
+	return netip.Addr{}
 }
 
 // receive waits for the socket as Go's poller does. The poller is edge-triggered and
@@ -159,10 +193,7 @@ type sender struct {
 }
 
 var senders = sync.Pool{New: func() any {
-	s := &sender{cmsg: make([]byte, unix.CmsgSpace(2))}
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&s.cmsg[0]))
-	h.Level, h.Type = unix.SOL_UDP, unix.UDP_SEGMENT
-	h.SetLen(unix.CmsgLen(2))
+	s := &sender{cmsg: make([]byte, unix.CmsgSpace(2)+infoSpace)}
 	s.try = func(fd uintptr) {
 		for {
 			_, _, s.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&s.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
@@ -174,12 +205,15 @@ var senders = sync.Pool{New: func() any {
 	return s
 }}
 
-func (s *systemSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
+func (s *systemSocket) send(from netip.Addr, addr netip.AddrPort, msgs [][]byte) (int, error) {
 	x := senders.Get().(*sender)
 	defer senders.Put(x)
 	x.address(addr, s.inet6)
+	if !s.any {
+		from = netip.Addr{}
+	}
 	if len(msgs) > 1 && len(msgs) <= maxRun && !s.noGSO.Load() {
-		err := s.sendOne(x, msgs)
+		err := s.sendOne(x, from, msgs)
 		if err == nil {
 			return len(msgs), nil
 		}
@@ -197,7 +231,7 @@ func (s *systemSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
 		}
 	}
 	for i := range msgs {
-		if err := s.sendOne(x, msgs[i:i+1]); err != nil {
+		if err := s.sendOne(x, from, msgs[i:i+1]); err != nil {
 			return i, err
 		}
 	}
@@ -205,7 +239,7 @@ func (s *systemSocket) send(addr netip.AddrPort, msgs [][]byte) (int, error) {
 }
 
 // sendOne makes one sendmsg call: one datagram, or several by UDP_SEGMENT.
-func (s *systemSocket) sendOne(x *sender, msgs [][]byte) error {
+func (s *systemSocket) sendOne(x *sender, from netip.Addr, msgs [][]byte) error {
 	for i, m := range msgs {
 		x.iovs[i].Base = unsafe.SliceData(m)
 		x.iovs[i].SetLen(len(m))
@@ -213,12 +247,24 @@ func (s *systemSocket) sendOne(x *sender, msgs [][]byte) error {
 	x.hdr.Iov = &x.iovs[0]
 	x.hdr.SetIovlen(len(msgs))
 	x.hdr.Control = nil
-	x.hdr.SetControllen(0)
+	n := 0
 	if len(msgs) > 1 {
-		binary.NativeEndian.PutUint16(x.cmsg[unix.CmsgLen(0):], uint16(len(msgs[0])))
-		x.hdr.Control = &x.cmsg[0]
-		x.hdr.SetControllen(len(x.cmsg))
+		binary.NativeEndian.PutUint16(x.control(&n, unix.SOL_UDP, unix.UDP_SEGMENT, 2), uint16(len(msgs[0])))
 	}
+	switch {
+	case !from.IsValid():
+	case s.inet6:
+		info := x.control(&n, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+		a := from.As16()
+		copy(info, a[:])
+		clear(info[16:]) // any interface
+	default:
+		info := x.control(&n, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+		a := from.As4()
+		clear(info)
+		copy(info[4:8], a[:]) // ipi_spec_dst
+	}
+	x.hdr.SetControllen(n)
 	// Control takes no lock, so that allocations can write to one socket at a time.
 	// Where the socket is full, nobody waits: EAGAIN is the datagram's end.
 	err := s.raw.Control(x.try)
@@ -232,6 +278,18 @@ func (s *systemSocket) sendOne(x *sender, msgs [][]byte) error {
 		return x.errno
 	}
 	return nil
+}
+
+// control adds a control message of the given size, of which it returns the data, to
+// the first n bytes of x.cmsg.
+func (x *sender) control(n *int, level, typ int32, size int) []byte {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&x.cmsg[*n]))
+	h.Level, h.Type = level, typ
+	h.SetLen(unix.CmsgLen(size))
+	data := x.cmsg[*n+unix.CmsgLen(0) : *n+unix.CmsgLen(size)]
+	*n += unix.CmsgSpace(size)
+	x.hdr.Control = &x.cmsg[0]
+	return data
 }
 
 // address makes addr the destination.

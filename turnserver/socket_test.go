@@ -64,7 +64,7 @@ func TestPacketSockets(t *testing.T) {
 					for i, n := range sizes {
 						msgs = append(msgs, bytes.Repeat([]byte{byte(len(want) + i)}, n))
 					}
-					if n, err := a.send(to, msgs); n != len(msgs) || err != nil {
+					if n, err := a.send(netip.Addr{}, to, msgs); n != len(msgs) || err != nil {
 						t.Fatalf("sent %d of %d: %v", n, len(msgs), err)
 					}
 					want = append(want, msgs...)
@@ -103,7 +103,7 @@ func TestPacketSockets(t *testing.T) {
 				if err := <-got; err != net.ErrClosed {
 					t.Errorf("a closed socket's receive ends with %v", err)
 				}
-				if _, err := b.send(to, [][]byte{{1}}); err == nil {
+				if _, err := b.send(netip.Addr{}, to, [][]byte{{1}}); err == nil {
 					t.Error("a closed socket sends")
 				}
 			})

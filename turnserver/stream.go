@@ -23,7 +23,7 @@ func serveConn(s *core, conn net.Conn, cork *corkConn) {
 	}
 	limitUnsent(conn)
 	st := &streamIntake{conn: conn, peer: client, buf: make([]byte, streamBuffer), active: time.Now()}
-	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), allocs: map[netip.AddrPort]*allocation{}}
+	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), allocs: map[tuple]*allocation{}}
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}
@@ -70,9 +70,9 @@ func (st *streamIntake) ReadFrom(p []byte) (int, net.Addr, error) {
 		}
 		if frame != nil {
 			st.spoke, st.active = true, time.Now()
-			if st.take(frame, st.peer, st.s.now()) {
+			if st.take(frame, tuple{addr: st.peer}, st.s.now()) {
 				st.up.flush()
-				return copy(p, frame), net.TCPAddrFromAddrPort(st.peer), nil
+				return st.forPion(p), net.TCPAddrFromAddrPort(st.peer), nil
 			}
 			continue
 		}
@@ -148,21 +148,19 @@ func (st *streamIntake) fill() error {
 }
 
 // toClient queues datagrams for the client.
-func (st *streamIntake) toClient(_ netip.AddrPort, msgs [][]byte) (int, error) {
+func (st *streamIntake) toClient(_ tuple, msgs [][]byte) (int, error) {
 	taken, err := st.out.send(msgs)
 	st.s.counters.drops[DropSlow].Add(int64(len(msgs) - taken))
 	return taken, err
 }
 
 // answer queues an answer to a request.
-func (st *streamIntake) answer(_ netip.AddrPort, b []byte) error { return st.out.answer(b) }
+func (st *streamIntake) answer(_ tuple, b []byte) error { return st.out.answer(b) }
 
 // end gives back what the connection holds, the allocation first: saying goodbye may
 // take seconds where the client is stuck.
 func (st *streamIntake) end() {
-	if a := st.lookup(st.peer); a != nil {
-		a.end()
-	}
+	st.endAll()
 	st.out.close()
 	_ = st.conn.Close()
 	st.out.wait()

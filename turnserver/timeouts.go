@@ -10,6 +10,7 @@ type timeouts struct {
 	write     time.Duration // for a client to take what is sent to it
 
 	reservation time.Duration // for a reserved port to be allocated
+	lifetime    time.Duration // of an allocation, at least
 }
 
 var defaultTimeouts = timeouts{
@@ -19,4 +20,5 @@ var defaultTimeouts = timeouts{
 	write:     10 * time.Second,
 
 	reservation: reservationLifetime,
+	lifetime:    defaultLifetime,
 }

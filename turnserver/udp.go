@@ -3,16 +3,14 @@ package turnserver
 import (
 	"fmt"
 	"net"
-	"net/netip"
 )
 
 // udpIntake takes clients in over one UDP socket.
 type udpIntake struct {
 	intake
-	sock    packetSocket
-	batch   *batch
-	next    int // the first packet of batch that was not looked at
-	pending []byte
+	sock  packetSocket
+	batch *batch
+	next  int // the first packet of batch that was not looked at
 }
 
 // listenUDP serves a UDP address; see Server.ListenUDP.
@@ -34,7 +32,7 @@ func listenUDP(s *core, addr string, sockets int) (net.Addr, error) {
 	}
 	for i, sock := range all {
 		u := &udpIntake{sock: sock, batch: newBatch(intakeBatch)}
-		u.intake = intake{s: s, transport: UDP, client: u, local: sock.LocalAddr(), allocs: map[netip.AddrPort]*allocation{}}
+		u.intake = intake{s: s, transport: UDP, client: u, local: sock.LocalAddr(), allocs: map[tuple]*allocation{}}
 		if err := s.adopt(sock); err != nil {
 			for _, rest := range all[i:] {
 				_ = rest.Close()
@@ -59,15 +57,16 @@ func (u *udpIntake) ReadFrom(p []byte) (int, net.Addr, error) {
 	if u.drain() {
 		if err := u.sock.receive(u.batch, func(*batch) bool { u.next = 0; return u.drain() }); err != nil {
 			u.s.lost(u.sock)
+			u.endAll()
 			u.s.wg.Done()
 			return 0, nil, err
 		}
 	}
-	return copy(p, u.pending), net.UDPAddrFromAddrPort(u.req.from), nil
+	return u.forPion(p), net.UDPAddrFromAddrPort(u.req.from.addr), nil
 }
 
 // drain works on what is left of the batch. It stops and returns false at a request
-// for pion, which is then pending.
+// for pion.
 func (u *udpIntake) drain() bool {
 	defer u.up.flush()
 	now := u.s.now()
@@ -82,19 +81,18 @@ func (u *udpIntake) drain() bool {
 			u.s.counters.drop(DropForeign) // it could not be answered
 			continue
 		}
-		if u.take(p.data(), p.from, now) {
-			u.pending = p.data()
+		if u.take(p.data(), tuple{p.from, p.to}, now) {
 			return false
 		}
 	}
 	return true
 }
 
-func (u *udpIntake) toClient(client netip.AddrPort, msgs [][]byte) (int, error) {
+func (u *udpIntake) toClient(client tuple, msgs [][]byte) (int, error) {
 	sent := 0
 	for len(msgs) > 0 {
 		n := runLength(msgs)
-		done, err := u.sock.send(client, msgs[:n])
+		done, err := u.sock.send(client.local, client.addr, msgs[:n])
 		sent += done
 		if err != nil {
 			u.s.counters.drops[DropSocket].Add(int64(len(msgs) - done))
@@ -105,7 +103,7 @@ func (u *udpIntake) toClient(client netip.AddrPort, msgs [][]byte) (int, error) 
 	return sent, nil
 }
 
-func (u *udpIntake) answer(client netip.AddrPort, b []byte) error {
+func (u *udpIntake) answer(client tuple, b []byte) error {
 	_, err := u.toClient(client, [][]byte{b})
 	return err
 }

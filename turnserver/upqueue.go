@@ -63,7 +63,7 @@ func (q *upQueue) flush() {
 			r.a, r.to = nil, nil
 			continue
 		}
-		sent, _ := r.a.sock.send(r.peer, r.msgs)
+		sent, _ := r.a.sock.send(netip.Addr{}, r.peer, r.msgs)
 		if sent < len(r.msgs) {
 			r.a.s.counters.drops[DropSocket].Add(int64(len(r.msgs) - sent))
 			r.bytes = 0
