@@ -220,7 +220,7 @@ func (m *manifestWriter) learn() {
 		// The viewer has its playlist while it is being read here.
 		_ = http.NewResponseController(m.ResponseWriter).Flush()
 	}
-	base := &url.URL{Host: m.host, Path: m.url.Path, RawPath: m.url.RawPath}
+	base := &url.URL{Host: m.host, Path: m.url.Path, RawPath: m.url.RawPath, RawQuery: m.url.RawQuery}
 	var pl *manifest.Playlist
 	var err error
 	if manifest.IsXML(body) {

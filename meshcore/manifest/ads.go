@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"net/url"
 	"strings"
 	"time"
 )
@@ -14,6 +13,7 @@ const maxSpans = 1024
 // EXT-X-DATERANGE of SCTE 35 (RFC 8216, section 4.3.2.7.1) or of an interstitial,
 // and those in a discontinuity of which a segment is on another host.
 type adReader struct {
+	host  string // of the playlist
 	cue   bool
 	left  time.Duration // of the break, 0 if its length is not known
 	clock time.Time     // of the next segment, zero if not known
@@ -93,10 +93,10 @@ func (a *adReader) dateRange(attrs map[string]string) {
 	}
 }
 
-// mark notes of an entry that is listed now, as uri, what is known of it.
-func (a *adReader) mark(e *Entry, uri string) {
+// mark notes of an entry that is listed now what is known of it.
+func (a *adReader) mark(e *Entry) {
 	e.Ad, e.at, e.discontinuity = a.cue, a.clock, a.discontinuity
-	if u, err := url.Parse(uri); err == nil && u.Host != "" && e.Kind == KindSegment {
+	if e.Kind == KindSegment && !strings.EqualFold(e.URL.Host, a.host) {
 		if a.foreign == nil {
 			a.foreign = map[int]bool{}
 		}

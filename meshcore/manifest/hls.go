@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,53 +27,52 @@ type Source struct {
 	Before *Playlist
 }
 
-// ReadHLS reads a playlist. Lines that it does not understand it passes over: what
-// is not listed is not shared.
+// ReadHLS reads a playlist. What it does not understand it passes over: media that
+// cannot be read is left out and counted in Omissions, and the rest is listed. The
+// error, if the text is no playlist at all, wraps ErrPlaylist.
 //
-// Media playlists are read twice: by the m3u8 library, which knows segments, and
-// by the line reader, which knows keys, maps, parts and ranges, too. A playlist in
-// which both do not find the same segments in the same order is refused, so that
-// nothing is shared that only one of them takes for a segment. So is one that uses
-// a variable without a value. The error wraps ErrPlaylist.
+// The segments are compared with those that the m3u8 library finds. Where it reads
+// the playlist and finds as many, one that it reads in another way is left out.
 func ReadHLS(body []byte, from Source) (*Playlist, error) {
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	if !bytes.HasPrefix(body, []byte("#EXTM3U")) {
 		return nil, fmt.Errorf("%w: it does not begin with #EXTM3U", ErrPlaylist)
 	}
 	p := &Playlist{}
-	r := lineReader{p: p, from: from, variables: variables{imports: from.Imports}, next: map[string]int64{}}
+	r := lineReader{p: p, from: from, segmentEnds: map[string]int64{}, partEnds: map[string]int64{}}
+	r.variables.from, r.ads.host = &r.from, from.URL.Host
 	for line := range bytes.Lines(body) {
-		if line := strings.TrimSpace(string(line)); line != "" && !r.line(line) {
-			return nil, fmt.Errorf("%w: it uses a variable that has no value for all viewers", ErrPlaylist)
+		if line := strings.Trim(string(line), " \t\r\n"); line != "" {
+			r.line(line)
 		}
 	}
-	r.ads.finish(p.Entries)
 	p.Variables = r.values
 	if p.Multivariant {
+		p.Entries, p.Segments = nil, nil
 		return p, nil
 	}
 	r.finish()
-	if err := r.compare(body); err != nil {
-		return nil, err
-	}
+	r.ads.finish(p.Entries)
+	r.compare(body)
 	return p, nil
 }
 
-// compare reads the playlist again with the library.
-func (r *lineReader) compare(body []byte) error {
+// compare takes out the segments that the library reads in another way.
+func (r *lineReader) compare(body []byte) {
 	theirs, err := librarySegments(body)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrPlaylist, err)
+	if err != nil || len(r.segments) != len(theirs) {
+		return // it has no say
 	}
-	if len(r.segments) != len(theirs) {
-		return fmt.Errorf("%w: the library finds %d segments, the line reader %d", ErrPlaylist, len(theirs), len(r.segments))
-	}
+	disputed := map[int64]bool{}
 	for i, s := range r.segments {
-		if theirs[i].line != s.line || (s.length >= 0 && theirs[i].length != s.length) {
-			return fmt.Errorf("%w: segment %d is not the same to both readers", ErrPlaylist, i)
+		if s.listed && (theirs[i].line != s.line || (theirs[i].length > 0 && theirs[i].length != s.length)) {
+			disputed[s.sequence] = true
+			r.p.omit(OmitDisputed, s.line)
 		}
 	}
-	return nil
+	if len(disputed) > 0 {
+		r.p.Entries = slices.DeleteFunc(r.p.Entries, func(e Entry) bool { return e.Kind == KindSegment && disputed[e.Sequence] })
+	}
 }
 
 // lineReader holds what tags say of the lines to come.
@@ -89,34 +89,38 @@ type lineReader struct {
 	init      *Resource
 	at        time.Time // of the next segment, if carried on
 	ads       adReader
-	next      map[string]int64 // end of the last range, by URI
-	segments  []librarySegment // as the library should see them; length -1 for a range that is none
+	// Where the last range of a URL ended; those of parts are counted apart.
+	segmentEnds, partEnds map[string]int64
+	segments              []compared
 }
 
-// line takes a line that is not empty. ok is false if it uses a variable that has
-// no value.
-func (r *lineReader) line(line string) (ok bool) {
+// compared is a segment as the library should see it.
+type compared struct {
+	librarySegment
+	sequence int64
+	listed   bool
+}
+
+// line takes a line that is not empty.
+func (r *lineReader) line(line string) {
 	if line[0] != '#' {
-		return r.uri(line)
+		r.uri(line)
+		return
 	}
 	tag, value, _ := strings.Cut(line, ":")
+	value = strings.TrimLeft(value, " \t")
 	switch tag {
 	case "#EXT-X-DEFINE":
 		r.define(attributes(value))
-		return true
 	case "#EXTINF":
 		length, _, _ := strings.Cut(value, ",")
 		r.inf, r.segment.Duration = true, parseSeconds(length)
-		return true
-	}
-	value, ok = r.expand(value)
-	switch tag {
 	case "#EXT-X-TARGETDURATION":
 		r.p.Target = parseSeconds(value)
 	case "#EXT-X-MEDIA-SEQUENCE":
 		// Section 4.3.3.2: before the first segment.
-		if n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64); len(r.p.Segments) == 0 {
-			r.p.Sequence = min(max(0, n), 1<<60)
+		if n, _ := strconv.ParseInt(value, 10, 64); len(r.p.Segments) == 0 {
+			r.p.Sequence = min(max(0, n), 1<<53)
 		}
 	case "#EXT-X-BYTERANGE":
 		r.byteRange = value
@@ -135,11 +139,13 @@ func (r *lineReader) line(line string) (ok bool) {
 		}
 		r.ads.tag(tag, value)
 	default:
-		if a := attributes(value); !r.attributed(tag, a) && !r.lowLatency(tag, a) {
+		a, undefined := r.attributes(value)
+		if !r.attributed(tag, a) && !r.lowLatency(tag, a) {
 			r.ads.tag(tag, value)
+		} else if undefined != "" {
+			r.p.omit(OmitVariable, undefined)
 		}
 	}
-	return ok
 }
 
 // attributed takes tags with an attribute list. known is false for other tags.
@@ -148,9 +154,11 @@ func (r *lineReader) attributed(tag string, a map[string]string) (known bool) {
 	case "#EXT-X-KEY":
 		r.key(a)
 	case "#EXT-X-MAP":
-		if init, ok := r.resource(a["URI"], a["BYTERANGE"]); ok {
+		if init, omit := r.resource(a["URI"], a["BYTERANGE"], nil); omit == "" {
 			r.init = &init
-			r.list(Entry{Resource: init}, a["URI"])
+			r.list(Entry{Resource: init})
+		} else if a["URI"] != "" {
+			r.p.omit(omit, a["URI"])
 		}
 	case "#EXT-X-STREAM-INF":
 		bandwidth, _ := strconv.ParseInt(a["BANDWIDTH"], 10, 64)
@@ -172,9 +180,11 @@ func (r *lineReader) attributed(tag string, a map[string]string) (known bool) {
 }
 
 // uri takes a line that is no tag.
-func (r *lineReader) uri(raw string) (ok bool) {
-	uri, ok := r.expand(raw)
+func (r *lineReader) uri(raw string) {
+	uri, defined := r.expand(raw)
 	switch {
+	case r.variant != nil && !defined:
+		r.p.omit(OmitVariable, raw)
 	case r.variant != nil:
 		if r.variant.URL = r.playlist(uri); r.variant.URL != nil {
 			r.p.Variants = append(r.p.Variants, *r.variant)
@@ -182,19 +192,19 @@ func (r *lineReader) uri(raw string) (ok bool) {
 	case r.inf:
 		s := &r.segment
 		s.Sequence, s.Init, s.At = r.p.Sequence+int64(len(r.p.Segments)), r.init, r.at
-		var readable bool
-		s.Resource, readable = r.resource(uri, r.byteRange)
-		length := s.Length
-		if readable {
-			r.list(Entry{Resource: s.Resource, Kind: KindSegment, Sequence: s.Sequence}, uri)
-			r.ads.pass(s.Duration)
-		} else {
-			s.Gap = true
-			if s.URL != nil {
-				length = -1
-			}
+		omit := OmitVariable
+		if defined {
+			s.Resource, omit = r.resource(uri, r.byteRange, r.segmentEnds)
 		}
-		r.segments = append(r.segments, librarySegment{raw, length})
+		listed := omit == "" && !s.Gap
+		if listed {
+			r.list(Entry{Resource: s.Resource, Kind: KindSegment, Sequence: s.Sequence})
+		} else if omit != "" {
+			s.Gap = true
+			r.p.omit(omit, raw)
+		}
+		r.ads.pass(s.Duration)
+		r.segments = append(r.segments, compared{librarySegment{raw, s.Length}, s.Sequence, listed})
 		r.p.Segments = append(r.p.Segments, *s)
 		if !r.at.IsZero() {
 			r.at = r.at.Add(s.Duration)
@@ -202,33 +212,47 @@ func (r *lineReader) uri(raw string) (ok bool) {
 		r.segment = Segment{}
 	}
 	r.inf, r.variant, r.byteRange = false, nil, ""
-	return ok
 }
 
-// resource is what a URI and a byte range mean: one without offset begins where the
-// range before it ended. ok is false if either cannot be read.
-func (r *lineReader) resource(uri, byteRange string) (res Resource, ok bool) {
-	if uri == "" {
-		return res, false
+// resource is what a URI and a byte range mean, "" for no range. A range without offset
+// begins where the range before it ended in the same resource: ends has that for
+// segments, or for parts (draft-pantos-hls-rfc8216bis, sections 4.4.4.2 and 4.4.4.9),
+// and is nil for init sections, where it begins at 0. omit is why it cannot be listed.
+func (r *lineReader) resource(uri, byteRange string, ends map[string]int64) (res Resource, omit string) {
+	u := resolve(r.from.URL, uri)
+	if u == nil || uri == "" {
+		return Resource{}, OmitURL
 	}
-	if byteRange != "" {
-		var bad bool
-		if res.Length, res.Offset, bad = parseByteRange(byteRange); bad {
-			return Resource{URL: resolve(r.from.URL, uri)}, false
-		}
-		if res.Offset < 0 {
-			res.Offset = r.next[uri]
-		}
-		r.next[uri] = res.Offset + res.Length
+	res.URL = u
+	if byteRange == "" {
+		return res, ""
 	}
-	res.URL = resolve(r.from.URL, uri)
-	return res, res.URL != nil
+	var bad bool
+	if res.Length, res.Offset, bad = parseByteRange(byteRange); bad {
+		return Resource{URL: u}, OmitRange
+	}
+	if res.Offset < 0 {
+		end, known := ends[u.String()]
+		if !known && ends != nil && r.p.Skipped > 0 {
+			return Resource{URL: u}, OmitRange // it may have been left out
+		}
+		res.Offset = end
+	}
+	res.end(ends)
+	return res, ""
 }
 
-// list lists a resource that stands in the playlist as uri.
-func (r *lineReader) list(e Entry, uri string) {
+// end notes where a range ends.
+func (res *Resource) end(ends map[string]int64) {
+	if res.Length > 0 && ends != nil {
+		ends[res.URL.String()] = res.Offset + res.Length
+	}
+}
+
+// list lists a resource.
+func (r *lineReader) list(e Entry) {
 	e.Encrypted = len(r.keys) > 0
-	r.ads.mark(&e, uri)
+	r.ads.mark(&e)
 	r.p.Entries = append(r.p.Entries, e)
 }
 

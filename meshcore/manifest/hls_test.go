@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestReadHLS(t *testing.T) {
 		{"several keys", head + "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n" +
 			"#EXT-X-KEY:METHOD=SAMPLE-AES-CTR,URI=\"data:text/plain;base64,AA==\",KEYFORMAT=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\"\n" +
 			"#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4,\na.m4s\n",
-			"resource i.mp4 encrypted\nresource a.m4s encrypted\nforbidden skd://x\n"},
+			"resource i.mp4 encrypted\nresource a.m4s encrypted\n"},
 		{"key without method", head + "#EXT-X-KEY:URI=\"k\"\n#EXTINF:4,\na.ts\n", "resource a.ts\nforbidden k\n"},
 		{"parts", head + "#EXT-X-PART:DURATION=1,URI=\"a.1.m4s\"\n#EXT-X-PART:DURATION=1,URI=\"a.2.m4s\",GAP=YES\n" +
 			"#EXT-X-PART:DURATION=1,URI=\"a.mp4\",BYTERANGE=\"10@0\"\n#EXT-X-PART:DURATION=1,URI=\"a.mp4\",BYTERANGE=\"20\"\n#EXTINF:4,\na.m4s\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"b.1.m4s\"\n" +
@@ -95,27 +96,45 @@ func TestReadHLS(t *testing.T) {
 	}
 }
 
-// TestReadHLSRefuses: what is no playlist, or what the library gives up on or
-// reads otherwise, lists nothing. Nobody else panics.
-func TestReadHLSRefuses(t *testing.T) {
-	for name, in := range map[string]string{
-		"empty":                   "",
-		"page":                    "<html>",
-		"library panics":          "#EXTM3U\n#EXT-X-KEY:\nstray.ts\n#EXTINF:4,\na.ts\n",
-		"variable without value":  "#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"a\"\n#EXTINF:4,\nx.ts\n#EXTINF:4,\n{$a}.ts\n",
-		"variable of the viewer":  "#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM=\"a\"\n#EXTINF:4,\n{$a}.ts\n",
-		"library reads otherwise": "#EXTM3U\n#EXTINF:4,\n#EXT-X-BYTERANGE:1x@3\na.ts\n",
+// TestNoPlaylist: what does not begin as a playlist is none.
+func TestNoPlaylist(t *testing.T) {
+	for _, in := range []string{"", "<html>", "#EXTM", "\n#EXTM3U\n"} {
+		if _, err := manifest.ReadHLS([]byte(in), manifest.Source{URL: base}); !errors.Is(err, manifest.ErrPlaylist) {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// TestOmissions: media that cannot be read is left out and counted, and what stands
+// around it is listed.
+func TestOmissions(t *testing.T) {
+	head, tail := "#EXTM3U\n#EXTINF:4,\nbefore.ts\n", "#EXTINF:4,\nafter.ts\n"
+	for name, c := range map[string]struct {
+		line, reason, example string
+	}{
+		"library panics":         {"#EXT-X-KEY:\n", "", ""},
+		"variable without value": {"#EXT-X-DEFINE:IMPORT=\"a\"\n#EXTINF:4,\n{$a}.ts\n", manifest.OmitVariable, "{$a}.ts"},
+		"variable in a map":      {"#EXT-X-MAP:URI=\"{$a}.mp4\"\n", manifest.OmitVariable, "{$a}.mp4"},
+		"variable in a range":    {"#EXT-X-MAP:URI=\"i.mp4\",BYTERANGE=\"{$a}\"\n", manifest.OmitVariable, "{$a}"},
+		"impossible range":       {"#EXTINF:4,\n#EXT-X-BYTERANGE:1x@3\na.ts\n", manifest.OmitRange, "a.ts"},
+		"library disagrees":      {"#EXTINF:4,\n#EXT-X-BYTERANGE:5@0\n#EXT-X-BYTERANGE:7@0\na.ts\n", manifest.OmitDisputed, "a.ts"},
+		"bare percent":           {"#EXTINF:4,\n100%.ts\n", manifest.OmitURL, "100%.ts"},
+		"another scheme":         {"#EXT-X-PART:DURATION=1,URI=\"blob:x\"\n", manifest.OmitURL, "blob:x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := manifest.ReadHLS([]byte(in), manifest.Source{URL: base})
-			if err == nil && len(p.Entries) > 0 {
-				t.Errorf("listed %+v", p)
+			p, err := manifest.ReadHLS([]byte(head+c.line+tail), manifest.Source{URL: base})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if err != nil && !errors.Is(err, manifest.ErrPlaylist) {
-				t.Errorf("error %v does not wrap ErrPlaylist", err)
+			if got := summary(p); got != "resource before.ts\nresource after.ts\n" {
+				t.Errorf("listed %s", got)
 			}
-			if name == "library panics" && (err == nil || !strings.Contains(err.Error(), "gave up")) {
-				t.Errorf("the panic came out as %v", err)
+			var want []manifest.Omission
+			if c.reason != "" {
+				want = []manifest.Omission{{Reason: c.reason, Count: 1, Example: c.example}}
+			}
+			if !slices.Equal(p.Omissions, want) {
+				t.Errorf("omitted %+v, want %+v", p.Omissions, want)
 			}
 		})
 	}

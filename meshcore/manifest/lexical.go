@@ -37,11 +37,11 @@ func attributes(s string) map[string]string {
 // parseByteRange reads "length" or "length@offset" (RFC 8216, section 4.3.2.2);
 // offset is -1 if absent.
 func parseByteRange(s string) (length, offset int64, bad bool) {
-	l, o, at := strings.Cut(strings.TrimSpace(s), "@")
-	length, err := strconv.ParseInt(l, 10, 64)
+	l, o, at := strings.Cut(s, "@")
+	length, err := strconv.ParseInt(strings.TrimSpace(l), 10, 64)
 	offset = -1
 	if err == nil && at {
-		offset, err = strconv.ParseInt(o, 10, 64)
+		offset, err = strconv.ParseInt(strings.TrimSpace(o), 10, 64)
 		if offset < 0 {
 			return 0, 0, true
 		}

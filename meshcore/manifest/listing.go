@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,4 +56,38 @@ type Listing struct {
 	Forbidden []*url.URL
 	// Hints are what may be listed next (EXT-X-PRELOAD-HINT) and is not listed yet.
 	Hints []Resource
+	// Omissions are why Entries lacks media that the manifest names, one for each
+	// reason.
+	Omissions []Omission
+}
+
+// Why the media that a manifest names are not among its entries.
+const (
+	// OmitURL: the URL cannot be read, or is not over HTTP.
+	OmitURL = "url"
+	// OmitRange: the byte range cannot be read, or begins where another ended that is
+	// not known.
+	OmitRange = "range"
+	// OmitVariable: a variable is used that has no value.
+	OmitVariable = "variable"
+	// OmitDisputed: the m3u8 library reads the segment in another way.
+	OmitDisputed = "disputed"
+)
+
+// Omission is a reason for which media are not listed.
+type Omission struct {
+	Reason string // one of the constants
+	Count  int
+	// Example is one of them, as the manifest writes it, up to 200 bytes.
+	Example string
+}
+
+// omit counts media that are not listed.
+func (l *Listing) omit(reason, example string) {
+	i := slices.IndexFunc(l.Omissions, func(o Omission) bool { return o.Reason == reason })
+	if i < 0 {
+		i = len(l.Omissions)
+		l.Omissions = append(l.Omissions, Omission{Reason: reason, Example: strings.ToValidUTF8(example[:min(len(example), 200)], "")})
+	}
+	l.Omissions[i].Count++
 }

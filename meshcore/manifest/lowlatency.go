@@ -39,11 +39,14 @@ func (r *lineReader) lowLatency(tag string, a map[string]string) (known bool) {
 
 func (r *lineReader) part(a map[string]string) {
 	p := Part{Duration: parseSeconds(a["DURATION"]), Independent: a["INDEPENDENT"] == "YES", Gap: a["GAP"] == "YES"}
-	var ok bool
-	if p.Resource, ok = r.resource(a["URI"], a["BYTERANGE"]); !ok {
+	var omit string
+	if p.Resource, omit = r.resource(a["URI"], a["BYTERANGE"], r.partEnds); omit == "" && !p.Gap {
+		r.list(Entry{Resource: p.Resource, Kind: KindPart})
+	} else if omit != "" {
 		p.Gap = true
-	} else if !p.Gap {
-		r.list(Entry{Resource: p.Resource, Kind: KindPart}, a["URI"])
+		if a["URI"] != "" {
+			r.p.omit(omit, a["URI"])
+		}
 	}
 	r.segment.Parts = append(r.segment.Parts, p)
 }
@@ -109,6 +112,12 @@ func (r *lineReader) skip(a map[string]string) {
 		return
 	}
 	r.p.Segments = append(r.p.Segments, before.Segments[first:first+n]...)
+	for _, s := range r.p.Segments {
+		s.end(r.segmentEnds)
+		for _, p := range s.Parts {
+			p.end(r.partEnds)
+		}
+	}
 	last := &r.p.Segments[n-1]
 	if r.init == nil {
 		r.init = last.Init

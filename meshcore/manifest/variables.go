@@ -15,22 +15,26 @@ const (
 
 // variables are those of a playlist (EXT-X-DEFINE).
 type variables struct {
-	imports map[string]string // of the multivariant playlist
-	values  map[string]string // nil for none
+	from   *Source
+	values map[string]string // nil for none
 }
 
-// define takes EXT-X-DEFINE. A variable that is taken from the query of a viewer's
-// own URL gets no value: what it names is not the same for all.
+// define takes EXT-X-DEFINE: a variable by value, from the multivariant playlist, or
+// from the query of the playlist's own URL. One that has no value there stays
+// undefined.
 func (v *variables) define(a map[string]string) {
-	name, value := a["NAME"], a["VALUE"]
+	name, ok := a["NAME"], true
+	value := a["VALUE"]
 	if name == "" {
 		name = a["IMPORT"]
-		var ok bool
-		if value, ok = v.imports[name]; !ok {
-			return
-		}
+		value, ok = v.from.Imports[name]
 	}
-	if name == "" || len(value) > maxValue || len(v.values) >= maxVariables {
+	if name == "" {
+		name = a["QUERYPARAM"]
+		query := v.from.URL.Query()
+		value, ok = query.Get(name), query.Has(name)
+	}
+	if name == "" || !ok || len(value) > maxValue || len(v.values) >= maxVariables {
 		return
 	}
 	if v.values == nil {
@@ -50,4 +54,28 @@ func (v *variables) expand(s string) (expanded string, ok bool) {
 		ok = ok && is
 		return value
 	}), ok
+}
+
+// attributes reads an attribute list and puts in the values of variables. An
+// attribute that uses one without a value is left out, and undefined is what it says.
+func (v *variables) attributes(s string) (a map[string]string, undefined string) {
+	a = attributes(s)
+	if !strings.Contains(s, "{$") {
+		return a, ""
+	}
+	unranged := false
+	for name, value := range a {
+		expanded, ok := v.expand(value)
+		if ok {
+			a[name] = expanded
+			continue
+		}
+		delete(a, name)
+		undefined = max(undefined, value)
+		unranged = unranged || strings.HasPrefix(name, "BYTERANGE")
+	}
+	if unranged {
+		delete(a, "URI") // it is not the whole that is meant
+	}
+	return a, undefined
 }

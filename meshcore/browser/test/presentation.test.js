@@ -147,7 +147,10 @@ v.m3u8?t={$token}`);
   await p.read(children[1], children[1], `#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-DEFINE:IMPORT="host"
 #EXT-X-MAP:URI="{$host}/i.mp4"\n#EXTINF:2,\n{$host}/1.m4s\n#EXT-X-ENDLIST`);
   assert.deepEqual([...p.index.keys()], ["https://cdn.example.com/i.mp4", "https://cdn.example.com/1.m4s"]);
-  assert.throws(() => parse("#EXTM3U\n#EXTINF:2,\n{$gone}/1.m4s", base), /gone/);
+  assert.deepEqual(parse("#EXTM3U\n#EXTINF:2,\n{$gone}/1.m4s\n#EXTINF:2,\n2.m4s", base).segments.map((s) => s.gap), [true, false], "one is left out");
+  const unread = "https://example.com/live/u.m3u8";
+  await p.read(unread, unread, "#EXTM3U\n#EXTINF:2,\n{$gone}/1.m4s\n#EXTINF:2,\nu2.m4s\n#EXT-X-ENDLIST");
+  assert.equal(p.index.get("https://example.com/live/u2.m4s")[0].start, 2e9, "and the one behind it stays where it is");
 });
 
 test("a player's measures make no playlist anew", async () => {

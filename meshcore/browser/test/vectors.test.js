@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { parse, Second } from "../www/playlist.js";
+import { isPlaylist } from "../www/url.js";
 import * as integrity from "../www/integrity.js";
 import * as signal from "../www/signal.js";
 import * as tokens from "../www/tokens.js";
@@ -111,6 +113,29 @@ test("digests", async () => {
       assert.ok(!(await l.check(hashes, i, chunk.subarray(1))), "a missing byte is found");
     }
   }
+});
+
+test("manifests", () => {
+  const v = read("testdata/manifest.json");
+  const bare = (o) => Object.fromEntries(Object.entries(o).filter(([, x]) => x !== undefined && x !== null && x !== false && x?.length !== 0));
+  const resource = (r) => (r?.url ? bare({ url: r.url, offset: r.offset || null, length: r.length || null }) : undefined);
+  const part = (s) => ({ ...(s.gap ? {} : resource(s)), duration: s.duration / Second, ...bare({ gap: s.gap }) });
+  // Go writes no zeros behind the point of a second.
+  const time = (at) => (at === null ? undefined : new Date(Math.round(at / 1e6)).toISOString().replace(/\.?0*Z$/, "Z"));
+  for (const c of v.hls) {
+    const p = parse(c.body, c.url, new Map(Object.entries(c.imports ?? {})));
+    const got = bare({
+      playlists: p.children.map((x) => x.url), variables: p.variables.size ? Object.fromEntries(p.variables) : null, ended: p.ended,
+      skipped: p.skipped || null, target: p.target / Second || null, hint: resource(p.hint), tail: p.next.map(part),
+      segments: p.segments.map((s) => bare({
+        ...part(s), sequence: s.sequence, at: time(s.at), init: resource(s.init), parts: s.parts?.map(part),
+      })),
+    });
+    const want = bare(Object.fromEntries(["playlists", "variables", "ended", "skipped", "target", "hint", "tail", "segments"].map((k) => [k, c[k]])));
+    assert.deepEqual(got, want, c.name);
+  }
+  for (const c of v.names) assert.equal(isPlaylist("https://h" + c.name), c.manifest, c.name);
+  assert.ok(v.hls.length > 10 && v.names.length > 5);
 });
 
 test("tokens", async () => {

@@ -154,7 +154,7 @@ export class Presentation {
     if (!list && !p.ended && last < newest && last >= m.segments[0].sequence) return; // it was on its way for longer than the last
     m.segments = p.segments;
     m.number ||= await segmentId(m.rendition);
-    const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? [], p.hint ?? []);
+    const all = p.segments.flatMap((s) => [s, ...(s.parts ?? [])]).concat(p.next ?? [], p.hint ?? []).filter((s) => s.url);
     const ids = new Map(await Promise.all(all.map(async (s) => /** @type {[typeof s, {key: string, id: string}]} */ ([s, await this.#idOf(s)]))));
     const edge = Math.max(0, ...[...this.playlists.values()].filter((x) => x !== m && x.live).map((x) => x.timeline.end()));
     const starts = m.timeline.place(p, edge);
@@ -164,6 +164,7 @@ export class Presentation {
     /** @type {Record[]} */
     const records = [];
     const add = (/** @type {import("./playlist.js").Segment} */ s, /** @type {number} */ start, part = false, hint = false) => {
+      if (!s.url) return;
       const init = s.init && `${s.init.url} ${s.init.offset}`;
       if (init && !inits.has(init)) {
         inits.add(init);

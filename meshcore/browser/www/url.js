@@ -42,5 +42,22 @@ export function plain(url) {
   return rest.length ? `${resource}?${rest.join("&")}` : resource;
 }
 
+/**
+ * resolve is the URL that a manifest means, without fragment; null for what is not fetched over HTTP, and for a percent
+ * sign that begins no escape, which servers refuse.
+ * @param {string} uri
+ * @param {string} base
+ */
+export function resolve(uri, base) {
+  try {
+    const u = new URL(uri, base);
+    if (!/^https?:$/.test(u.protocol) || /%(?![0-9a-f]{2})/i.test(u.pathname)) return null;
+    u.hash = "";
+    return u.href;
+  } catch {
+    return null;
+  }
+}
+
 /** isPlaylist says whether a URL is a manifest's by its name. @param {string} url */
 export const isPlaylist = (url) => /^https?:[^?#]*\.(m3u8?|mpd)(;[^/?#]*)?($|\?)/i.test(url);
