@@ -75,24 +75,6 @@ func CutURI(uri string, names []string) (token, without string) {
 	return token, uri
 }
 
-// addFormParameter writes a token into a URI's query.
-func addFormParameter(uri, name, token string) string {
-	if strings.Contains(uri, "?") {
-		return uri + "&" + name + "=" + token
-	}
-	return uri + "?" + name + "=" + token
-}
-
-// addPathParameter writes a token behind a URI's path.
-func addPathParameter(uri, name, token string) string {
-	path, query, ok := strings.Cut(uri, "?")
-	path += ";" + name + "=" + token
-	if ok {
-		return path + "?" + query
-	}
-	return path
-}
-
 func indexFrom(s string, from int, sub string) int {
 	if from > len(s) {
 		return -1

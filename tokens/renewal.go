@@ -68,7 +68,7 @@ func (r *Renewal) RedirectURI(target string) string {
 	if r.Transport != TransportQuery {
 		return target
 	}
-	return addFormParameter(target, r.Name, r.Token)
+	return AddToQuery(target, r.Name, r.Token)
 }
 
 // renewalTerms are the claims cdnistt, cdniets and cdnistd, and the last renewal

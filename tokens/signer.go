@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -73,8 +74,20 @@ func (s *Signer) signRenewal(claims claimSet) (string, error) {
 
 // AddToQuery writes a token into a URI as a form-style parameter, "?name=token"
 // or "&name=token" (RFC 6570 sections 3.2.8 and 3.2.9).
-func AddToQuery(uri, name, token string) string { return addFormParameter(uri, name, token) }
+func AddToQuery(uri, name, token string) string {
+	if strings.Contains(uri, "?") {
+		return uri + "&" + name + "=" + token
+	}
+	return uri + "?" + name + "=" + token
+}
 
 // AddToPath writes a token behind a URI's path as a path-style parameter,
 // ";name=token" (RFC 6570 section 3.2.7).
-func AddToPath(uri, name, token string) string { return addPathParameter(uri, name, token) }
+func AddToPath(uri, name, token string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	path += ";" + name + "=" + token
+	if ok {
+		return path + "?" + query
+	}
+	return path
+}

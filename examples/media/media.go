@@ -1,6 +1,6 @@
-// Package media holds the sample stream of the examples and the start page of the demo. The stream is
+// Package media holds the sample stream of the examples. It is
 // 48 s of a synthetic picture and chords that loop without a seam, as HLS (fMP4, CMAF) and MPEG-DASH over the same
-// 2 s segments; make.sh made it.
+// 2 s segments; make.sh made it. Beside it, in www, lies the start page of the demo.
 //
 // The tree returned by Sample:
 //
@@ -18,21 +18,15 @@ import (
 	"io/fs"
 )
 
-//go:embed sample www
+//go:embed sample
 var files embed.FS
 
 // Sample returns the sample stream as a file system whose root holds index.m3u8. It is part of the binary, so
 // an example that uses it needs no path.
-func Sample() fs.FS { return sub("sample") }
-
-// Page returns the start page of the demo as a file system whose root holds index.html. It plays /live/index.m3u8 and
-// /vod/index.m3u8 of its own host, draws the numbers of /mesh/stats, and asks nothing of any other host.
-func Page() fs.FS { return sub("www") }
-
-func sub(dir string) fs.FS {
-	f, err := fs.Sub(files, dir)
+func Sample() fs.FS {
+	f, err := fs.Sub(files, "sample")
 	if err != nil {
-		panic(err) // only an invalid name fails, and ours are constants
+		panic(err) // only an invalid name fails, and ours is a constant
 	}
 	return f
 }

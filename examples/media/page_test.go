@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestPage(t *testing.T) {
 				w.Header().Set("Content-Type", "text/javascript")
 				fmt.Fprint(w, standIn)
 			})
-			page := http.FileServerFS(media.Page())
+			page := http.FileServerFS(os.DirFS("www"))
 			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 				// Whatever the page would ask of another host, or write into itself, is an error on the console.
 				w.Header().Set("Content-Security-Policy", "default-src 'self'; media-src 'self' blob:")
