@@ -1,0 +1,63 @@
+package digest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// TestVersions: one more server with the same bytes and another ETag is no
+// variant, and a new version of a segment is no variant either.
+func TestVersions(t *testing.T) {
+	st := digest.NewStore()
+	k := digest.Key{Host: "h", Path: "/s"}
+	root := func(b byte) [32]byte { return [32]byte{b} }
+	learn := func(v string, b byte) string { return st.Learn(k, 10, v, make([]byte, 32), root(b)) }
+	for i, step := range []struct {
+		validator string
+		bytes     byte
+		conflict  bool
+	}{
+		{`"1"`, 1, false}, {`"1-other-server"`, 1, false}, {`"1"`, 1, false},
+		{`"2"`, 2, false}, {`"3"`, 3, false}, {`"3"`, 3, false},
+		{`"3"`, 4, true}, {`"1"`, 1, true},
+	} {
+		if got := learn(step.validator, step.bytes); (got != "") != step.conflict {
+			t.Errorf("step %d: conflict %q, want %v", i, got, step.conflict)
+		}
+	}
+}
+
+// TestTokenExpiry: a token is the same for all within half its life, and always
+// good for at least digest.TokenLife.
+func TestTokenExpiry(t *testing.T) {
+	keys, err := tokens.NewKeyring(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := digest.NewStore()
+	k := digest.Key{Host: "h", Path: "/s.ts"}
+	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
+	start := time.Unix(1_800_000_000, 0).Truncate(digest.TokenLife)
+	var last string
+	changes := 0
+	for at := start; at.Before(start.Add(3 * digest.TokenLife)); at = at.Add(10 * time.Minute) {
+		token, _, ok := st.Headers(k, 5, "", keys, at)
+		if !ok {
+			t.Fatal("no token")
+		}
+		if token != last {
+			last = token
+			changes++
+		}
+		s, err := keys.Verifier().VerifySegment(token, at)
+		if err != nil || s.Expires.Sub(at) < digest.TokenLife || s.Expires.Sub(at) > 2*digest.TokenLife {
+			t.Fatalf("at %s the token is good for %s (%v)", at, s.Expires.Sub(at), err)
+		}
+	}
+	if changes != 3 {
+		t.Errorf("%d tokens in three steps", changes)
+	}
+}
