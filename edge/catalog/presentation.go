@@ -1,0 +1,96 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// Presentation is one stream at one host.
+type Presentation struct {
+	// Host is in lower case, with the port if it is not the default.
+	Host string
+	// Dir is the directory of the multivariant playlist, with a slash at the end.
+	Dir string
+
+	egress    atomic.Int64
+	stopped   atomic.Pointer[string]
+	adsDiffer atomic.Bool
+	bootstrap atomic.Pointer[bootstrap]
+
+	// The rest is under the lock of the catalog.
+	scopes    []string
+	variables map[string]string    // of the multivariant playlist
+	playlists map[string]*playlist // by path
+	forbidden map[string]bool      // paths that are never shared
+	listed    int                  // weight of its segments
+	// templateDirs are the directories that have templates of it.
+	templateDirs []string
+	swarms       []string // swarm ids that were handed out, newest last
+	epoch        int64    // of the newest
+}
+
+// playlist is what one playlist of a presentation has listed.
+type playlist struct {
+	sum    [32]byte  // of the body last read
+	readAt time.Time // when that was
+	queue  []*Listed // in the order of their last listing, for live
+	ended  bool
+	ads    map[int64]string // URLs of ads by sequence number
+	full   bool             // it was read in full once
+	hasAd  bool             // it had an ad once
+}
+
+// Name names the presentation among all, and for people.
+func (p *Presentation) Name() string { return p.Host + p.Dir }
+
+// Stop ends the sharing of p for good; it reports whether this call did.
+func (p *Presentation) Stop(why string) bool { return p.stopped.CompareAndSwap(nil, &why) }
+
+// Stopped reports whether sharing of p has ended for good.
+func (p *Presentation) Stopped() bool { return p.stopped.Load() != nil }
+
+// AddEgress counts bytes of segment bodies that the edge sent.
+func (p *Presentation) AddEgress(n int64) { p.egress.Add(n) }
+
+// Egress returns the bytes of segment bodies that the edge sent.
+func (p *Presentation) Egress() int64 { return p.egress.Load() }
+
+// AdsDiffer reports whether viewers got different ads in one playlist.
+func (p *Presentation) AdsDiffer() bool { return p.adsDiffer.Load() }
+
+// covers reports whether the passes of p cover a path. The catalog's lock is held.
+func (p *Presentation) covers(path string) bool {
+	return slices.ContainsFunc(p.scopes, func(s string) bool { return tokens.CoversPath(s, path) })
+}
+
+// widen makes the passes of p cover a directory too, while there is room. The
+// catalog's lock is held.
+func (p *Presentation) widen(dir string) {
+	if !p.covers(dir) && len(p.scopes) < MaxScopes && tokens.CoversPath("/", dir) {
+		p.scopes = append(p.scopes, dir)
+	}
+}
+
+// compareAds compares the ads that a playlist lists with those that it listed
+// before, for another viewer. The catalog's lock is held.
+func (p *Presentation) compareAds(s *playlist, m *manifest.Listing) {
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if e.Kind != manifest.KindSegment || !e.Ad {
+			continue
+		}
+		uri, _, _ := strings.Cut(e.URL.String(), "#")
+		if before, ok := s.ads[e.Sequence]; ok && before != uri {
+			p.adsDiffer.Store(true)
+		}
+		if s.ads == nil || len(s.ads) >= maxAds {
+			s.ads = map[int64]string{}
+		}
+		s.ads[e.Sequence] = uri
+	}
+}
