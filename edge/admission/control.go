@@ -1,0 +1,361 @@
+package admission
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/tracker"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+const (
+	// maxTried is how many playlists of a presentation a viewer token is checked
+	// against.
+	maxTried = 8
+	// leastSession is the shortest session worth opening.
+	leastSession = 15 * time.Second
+)
+
+// Config is what a Control needs of the edge around it. All fields are required.
+type Config struct {
+	Log     *zap.Logger
+	Now     func() time.Time
+	Server  Server
+	Catalog *catalog.Catalog
+	// Keys returns the keys that sign passes now.
+	Keys func() *tokens.Keyring
+	// ICEServers returns the STUN and TURN servers of a session.
+	ICEServers func(ICERequest) []signal.ICEServer
+}
+
+// ICERequest says for which session ICE servers are wanted.
+type ICERequest struct {
+	KnownAs
+	Peer    wire.PeerID
+	Swarm   string
+	Expires time.Time // of the session's pass
+}
+
+// Control opens sessions and renews their passes. It is safe for concurrent use.
+type Control struct {
+	Config
+	checker  *checker
+	gate     Gate
+	limiter  sourceLimiter
+	bans     bans
+	policies policies
+	entitled entitlements
+}
+
+// NewControl makes a Control.
+func NewControl(c Config) *Control {
+	check := &checker{server: c.Server, log: c.Log, now: c.Now}
+	return &Control{Config: c, checker: check, gate: Gate{checker: check, catalog: c.Catalog}}
+}
+
+// Gate returns the gate that checks the viewer tokens of requests.
+func (c *Control) Gate() *Gate { return &c.gate }
+
+// Verdicts returns what viewer tokens came to so far.
+func (c *Control) Verdicts() []Verdict { return c.checker.verdicts.list() }
+
+// Allow counts a session request, or a signaling WebSocket, against its source
+// address. Where that has opened too many, wait is the time until the next one.
+func (c *Control) Allow(r *http.Request) (wait time.Duration, ok bool) {
+	return c.limiter.allow(sourceOf(c.Server.ClientAddr(r)), c.Now())
+}
+
+// Ban bans the viewer of a member.
+func (c *Control) Ban(m *Member) { c.bans.add(m.viewer, m.source, c.Now()) }
+
+// Open admits a viewer to the swarm of a presentation: it makes the identity and
+// the configuration of one viewer. The renewal, if any, goes out with the answer.
+// The error wraps a *tokens.Refusal for a viewer who is not entitled, and is
+// ErrBanned for one who was banned.
+func (c *Control) Open(r *http.Request, p *Policy, host string, to *catalog.Presentation, req *signal.SessionRequest) (*signal.SessionAnswer, *tokens.Renewal, error) {
+	now := c.Now()
+	e, renewal, err := c.entitle(r, p, to, req.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.bans.refuses(e.viewer, now) {
+		return nil, nil, ErrBanned
+	}
+	receiveOnly := req.Mode == "receive_only" || c.bans.silences(e.viewer, sourceOf(c.Server.ClientAddr(r)), now)
+	peer, err := newPeerID()
+	if err != nil {
+		return nil, nil, err
+	}
+	scope := c.scopeOf(to, e)
+	expires := earlier(now.Add(p.SessionTTL), e.until)
+	switch {
+	case len(scope) == 0:
+		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonURI, Status: http.StatusForbidden,
+			Detail: "the token allows no directory of segments; play from the origin"}
+	case expires.Sub(now) < leastSession:
+		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonExpired, Status: http.StatusServiceUnavailable,
+			Detail: "the token expires too soon for a session; come again with a new one"}
+	case p.required() && !c.entitled.put(peer, e, now):
+		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonKeysUnavailable, Status: http.StatusServiceUnavailable,
+			Detail: "too many sessions; play from the origin"}
+	}
+	keys := c.Keys()
+	pass, err := keys.SignPass(tokens.Pass{
+		Peer: peer.String(), Swarm: req.Swarm, Scope: scope, ReceiveOnly: receiveOnly, Issued: now, Expires: expires,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign a pass: %w", err)
+	}
+	public, err := keys.Public()
+	if err != nil {
+		return nil, nil, fmt.Errorf("publish the keys: %w", err)
+	}
+	c.policies.set(host, p)
+	return &signal.SessionAnswer{
+		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
+		ICEServers: c.ICEServers(ICERequest{Known(host, r), peer, req.Swarm, expires}), RelayOnly: p.RelayOnly,
+		Signal: p.Path + "/signal", Segment: p.Path + "/segment", Limits: p.limits(receiveOnly),
+		AnnounceMS: p.AnnounceInterval.Milliseconds(), ReportMS: p.ReportInterval.Milliseconds(),
+	}, renewal, nil
+}
+
+// ErrBanned refuses a session to a viewer who was banned.
+var ErrBanned = errors.New("sessions of this viewer are refused for a while; play from the origin")
+
+// entitle checks the viewer token of a session request for a presentation: the
+// one of the body, or else one in the URL, a header or a cookie. It is checked
+// against the playlists of the presentation, one of which the viewer has asked
+// for. The error wraps a *tokens.Refusal where there is no session.
+func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, token string) (entitlement, *tokens.Renewal, error) {
+	now := c.Now()
+	if !p.Enforced() {
+		return everything(now), nil, nil
+	}
+	var first checked
+	for i, path := range c.Catalog.Playlists(to, maxTried) {
+		u := &url.URL{RawPath: path, RawQuery: r.URL.RawQuery}
+		var err error
+		if u.Path, err = url.PathUnescape(path); err != nil {
+			continue
+		}
+		a, err := c.checker.check(r, p.Tokens, c.Server.absoluteURI(r, u), token)
+		if err != nil {
+			return entitlement{}, nil, err
+		}
+		if i == 0 || a.refused == nil {
+			first = a
+		}
+		if a.refused == nil || a.refused.Reason != tokens.ReasonURI {
+			break
+		}
+	}
+	if first.refused == nil && first.entitlement.Grant == nil {
+		first.refused = &tokens.Refusal{Reason: tokens.ReasonURI, Status: http.StatusForbidden, Detail: "the token allows no playlist of this presentation"}
+	}
+	c.checker.note(first, p.Tokens, "session")
+	if first.refused != nil {
+		if p.Tokens.Enforce == EnforceObserve {
+			return everything(now), nil, nil
+		}
+		return entitlement{}, nil, first.refused
+	}
+	e := first.entitlement
+	out := entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e)}
+	if e.Renewal != nil && e.Renewal.Transport == tokens.TransportCookie && e.Renewal.Expires.After(out.until) && !out.until.IsZero() {
+		out.until = e.Renewal.Expires
+	}
+	if limit := now.Add(entitledFor); out.until.IsZero() || out.until.After(limit) {
+		out.until = limit
+	}
+	return out, e.Renewal, nil
+}
+
+// Connection is what is known of a signaling connection before its hello.
+type Connection struct {
+	KnownAs
+	Policy *Policy
+	source netip.Addr // for limits and bans; a /64 for IPv6
+	prefix string     // the peer's network
+}
+
+// Connection returns what is known of the sender of r, who opens signaling.
+func (c *Control) Connection(r *http.Request, p *Policy, host string) Connection {
+	addr := c.Server.ClientAddr(r)
+	return Connection{KnownAs: Known(host, r), Policy: p, source: sourceOf(addr), prefix: prefixOf(addr)}
+}
+
+// Member is a peer that has shown its pass.
+type Member struct {
+	Connection
+	Peer         wire.PeerID
+	Swarm        string
+	Presentation *catalog.Presentation
+	ReceiveOnly  bool
+	Expires      time.Time // of the pass
+	viewer       Viewer    // whom the session's viewer token names
+}
+
+// bad passes.
+var (
+	errPass      = refusal{"bad_pass", "the pass is not valid here; open a new session"}
+	errSwarm     = refusal{"bad_pass", "the pass is for a swarm that is not here; load the manifest again and open a new session"}
+	errPeer      = refusal{"bad_pass", "the pass names no peer of this edge"}
+	errNotShared = refusal{"not_shared", "this presentation is not shared; play from the origin"}
+	errBanned    = refusal{"banned", ErrBanned.Error()}
+	errRefused   = refusal{"refused", "the session is not renewed; play from the origin"}
+	errTokenEnds = refusal{"refused", "the viewer token expires; open a new session with a new one"}
+)
+
+// refusal is a signaling error by its code and its detail.
+type refusal struct{ code, detail string }
+
+func (r refusal) message() *signal.Message {
+	return &signal.Message{Type: signal.ErrorMsg, Code: r.code, Detail: r.detail}
+}
+
+// NotShared ends the sessions of a presentation whose sharing was stopped.
+func NotShared() *signal.Message { return errNotShared.message() }
+
+// Banned ends the session of a peer that was banned.
+func Banned() *signal.Message { return errBanned.message() }
+
+// Hello checks the pass that a peer shows first on a connection. The member is nil
+// if the connection ends; the message then says why.
+func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
+	now := c.Now()
+	v, err := c.Keys().Verifier().VerifyPass(pass, now)
+	if err != nil {
+		return nil, errPass.message()
+	}
+	m := &Member{
+		Connection: on, Swarm: v.Swarm, Presentation: c.Catalog.BySwarm(v.Swarm), ReceiveOnly: v.ReceiveOnly, Expires: v.Expires,
+	}
+	switch {
+	case m.Presentation == nil || m.Presentation.Host != on.Host:
+		return nil, errSwarm.message()
+	case m.Presentation.Stopped():
+		return nil, errNotShared.message()
+	case m.Peer.UnmarshalText([]byte(v.Peer)) != nil:
+		return nil, errPeer.message()
+	}
+	e, _ := c.standing(m, now)
+	if m.viewer = e.viewer; c.bans.refuses(m.viewer, now) {
+		return nil, errBanned.message()
+	}
+	return m, nil
+}
+
+// Facts returns what the tracker is told of a member.
+func (c *Control) Facts(m *Member) tracker.Facts {
+	e, _ := c.standing(m, c.Now())
+	return tracker.Facts{
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Viewer: trackerViewer(m.viewer, m.source),
+		MaxTold: c.policyOf(m).MaxTold, ReceiveOnly: m.ReceiveOnly,
+	}
+}
+
+// Renew returns a new pass and new credentials for a member, and when they expire;
+// ok is false if the session ends, and the message then says why.
+func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, ok bool) {
+	now := c.Now()
+	if c.bans.refuses(m.viewer, now) {
+		return errRefused.message(), expires, false
+	}
+	e, found := c.standing(m, now)
+	scope := c.scopeOf(m.Presentation, e)
+	expires = earlier(now.Add(c.policyOf(m).SessionTTL), e.until)
+	if !found || len(scope) == 0 || expires.Sub(now) < leastSession {
+		return errTokenEnds.message(), expires, false
+	}
+	pass, err := c.Keys().SignPass(tokens.Pass{
+		Peer: m.Peer.String(), Swarm: m.Swarm, Scope: scope, ReceiveOnly: m.ReceiveOnly, Issued: now, Expires: expires,
+	})
+	if err != nil {
+		c.Log.Error("a pass could not be signed", zap.Error(err))
+		return errRefused.message(), expires, false
+	}
+	return &signal.Message{
+		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
+		ICEServers: c.ICEServers(ICERequest{m.KnownAs, m.Peer, m.Swarm, expires}),
+	}, expires, true
+}
+
+// policyOf returns the policy that counts for a member now.
+func (c *Control) policyOf(m *Member) *Policy { return c.policies.of(m.Host, m.Policy) }
+
+// standing returns what the session of a member is based on. A session of a site
+// without viewer tokens has no entry and needs none.
+func (c *Control) standing(m *Member, now time.Time) (e entitlement, ok bool) {
+	if e, ok = c.entitled.get(m.Peer, now); ok {
+		return e, true
+	}
+	return everything(now), !c.policyOf(m).required()
+}
+
+// scopeOf returns what a pass for a presentation may cover: what is served and
+// what the token allows. It is empty if no segment can be among it.
+func (c *Control) scopeOf(to *catalog.Presentation, e entitlement) []string {
+	out := intersect(c.Catalog.Scopes(to), e.scope)
+	return slices.DeleteFunc(out, func(s string) bool { return c.Catalog.IsPlaylist(to, s) })
+}
+
+// maxPolicies bounds the memory of policies by host.
+const maxPolicies = 1024
+
+// policies remembers the policy of each host that sessions were opened at, so
+// that a renewal after a reload follows the new one.
+type policies struct {
+	mu     sync.Mutex
+	byHost map[string]*Policy
+}
+
+func (ps *policies) set(host string, p *Policy) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.byHost == nil || (len(ps.byHost) >= maxPolicies && ps.byHost[host] == nil) {
+		ps.byHost = map[string]*Policy{}
+	}
+	ps.byHost[host] = p
+}
+
+func (ps *policies) of(host string, fallback *Policy) *Policy {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.byHost[host]; p != nil {
+		return p
+	}
+	return fallback
+}
+
+// newPeerID draws a peer id; zero is none.
+func newPeerID() (wire.PeerID, error) {
+	for {
+		var b [8]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("draw a peer id: %w", err)
+		}
+		if id := binary.BigEndian.Uint64(b[:]); id != 0 {
+			return wire.PeerID(id), nil
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,18 @@
+// Package admission decides who takes part in the mesh of a site, and on what
+// terms: the site's policy, viewer tokens, sessions and their passes, limits and
+// bans.
+//
+//	policy.go        Policy: what the configuration of a site allows
+//	origins.go       which pages may use the endpoints (CORS)
+//	control.go       Control: opens sessions and renews their passes
+//	gate.go          Gate: which viewers are entitled to a response
+//	gatewriter.go    responses whose kind turns out with their header
+//	renewal.go       viewer tokens that are renewed with a response
+//	viewertoken.go   the check of one viewer token
+//	verdicts.go      counts what viewer tokens came to
+//	entitlement.go   what a session is based on, kept for its renewals
+//	scope.go         path prefixes that a pass covers
+//	viewer.go        who a viewer is: token subject or address
+//	bans.go          who is refused, or may take and not give
+//	limits.go        requests by source address
+package admission

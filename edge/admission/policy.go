@@ -1,0 +1,202 @@
+package admission
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// The values of Policy.Share.
+const (
+	ShareAll           = "all"
+	ShareEncryptedOnly = "encrypted_only"
+	ShareNone          = "none"
+)
+
+// The values of Policy.Ads.
+const (
+	AdsOriginOnly = "origin_only"
+	AdsShare      = "share"
+)
+
+// The values of ViewerTokens.Enforce.
+const (
+	EnforceRequire = "require"
+	EnforceObserve = "observe"
+	EnforceOff     = "off"
+)
+
+// Policy is what the configuration of a site allows. Default sets the defaults of
+// fields that are zero; a policy must not be changed once it is in use.
+type Policy struct {
+	// Path is the prefix of the mesh's endpoints, as the viewer sees it. Default:
+	// /mesh.
+	Path string
+	// Share says which of the listed segments may travel between viewers: ShareAll,
+	// ShareEncryptedOnly (those that an EXT-X-KEY other than NONE covers, or
+	// ContentProtection in an MPD), or ShareNone. Default: ShareAll.
+	Share string
+	// Exclude reports whether a request is for a segment that must not be shared;
+	// nil excludes none.
+	Exclude func(*http.Request) bool
+	// Tokens says which viewers are entitled to manifests, segments and sessions;
+	// nil: all are.
+	Tokens *ViewerTokens
+	// Ads says whether segments of advertisements may travel: AdsShare or
+	// AdsOriginOnly. Default: they may until two viewers have got different ones.
+	Ads string
+	// UploadLimit bounds what one viewer gives to others, in bytes a second. Zero:
+	// the viewer's own measure.
+	UploadLimit int64
+	// UploadRatio bounds what one viewer gives as a share of what it received; 1 is
+	// as much. Zero: no such bound.
+	UploadRatio float64
+	// Neighbors is how many peers a viewer is connected to at once, at most. Zero:
+	// the viewer's own measure.
+	Neighbors int
+	// MaxTold is how many other viewers one session learns of in an hour, at most,
+	// and how many learn of it. Zero: the tracker's default, 400.
+	MaxTold int
+	// Origins are the origins, such as "https://www.example.com", of pages on other
+	// hosts that may use the mesh; "*" is any, without the viewer's cookies. Pages of
+	// the same host always may.
+	Origins []string
+	// RelayOnly makes viewers connect over the relay only, so that they do not learn
+	// each other's addresses.
+	RelayOnly bool
+	// SessionTTL is how long a pass is valid, 30s to 24h; it is renewed over
+	// signaling. Default: 10m.
+	SessionTTL time.Duration
+	// AnnounceInterval is how often a peer asks for others, 1s to 2m. Default: 1m.
+	AnnounceInterval time.Duration
+	// ReportInterval is how often a peer reports its traffic, 1s to 2m. Default:
+	// 10s.
+	ReportInterval time.Duration
+	// Stats answers GET Path/stats with the numbers of the host's swarms, to
+	// anybody.
+	Stats bool
+	// MaxSessions is the number of sessions of the whole edge from which this site
+	// opens no more. Default: 100,000.
+	MaxSessions int
+}
+
+// ViewerTokens says which viewers are entitled to a site's streams.
+type ViewerTokens struct {
+	// Enforce says what becomes of a request without a valid token: EnforceRequire
+	// refuses it, EnforceObserve counts and logs it and lets it through, EnforceOff
+	// looks at no token. Default: EnforceRequire.
+	Enforce string
+	// Verifier checks the tokens. Required.
+	Verifier tokens.Viewer
+}
+
+// Default sets the defaults of fields that are zero.
+func (p *Policy) Default() {
+	def := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	every := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&p.Path, "/mesh")
+	def(&p.Share, ShareAll)
+	if p.Tokens != nil {
+		def(&p.Tokens.Enforce, EnforceRequire)
+	}
+	every(&p.SessionTTL, 10*time.Minute)
+	every(&p.AnnounceInterval, time.Minute)
+	every(&p.ReportInterval, 10*time.Second)
+	if p.MaxSessions == 0 {
+		p.MaxSessions = 100_000
+	}
+}
+
+// Validate returns what is wrong with a policy whose defaults are set.
+func (p *Policy) Validate() error {
+	switch {
+	case !strings.HasPrefix(p.Path, "/") || path.Clean(p.Path) != p.Path || p.Path == "/" || !tokens.CoversPath("/", p.Path):
+		return fmt.Errorf("path %q: write an absolute path without slash at the end, such as /mesh", p.Path)
+	case p.Share != ShareAll && p.Share != ShareEncryptedOnly && p.Share != ShareNone:
+		return fmt.Errorf("share %q: write all, encrypted_only or none", p.Share)
+	case p.Ads != "" && p.Ads != AdsOriginOnly && p.Ads != AdsShare:
+		return fmt.Errorf("ads %q: write origin_only or share", p.Ads)
+	case p.UploadLimit < 0 || p.UploadRatio < 0 || p.Neighbors < 0 || p.MaxTold < 0 || p.MaxSessions < 0:
+		return errors.New("upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
+	case p.SessionTTL < 30*time.Second || p.SessionTTL > 24*time.Hour:
+		return fmt.Errorf("session_ttl %s: write 30s to 24h", p.SessionTTL)
+	case p.AnnounceInterval < time.Second || p.AnnounceInterval > 2*time.Minute:
+		return fmt.Errorf("announce_interval %s: write 1s to 2m", p.AnnounceInterval)
+	case p.ReportInterval < time.Second || p.ReportInterval > 2*time.Minute:
+		return fmt.Errorf("report_interval %s: write 1s to 2m", p.ReportInterval)
+	}
+	if t := p.Tokens; t != nil {
+		switch {
+		case t.Enforce != EnforceRequire && t.Enforce != EnforceObserve && t.Enforce != EnforceOff:
+			return fmt.Errorf("token enforce %q: write require, observe or off", t.Enforce)
+		case t.Verifier == nil:
+			return errors.New("token has no verifier: name a format, such as urisigning or jwt")
+		}
+	}
+	for _, o := range p.Origins {
+		if err := ValidOrigin(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Enforced reports whether viewer tokens are looked at.
+func (p *Policy) Enforced() bool { return p.Tokens != nil && p.Tokens.Enforce != EnforceOff }
+
+// required reports whether sessions need a viewer token.
+func (p *Policy) required() bool { return p.Tokens != nil && p.Tokens.Enforce == EnforceRequire }
+
+// TokenNames returns the names of viewer tokens in URLs, with spaces between, ""
+// for none. Viewers take them out to know which of their segments are the same.
+func (p *Policy) TokenNames() string {
+	if !p.Enforced() {
+		return ""
+	}
+	return strings.Join(p.Tokens.Verifier.Parameters(), " ")
+}
+
+// Shares reports whether a listed resource, or a range of it, may be shared. r is
+// a request for it, for Exclude to look at.
+func (p *Policy) Shares(r *http.Request, l *catalog.Listed, which catalog.Range) bool {
+	encrypted, ok := l.Ranges[which]
+	switch {
+	case !ok, l.Ambiguous, l.Withheld(), p.Share == ShareNone, l.Presentation.Stopped():
+		return false
+	case p.Share == ShareEncryptedOnly && !encrypted, l.Ad && !p.sharesAds(l.Presentation):
+		return false
+	}
+	return p.Exclude == nil || !p.Exclude(r)
+}
+
+// sharesAds reports whether ads of a presentation may travel: as the operator
+// says, or else as long as all viewers got the same.
+func (p *Policy) sharesAds(of *catalog.Presentation) bool {
+	switch p.Ads {
+	case AdsOriginOnly:
+		return false
+	case AdsShare:
+		return true
+	}
+	return !of.AdsDiffer()
+}
+
+// limits returns what a session is told of its limits.
+func (p *Policy) limits(receiveOnly bool) signal.Limits {
+	return signal.Limits{Neighbors: p.Neighbors, UploadBPS: 8 * p.UploadLimit, UploadRatio: p.UploadRatio, ReceiveOnly: receiveOnly}
+}

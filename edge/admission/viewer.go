@@ -1,0 +1,81 @@
+package admission
+
+import (
+	"crypto/sha256"
+	"hash/maphash"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// Viewer identifies the viewer whom the viewer token of a session names: the
+// SHA-256 of its iss and sub. The zero value is nobody: the site wants no tokens,
+// or the token has no sub that can be read. What else tokens hold changes when
+// they are renewed.
+type Viewer [sha256.Size]byte
+
+// viewerOf returns whom an entitlement names.
+func viewerOf(e tokens.Entitlement) Viewer {
+	if e.Subject == "" {
+		return Viewer{}
+	}
+	return sha256.Sum256([]byte(e.Issuer + "\x00" + e.Subject))
+}
+
+var trackerSeed = maphash.MakeSeed()
+
+// trackerViewer returns tracker.Facts.Viewer: by the token where it names
+// somebody, and by the source address (a /64 for IPv6) where it does not.
+func trackerViewer(viewer Viewer, source netip.Addr) uint64 {
+	if viewer != (Viewer{}) {
+		return maphash.Bytes(trackerSeed, viewer[:]) | 1
+	}
+	return maphash.Comparable(trackerSeed, source) | 1
+}
+
+// sourceOf returns the address by which limits and bans count a viewer's address:
+// the /64 for IPv6.
+func sourceOf(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	if ip.Is6() {
+		p, _ := ip.Prefix(64)
+		return p.Addr()
+	}
+	return ip
+}
+
+// prefixOf returns the network by which peers count as near: /24 or /48.
+func prefixOf(a netip.Addr) string {
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// KnownAs is what a viewer knows the edge by.
+type KnownAs struct {
+	Host string // of the request, in lower case, with the port if it is not the default
+	TLS  bool   // the viewer's own TLS ends here
+	Port int    // of the listener that took the request; 0 where it is unknown
+}
+
+// Known returns what the sender of r knows the edge by; host is the request's.
+func Known(host string, r *http.Request) KnownAs {
+	at := KnownAs{Host: host, TLS: r.TLS != nil}
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		switch a := addr.(type) {
+		case *net.TCPAddr:
+			at.Port = a.Port
+		case *net.UDPAddr:
+			at.Port = a.Port
+		}
+	}
+	return at
+}
