@@ -1,0 +1,89 @@
+package response
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/edge/internal/reply"
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// Next is the handler behind the edge, which serves the site.
+type Next func(http.ResponseWriter, *http.Request) error
+
+// Segments serves segments. All fields but Slice and Differ are required; they do
+// not change.
+type Segments struct {
+	Log     *zap.Logger
+	Now     func() time.Time
+	Catalog *catalog.Catalog
+	Digests *digest.Store
+	// Keys returns the keys that sign statements now.
+	Keys func() *tokens.Keyring
+	// Slice returns the size of the limited readers into which the server splits the
+	// body of a response, in bytes; 0 for none.
+	Slice func(*http.Request) int64
+	// Differ is called when viewers are seen to get different bytes at one URL.
+	Differ func(p *catalog.Presentation, path, why string)
+
+	spools digest.Budget
+	egress atomic.Int64
+}
+
+// Egress returns the bytes of segment bodies that were sent.
+func (s *Segments) Egress() int64 { return s.egress.Load() }
+
+// Spooled returns the bytes that bodies without Content-Length hold in memory now.
+func (s *Segments) Spooled() int64 { return s.spools.Held() }
+
+// Serve answers a GET of a listed segment: it calls next, counts the bytes, and
+// adds what the edge states of them to the header.
+func (s *Segments) Serve(w http.ResponseWriter, r *http.Request, p *admission.Policy, v *admission.Visit, next Next) error {
+	sw := &segmentWriter{Writer: &reply.Writer{ResponseWriter: w}, segments: s, policy: p, request: r, visit: v, listed: v.Listed}
+	defer sw.abandon()
+	err := next(sw, r)
+	sw.finish()
+	return err
+}
+
+// count counts bytes of a segment of p that were sent.
+func (s *Segments) count(p *catalog.Presentation, n int64) {
+	if n > 0 {
+		p.AddEgress(n)
+		s.egress.Add(n)
+	}
+}
+
+// mayShare reports whether a listed resource or range may be shared, by the
+// operator's policy and by the response's header.
+func (s *Segments) mayShare(r *http.Request, p *admission.Policy, l *catalog.Listed, which catalog.Range, h http.Header) bool {
+	if !p.Shares(r, l, which) {
+		return false
+	}
+	reason, ok := shareable(h)
+	if !ok {
+		if c := s.Log.Check(zap.DebugLevel, "segment is not shared"); c != nil {
+			c.Write(zap.String("path", l.Path), zap.String("reason", reason))
+		}
+	}
+	return ok
+}
+
+// headers returns what the edge states of a target in the header.
+func (s *Segments) headers(t *target) (token, digests string, ok bool) {
+	return s.Digests.Headers(t.Key, t.size, t.validator, s.Keys(), s.Now())
+}
+
+// learn takes the digest of a target that went through whole.
+func (s *Segments) learn(p *catalog.Presentation, t *target, hashes []byte, root [integrity.HashSize]byte) {
+	if why := s.Digests.Learn(t.Key, t.size, t.validator, hashes, root); why != "" && s.Differ != nil {
+		s.Differ(p, t.Path, why)
+	}
+}
