@@ -1,0 +1,231 @@
+package signaling
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/tracker"
+)
+
+const (
+	// DrainSpread is the time over which peers are sent to open another session
+	// when the edge closes.
+	DrainSpread = 10 * time.Second
+	// drainWait is how long the last messages may take.
+	drainWait = 2 * time.Second
+	// idleSwarm is how long a swarm without peers keeps its numbers.
+	idleSwarm = time.Hour
+	// maxSwarms is the number of swarms from which idle ones are let go.
+	maxSwarms = 64
+)
+
+// ErrDraining refuses a session because the edge closes.
+var ErrDraining = errors.New("the mesh is being taken out of service")
+
+// Config is what a hub needs of the edge around it. All fields are required.
+type Config struct {
+	Log     *zap.Logger
+	Now     func() time.Time
+	Control *admission.Control
+}
+
+// Hub holds the swarms and the connections of an edge. It is safe for concurrent
+// use.
+type Hub struct {
+	Config
+	started time.Time
+
+	mu       sync.Mutex
+	swarms   map[string]*swarm
+	retired  signal.Report // of swarms that were let go
+	sessions map[*session]struct{}
+	open     atomic.Int64
+	work     sync.WaitGroup // goroutines of connections
+	draining bool
+}
+
+// NewHub makes a hub.
+func NewHub(c Config) *Hub {
+	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{}}
+}
+
+// since is the engines' time.
+func (h *Hub) since() time.Duration { return h.Now().Sub(h.started) }
+
+// Connections returns the number of signaling connections that are open.
+func (h *Hub) Connections() int64 { return h.open.Load() }
+
+// Draining reports whether the hub takes no more sessions.
+func (h *Hub) Draining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}
+
+// enter registers a session; its goroutines are then waited for.
+func (h *Hub) enter(s *session) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return ErrDraining
+	}
+	h.sessions[s] = struct{}{}
+	h.open.Add(1)
+	h.work.Add(1)
+	return nil
+}
+
+func (h *Hub) leave(s *session) {
+	h.mu.Lock()
+	delete(h.sessions, s)
+	h.open.Add(-1)
+	h.mu.Unlock()
+	h.work.Done()
+}
+
+// hold returns the swarm with an id, which it makes if there is none. The caller
+// releases it.
+func (h *Hub) hold(id string, p *catalog.Presentation) (*swarm, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return nil, ErrDraining
+	}
+	s := h.swarms[id]
+	if s == nil {
+		if len(h.swarms) >= maxSwarms {
+			h.retireIdle()
+		}
+		s = newSwarm(id, p, h.Control, h.since)
+		h.swarms[id] = s
+	}
+	s.holds++
+	return s, nil
+}
+
+// release gives a swarm back that hold returned.
+func (h *Hub) release(s *swarm) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.holds--
+	s.usedAt = h.since()
+}
+
+// retireIdle lets swarms go that have been empty for long. h.mu is held.
+func (h *Hub) retireIdle() {
+	for id, s := range h.swarms {
+		if s.holds == 0 && h.since()-s.usedAt > idleSwarm {
+			sum := s.stats().Totals
+			h.retired.Add(&sum)
+			s.close()
+			delete(h.swarms, id)
+		}
+	}
+}
+
+func (h *Hub) allSwarms() []*swarm {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]*swarm, 0, len(h.swarms))
+	for _, s := range h.swarms {
+		out = append(out, s)
+	}
+	return out
+}
+
+// EndSwarms ends the sessions of a presentation whose sharing was stopped.
+func (h *Hub) EndSwarms(p *catalog.Presentation) {
+	for _, s := range h.allSwarms() {
+		if s.presentation == p {
+			s.end(admission.NotShared())
+		}
+	}
+}
+
+// Relayed counts payload bytes that a relay carried from (up) and to (down) the
+// members of a swarm. first is set with the first bytes of a member.
+func (h *Hub) Relayed(swarm string, up, down int64, first bool) {
+	h.mu.Lock()
+	s := h.swarms[swarm]
+	h.mu.Unlock()
+	if s == nil { // the viewer never came to signal
+		return
+	}
+	s.relayUp.Add(up)
+	s.relayDown.Add(down)
+	if first {
+		s.relayPeers.Add(1)
+	}
+}
+
+// SwarmStats is what is known of one swarm.
+type SwarmStats struct {
+	ID           string
+	Presentation *catalog.Presentation
+	tracker.Stats
+	// RelayPeers are the sessions that a relay carried anything for so far;
+	// RelayUp and RelayDown are its payload bytes from and to them. Where both ends
+	// of a connection use it, both count.
+	RelayPeers, RelayUp, RelayDown int64
+}
+
+// Swarms returns the numbers of the swarms that are in memory.
+func (h *Hub) Swarms() []SwarmStats {
+	var out []SwarmStats
+	for _, s := range h.allSwarms() {
+		out = append(out, SwarmStats{s.id, s.presentation, s.stats(), s.relayPeers.Load(), s.relayUp.Load(), s.relayDown.Load()})
+	}
+	return out
+}
+
+// Totals sums up what peers have reported of all swarms, those that were let go
+// included.
+func (h *Hub) Totals() signal.Report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sum := h.retired
+	for _, s := range h.swarms {
+		totals := s.stats().Totals
+		sum.Add(&totals)
+	}
+	return sum
+}
+
+// Close ends all sessions. Each peer is sent to open another session after a time
+// of its own, so that they do not all come at once to whoever serves them next.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	h.draining = true
+	sessions := make([]*session, 0, len(h.sessions))
+	for s := range h.sessions {
+		sessions = append(sessions, s)
+	}
+	h.mu.Unlock()
+	for i, s := range sessions {
+		after := DrainSpread * time.Duration(i) / time.Duration(len(sessions))
+		s.finish(&signal.Message{Type: signal.Reconnect, AfterMS: 1 + after.Milliseconds()})
+	}
+	done := make(chan struct{})
+	go func() {
+		h.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(drainWait):
+		for _, s := range sessions {
+			s.abort()
+		}
+		<-done
+	}
+	for _, s := range h.allSwarms() {
+		s.close()
+	}
+}

@@ -1,0 +1,124 @@
+package signaling
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// renewEvery is the shortest time between two renewals of a pass.
+const renewEvery = 5 * time.Second
+
+// session is a connection on its way: hello, messages, renewals.
+type session struct {
+	*conn
+	hub     *Hub
+	on      admission.Connection
+	expires atomic.Int64 // when the pass does, in Unix milliseconds; 0 before hello
+
+	// Used by the reader only.
+	member  *member
+	swarm   *swarm
+	renewed time.Time
+}
+
+// run reads until the connection ends.
+func (s *session) run() {
+	defer s.hub.leave(s)
+	defer s.abort()
+	s.open()
+	if !s.greet() {
+		s.linger()
+		return
+	}
+	defer s.hub.release(s.swarm)
+	defer s.swarm.leave(s.member)
+	for {
+		m, ok := s.read()
+		if !ok || s.expired() {
+			s.linger()
+			return
+		}
+		if m.Type == signal.Renew {
+			s.renew()
+			continue
+		}
+		if s.on.Policy.RelayOnly && !hideAddresses(&m) {
+			continue
+		}
+		s.swarm.receive(s.member, &m)
+	}
+}
+
+// greet takes the hello and puts the peer into its swarm. ok is false if the
+// connection ends; the peer has been sent the reason.
+func (s *session) greet() (ok bool) {
+	m, ok := s.read()
+	if !ok {
+		return false
+	}
+	if m.Type != signal.Hello {
+		s.fail("hello_first", "the first message must be hello with the pass")
+		return false
+	}
+	who, refused := s.hub.Control.Hello(s.on, m.Pass)
+	if refused != nil {
+		s.finish(refused)
+		return false
+	}
+	sw, err := s.hub.hold(who.Swarm, who.Presentation)
+	if err != nil {
+		s.fail("draining", err.Error())
+		return false
+	}
+	if sw.banned(who.Peer) {
+		s.hub.release(sw)
+		s.finish(admission.Banned())
+		return false
+	}
+	s.swarm, s.member = sw, &member{s.conn, who}
+	s.expires.Store(who.Expires.UnixMilli())
+	policy := s.on.Policy
+	s.send(signal.Encode(&signal.Message{
+		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
+	}))
+	sw.join(s.member, s.hub.Control.Facts(who))
+	if who.Presentation.Stopped() { // meanwhile, when it was not in the swarm yet
+		s.finish(admission.NotShared())
+	}
+	return true
+}
+
+// expired ends the connection of a peer that has let its pass run out: it is not
+// introduced to anybody any more. It is asked with each message and each ping.
+func (s *session) expired() bool {
+	until := s.expires.Load()
+	if until == 0 || s.hub.Now().UnixMilli() < until {
+		return false
+	}
+	s.fail("bad_pass", "the pass has run out; open a new session")
+	return true
+}
+
+// renew answers with a new pass and new credentials.
+func (s *session) renew() {
+	now := s.hub.Now()
+	switch {
+	case !s.swarm.has(s.member):
+		s.fail("refused", "the session is not renewed; play from the origin")
+		return
+	case now.Sub(s.renewed) < renewEvery:
+		s.send(signal.Encode(&signal.Message{Type: signal.ErrorMsg, Code: "too_soon", Detail: "renew once in half the life of a pass"}))
+		return
+	}
+	s.renewed = now
+	answer, expires, ok := s.hub.Control.Renew(s.member.Member)
+	if !ok {
+		s.finish(answer)
+		return
+	}
+	s.expires.Store(expires.UnixMilli())
+	s.send(signal.Encode(answer))
+}

@@ -1,0 +1,173 @@
+package signaling
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/tracker"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
+)
+
+// member is a peer of a swarm with its connection.
+type member struct {
+	*conn
+	*admission.Member
+}
+
+// swarm drives one tracker engine: it owns the engine's lock, its timer and the
+// connections of its members.
+type swarm struct {
+	id           string
+	presentation *catalog.Presentation
+	control      *admission.Control
+	since        func() time.Duration // the engine's time
+
+	holds  int           // connections that use it; under the hub's lock
+	usedAt time.Duration // when the last of them went; under the hub's lock
+
+	relayUp, relayDown atomic.Int64 // payload bytes that the relay carried from and to members
+	relayPeers         atomic.Int64 // members for which it carried any
+
+	mu      sync.Mutex
+	engine  *tracker.Swarm
+	members map[wire.PeerID]*member
+	timer   *time.Timer
+	due     time.Duration // when the timer fires, 0 if it does not
+	closed  bool
+}
+
+func newSwarm(id string, p *catalog.Presentation, control *admission.Control, since func() time.Duration) *swarm {
+	s := &swarm{
+		id: id, presentation: p, control: control, since: since,
+		engine:  tracker.New(tracker.Config{Seed: new(maphash.Hash).Sum64()}),
+		members: map[wire.PeerID]*member{},
+	}
+	s.timer = time.AfterFunc(time.Hour, s.tick)
+	s.timer.Stop()
+	return s
+}
+
+// join makes m a member; another connection that its peer had is closed.
+func (s *swarm) join(m *member, f tracker.Facts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		m.finish(nil)
+		return
+	}
+	if old := s.members[m.Peer]; old != nil && old != m {
+		old.finish(&signal.Message{Type: signal.ErrorMsg, Code: "replaced", Detail: "the peer has another connection"})
+	}
+	s.members[m.Peer] = m
+	s.step(tracker.Input{Kind: tracker.Join, Peer: m.Peer, Facts: f})
+}
+
+// receive hands a message of m to the engine.
+func (s *swarm) receive(m *member, msg *signal.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.members[m.Peer] == m {
+		s.step(tracker.Input{Kind: tracker.Receive, Peer: m.Peer, Message: msg})
+	}
+}
+
+// leave takes the peer of m out, unless it has another connection by now.
+func (s *swarm) leave(m *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.members[m.Peer] == m {
+		delete(s.members, m.Peer)
+		s.step(tracker.Input{Kind: tracker.Leave, Peer: m.Peer})
+	}
+}
+
+// has reports whether m is a member.
+func (s *swarm) has(m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[m.Peer] == m && s.engine.Has(m.Peer)
+}
+
+// banned reports whether a peer was banned.
+func (s *swarm) banned(p wire.PeerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.engine.Banned(p)
+}
+
+func (s *swarm) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due = 0
+	if !s.closed {
+		s.step(tracker.Input{Kind: tracker.Tick})
+	}
+}
+
+// step feeds the engine, carries its effects out and sets the timer. s.mu is
+// held; nothing here waits for a connection.
+func (s *swarm) step(in tracker.Input) {
+	now := s.since()
+	var last *signal.Message
+	var frame []byte
+	for _, e := range s.engine.Step(now, in) {
+		m := s.members[e.Peer]
+		if m == nil {
+			continue
+		}
+		switch e.Kind {
+		case tracker.Send:
+			if e.Message != last {
+				last, frame = e.Message, signal.Encode(e.Message)
+			}
+			m.send(frame)
+		case tracker.Close:
+			delete(s.members, e.Peer)
+			m.finish(e.Message)
+		case tracker.Ban:
+			s.control.Ban(m.Member)
+		}
+	}
+	at, ok := s.engine.NextDeadline()
+	switch {
+	case !ok:
+		s.timer.Stop()
+		s.due = 0
+	case s.due == 0 || at < s.due:
+		s.due = at
+		s.timer.Reset(max(at-now, time.Millisecond))
+	}
+}
+
+// stats returns the engine's numbers.
+func (s *swarm) stats() tracker.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.engine.Stats()
+}
+
+// end closes all connections with a last message.
+func (s *swarm) end(msg *signal.Message) {
+	s.mu.Lock()
+	members := make([]*member, 0, len(s.members))
+	for _, m := range s.members {
+		members = append(members, m)
+	}
+	s.mu.Unlock()
+	for _, m := range members {
+		m.finish(msg)
+	}
+}
+
+// close stops the timer for good.
+func (s *swarm) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.timer.Stop()
+}
