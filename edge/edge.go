@@ -1,0 +1,193 @@
+package edge
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/edge/response"
+	"github.com/viewmesh/viewmesh/edge/signaling"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// Policy is what the configuration of a site allows. Its zero value is useful: all
+// that is public is shared, and every viewer takes part.
+type Policy = admission.Policy
+
+// ViewerTokens says which viewers are entitled to a site's streams.
+type ViewerTokens = admission.ViewerTokens
+
+// ICERequest says for which session ICE servers are wanted.
+type ICERequest = admission.ICERequest
+
+// Config is what an Edge needs. Secret and Keys are required.
+type Config struct {
+	// Secret makes swarm ids unguessable: at least 16 random bytes. Edges with the
+	// same secret hand out the same ids, so it should outlive a restart.
+	Secret []byte
+	// Keys returns the keys that sign passes and statements now. It is called for
+	// each of them and must not block.
+	Keys func() *tokens.Keyring
+	// ICEServers returns the STUN and TURN servers of a session (RFC 7064, RFC
+	// 7065). Default: none.
+	ICEServers func(ICERequest) []signal.ICEServer
+	// Log is the log. Default: none.
+	Log *zap.Logger
+	// Server is how the web server sees a request. Default: net/http alone, without
+	// trusted proxies.
+	Server Server
+
+	now func() time.Time
+}
+
+// Server is how the web server around the edge sees a request. Fields that are nil
+// have the behaviour of net/http.
+type Server struct {
+	// ClientAddr returns the viewer's address, trusted proxies considered. Default:
+	// the address of the connection.
+	ClientAddr func(*http.Request) netip.Addr
+	// HTTPS reports whether the viewer asked over HTTPS: its TLS ends here, or at a
+	// trusted proxy that says so. Default: the connection has TLS.
+	HTTPS func(*http.Request) bool
+	// URL returns the URL as the viewer asked for it, before any rewrite. Default:
+	// that of the request.
+	URL func(*http.Request) *url.URL
+	// Slice returns the size of the limited readers into which the server splits the
+	// body of a response, in bytes; 0 for none. Default: none.
+	Slice func(*http.Request) int64
+}
+
+// Edge is the mesh of a web server: sessions, swarms, and what the manifests of
+// its sites have listed. It is safe for concurrent use.
+type Edge struct {
+	config    Config
+	catalog   *catalog.Catalog
+	control   *admission.Control
+	hub       *signaling.Hub
+	digests   *digest.Store
+	segments  *response.Segments
+	manifests *response.Manifests
+}
+
+// New makes an Edge. Close ends it.
+func New(c Config) (*Edge, error) {
+	if len(c.Secret) < 16 {
+		return nil, errors.New("the secret of an edge needs at least 16 random bytes")
+	}
+	if c.Keys == nil {
+		return nil, errors.New("an edge needs keys that sign passes and statements, such as tokens.NewKeyring makes")
+	}
+	c.setDefaults()
+	e := &Edge{config: c, catalog: catalog.New(c.Secret), digests: digest.NewStore()}
+	e.control = admission.NewControl(admission.Config{
+		Log: c.Log, Now: c.now, Catalog: e.catalog, Keys: c.Keys, ICEServers: c.ICEServers,
+		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
+	})
+	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})
+	e.segments = &response.Segments{
+		Log: c.Log, Now: c.now, Catalog: e.catalog, Digests: e.digests, Keys: c.Keys, Slice: c.Server.Slice, Differ: e.stopSharing,
+	}
+	e.manifests = &response.Manifests{Log: c.Log, Now: c.now, Catalog: e.catalog}
+	return e, nil
+}
+
+// Site returns a site with a policy, whose defaults it sets. The error says what
+// is wrong with the policy.
+func (e *Edge) Site(p Policy) (*Site, error) {
+	p.Default()
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return &Site{e, &p}, nil
+}
+
+// Wrap returns a handler that puts the mesh before next, which serves the media of
+// a site. It panics if the policy is not valid; use Site to learn why.
+func (e *Edge) Wrap(p Policy, next http.Handler) http.Handler {
+	site, err := e.Site(p)
+	if err != nil {
+		panic("edge: " + err.Error())
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own := *r // Serve takes viewer tokens out of it
+		err := site.Serve(w, &own, func(w http.ResponseWriter, r *http.Request) error {
+			next.ServeHTTP(w, r)
+			return nil
+		})
+		if err != nil {
+			e.config.Log.Error("request failed", zap.Error(err))
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		}
+	})
+}
+
+// Close ends all sessions: each peer is sent to open another one, at this server
+// or elsewhere, after a time of its own within 10 seconds. It waits until their
+// connections are closed, about two seconds at most. The handlers that Wrap
+// returned may go on; they open no more sessions.
+func (e *Edge) Close() { e.hub.Close() }
+
+// Relayed counts payload bytes that a relay carried for a session of a swarm, from
+// (up) and to (down) its peer. first is set with the first bytes of a session.
+func (e *Edge) Relayed(swarm string, up, down int64, first bool) {
+	e.hub.Relayed(swarm, up, down, first)
+}
+
+// stopSharing ends the sharing of a presentation, and its sessions, for good.
+func (e *Edge) stopSharing(p *catalog.Presentation, path, why string) {
+	if !p.Stop(why) {
+		return
+	}
+	e.config.Log.Warn("viewers get different bytes at one URL (watermark variants?): this presentation is no longer shared",
+		zap.String("path", path), zap.String("presentation", p.Name()), zap.String("reason", why))
+	e.hub.EndSwarms(p)
+}
+
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.ICEServers == nil {
+		c.ICEServers = func(ICERequest) []signal.ICEServer { return nil }
+	}
+	s := &c.Server
+	if s.ClientAddr == nil {
+		s.ClientAddr = func(r *http.Request) netip.Addr { return Addr(r.RemoteAddr) }
+	}
+	if s.HTTPS == nil {
+		s.HTTPS = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if s.URL == nil {
+		s.URL = func(r *http.Request) *url.URL { return r.URL }
+	}
+	if s.Slice == nil {
+		s.Slice = func(*http.Request) int64 { return 0 }
+	}
+}
+
+// Addr reads an IP address, with or without a port, without its zone. It is the
+// zero Addr if there is none.
+func Addr(s string) netip.Addr {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	}
+	s, _, _ = strings.Cut(s, "%")
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}

@@ -1,0 +1,212 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/edge/internal/reply"
+	"github.com/viewmesh/viewmesh/edge/signaling"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/tokens"
+)
+
+// endpoint is what answers requests below Policy.Path.
+type endpoint struct {
+	method string
+	serve  func(*Site, http.ResponseWriter, *http.Request, string) error
+}
+
+var endpoints = map[string]endpoint{
+	"session": {http.MethodPost, (*Site).serveSession},
+	"signal":  {http.MethodGet, (*Site).serveSignal},
+	"segment": {http.MethodGet, (*Site).serveStatement},
+	"stats":   {http.MethodGet, (*Site).serveStats},
+}
+
+// serveEndpoint answers a request below Policy.Path; handled is false if there is
+// no such endpoint.
+func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string) (handled bool, err error) {
+	end, ok := endpoints[name]
+	if !ok || (name == "stats" && !s.policy.Stats) {
+		return serveScript(w, r, s.policy, name)
+	}
+	if !s.policy.CORS(w, r) {
+		return true, reply.Refuse(w, http.StatusForbidden, "origin", "this Origin is not among the site's origins")
+	}
+	methods := end.method + ", OPTIONS"
+	switch r.Method {
+	case end.method:
+		return true, end.serve(s, w, r, host)
+	case http.MethodOptions:
+		hd := w.Header()
+		hd.Set("Access-Control-Allow-Methods", methods)
+		hd.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+		hd.Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+		return true, nil
+	}
+	w.Header().Set("Allow", methods)
+	return true, reply.Refuse(w, http.StatusMethodNotAllowed, "method", "use "+end.method)
+}
+
+// busy refuses a session that the edge has no room for. ok is true if it has.
+func (s *Site) busy(w http.ResponseWriter, r *http.Request) (ok bool, err error) {
+	switch hub := s.edge.hub; {
+	case hub.Draining():
+		return false, reply.RefuseUntil(w, http.StatusServiceUnavailable, signaling.DrainSpread, "draining", "no new sessions here; play from the origin")
+	case hub.Connections() >= int64(s.policy.MaxSessions):
+		return false, reply.RefuseUntil(w, http.StatusServiceUnavailable, 30*time.Second, "full", "too many sessions; play from the origin")
+	}
+	if wait, ok := s.edge.control.Allow(r); !ok {
+		return false, reply.RefuseUntil(w, http.StatusTooManyRequests, wait, "too_many", "too many sessions from this address; play from the origin")
+	}
+	return true, nil
+}
+
+// serveSession answers POST /mesh/session: it admits a viewer to the swarm of
+// the presentation whose manifest it has got. 4xx and 503 all mean the same to
+// the viewer: play from the origin.
+func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string) error {
+	if ok, err := s.busy(w, r); !ok {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, signal.MaxSession+1))
+	if err != nil {
+		return reply.Refuse(w, http.StatusBadRequest, "bad_body", "the request could not be read")
+	}
+	req, err := signal.DecodeSession(body)
+	if err != nil {
+		return refuseRequest(w, err)
+	}
+	p := s.edge.catalog.BySwarm(req.Swarm)
+	switch {
+	case p == nil || p.Host != host:
+		return reply.Refuse(w, http.StatusForbidden, "unknown_swarm", "this edge has not handed out that swarm; load the manifest again")
+	case p.Stopped() || s.policy.Share == admission.ShareNone:
+		return reply.Refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
+	}
+	answer, renewal, err := s.edge.control.Open(r, s.policy, host, p, &req)
+	var refused *tokens.Refusal
+	switch {
+	case errors.As(err, &refused):
+		return admission.RefuseViewer(w, refused)
+	case errors.Is(err, admission.ErrBanned):
+		return reply.Refuse(w, http.StatusForbidden, "banned", err.Error())
+	case err != nil:
+		return fmt.Errorf("open session: %w", err)
+	}
+	if renewal != nil {
+		admission.RenewSession(w.Header(), renewal)
+	}
+	return reply.JSON(w, "no-store", answer)
+}
+
+// refuseRequest answers what is wrong with a session request.
+func refuseRequest(w http.ResponseWriter, err error) error {
+	var fe *signal.FieldError
+	switch {
+	case errors.As(err, &fe):
+		return reply.WriteProblem(w, reply.Problem{Status: http.StatusBadRequest, Code: "bad_field", Field: fe.Field, Detail: fe.Error()})
+	case errors.Is(err, signal.ErrTooLarge):
+		return reply.Refuse(w, http.StatusRequestEntityTooLarge, "too_large", err.Error())
+	}
+	return reply.Refuse(w, http.StatusBadRequest, "bad_json", err.Error())
+}
+
+// serveSignal answers GET /mesh/signal: it hands the connection to the hub and
+// returns, so that a reload of the server does not see it.
+func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string) error {
+	if !signaling.IsUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		return reply.Refuse(w, http.StatusUpgradeRequired, "upgrade_required", "this is the signaling WebSocket; open it with ws: or wss:")
+	}
+	if ok, err := s.busy(w, r); !ok {
+		return err
+	}
+	s.edge.hub.Accept(w, r, s.edge.control.Connection(r, s.policy, host))
+	return nil
+}
+
+// serveStatement answers GET /mesh/segment?path=PATH (and offset and length for
+// a byte range) with what the headers of the segment would state. That nothing is
+// stated of a segment of a presentation is no error, which a browser would show in
+// its console.
+func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host string) error {
+	path, which, err := statementQuery(r)
+	if err != nil {
+		return reply.WriteProblem(w, reply.Problem{Status: http.StatusBadRequest, Code: "bad_field", Field: err.Field, Detail: err.Error()})
+	}
+	none := func(code, detail string) error {
+		return reply.JSON(w, "no-store", signal.SegmentStatement{Code: code, Detail: detail})
+	}
+	e := s.edge
+	l := e.catalog.Segment(host, path)
+	switch {
+	case l == nil && !e.catalog.Within(host, path):
+		return reply.Refuse(w, http.StatusNotFound, "not_listed", "no manifest that has passed here lists that path, nor a directory above it; load the manifest from this edge")
+	case l == nil:
+		return none(signal.NotShared, "no manifest that has passed here lists that segment as one that is the same for every viewer")
+	case l.Hints[which]:
+		return none(signal.NotKnown, "no playlist has listed that segment yet; ask again soon")
+	case !s.policy.Shares(asIfFor(r, path), l, which):
+		return none(signal.NotShared, "that segment is not shared; play it from the origin")
+	}
+	key := digest.Key{Host: host, Path: path, Offset: which.Offset, Length: which.Length}
+	token, hashes, ok := e.digests.Newest(key, e.config.Keys(), e.config.now())
+	if !ok {
+		return none(signal.NotKnown, "the digest of that segment is unknown yet; take it from the origin once")
+	}
+	return reply.JSON(w, "max-age=30", signal.SegmentStatement{Token: token, Hashes: hashes})
+}
+
+// serveStats answers GET /mesh/stats.
+func (s *Site) serveStats(w http.ResponseWriter, _ *http.Request, host string) error {
+	return reply.JSON(w, "no-store", s.edge.Stats(host))
+}
+
+// statementQuery reads the query of GET /mesh/segment.
+func statementQuery(r *http.Request) (path string, which catalog.Range, bad *signal.FieldError) {
+	q := r.URL.Query()
+	path = q.Get("path")
+	if !strings.HasPrefix(path, "/") {
+		return "", which, &signal.FieldError{Field: "path", Detail: "must be the escaped path of a segment, from the first slash"}
+	}
+	for _, f := range []struct {
+		name string
+		to   *int64
+	}{{"offset", &which.Offset}, {"length", &which.Length}} {
+		s := q.Get(f.name)
+		if s == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 {
+			return "", which, &signal.FieldError{Field: f.name, Detail: "must be a number of bytes"}
+		}
+		*f.to = n
+	}
+	return path, which, nil
+}
+
+// asIfFor returns r as it would be were it for another path, so that
+// Policy.Exclude can look at it.
+func asIfFor(r *http.Request, escaped string) *http.Request {
+	u, err := url.Parse(escaped)
+	if err != nil {
+		return r
+	}
+	c := *r
+	c.URL = &url.URL{Path: u.Path, RawPath: u.RawPath}
+	c.RequestURI = escaped
+	c.Method = http.MethodGet
+	return &c
+}

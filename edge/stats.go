@@ -1,0 +1,111 @@
+package edge
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// Stats is the body of GET /mesh/stats: the swarms of one host.
+type Stats struct {
+	Sessions int          `json:"sessions"` // peers now
+	Swarms   []SwarmStats `json:"swarms"`
+	Traffic
+	// OriginEgressBytes is what this edge itself has sent of segments.
+	OriginEgressBytes int64 `json:"origin_egress_bytes"`
+	Carried
+}
+
+// SwarmStats is the part of one swarm in Stats.
+type SwarmStats struct {
+	Swarm        string `json:"swarm"`
+	Presentation string `json:"presentation"`
+	Peers        int    `json:"peers"`
+	Traffic
+	Carried
+}
+
+// Traffic is what peers have reported, in bytes of segments. Relayed bytes are
+// part of the bytes from peers.
+type Traffic struct {
+	PeerBytes    int64 `json:"peer_bytes"`
+	OriginBytes  int64 `json:"origin_bytes"`
+	RelayedBytes int64 `json:"relayed_bytes"`
+	// Offload is PeerBytes / (PeerBytes + OriginBytes), 0 before any byte.
+	Offload float64 `json:"offload"`
+}
+
+// Carried is what this edge's relay has counted itself, in bytes of payload: up
+// from the viewers that use it, down to them. Where both ends of a connection use
+// it, both count. RelayPeers are the sessions that it carried anything for so far.
+type Carried struct {
+	RelayPeers     int64 `json:"relay_peers"`
+	RelayUpBytes   int64 `json:"relay_up_bytes"`
+	RelayDownBytes int64 `json:"relay_down_bytes"`
+}
+
+func (t *Traffic) setOffload() {
+	if sum := t.PeerBytes + t.OriginBytes; sum > 0 {
+		t.Offload = float64(t.PeerBytes) / float64(sum)
+	}
+}
+
+// Stats sums up the swarms of a host, in lower case and with its port if that is
+// not the default.
+func (e *Edge) Stats(host string) Stats {
+	out := Stats{Swarms: []SwarmStats{}}
+	for _, s := range e.hub.Swarms() {
+		if s.Presentation.Host != host {
+			continue
+		}
+		t := Traffic{PeerBytes: s.Totals.PeerBytes, OriginBytes: s.Totals.OriginBytes, RelayedBytes: s.Totals.RelayedBytes}
+		t.setOffload()
+		c := Carried{s.RelayPeers, s.RelayUp, s.RelayDown}
+		out.Swarms = append(out.Swarms, SwarmStats{s.ID, s.Presentation.Dir, s.Peers, t, c})
+		out.RelayPeers += c.RelayPeers
+		out.RelayUpBytes += c.RelayUpBytes
+		out.RelayDownBytes += c.RelayDownBytes
+		out.Sessions += s.Peers
+		out.PeerBytes += t.PeerBytes
+		out.OriginBytes += t.OriginBytes
+		out.RelayedBytes += t.RelayedBytes
+	}
+	out.setOffload()
+	slices.SortFunc(out.Swarms, func(a, b SwarmStats) int {
+		return cmp.Or(cmp.Compare(a.Presentation, b.Presentation), cmp.Compare(a.Swarm, b.Swarm))
+	})
+	for _, p := range e.catalog.Of(host) {
+		out.OriginEgressBytes += p.Egress()
+	}
+	return out
+}
+
+// Numbers are the numbers of an edge over all its sites, for metrics.
+type Numbers struct {
+	Peers        int                 // in swarms now
+	Connections  int64               // signaling WebSockets open now
+	Swarms       int                 // with at least one peer now
+	Banned       int                 // peers banned from swarms that are in memory
+	Egress       int64               // bytes of segment bodies sent
+	Spooled      int64               // bytes that bodies without Content-Length hold in memory now
+	Reported     signal.Report       // what peers have reported
+	ViewerTokens []admission.Verdict // requests by what their viewer token came to
+}
+
+// Numbers returns the numbers of now.
+func (e *Edge) Numbers() Numbers {
+	n := Numbers{
+		Connections: e.hub.Connections(), Egress: e.segments.Egress(), Spooled: e.segments.Spooled(),
+		Reported: e.hub.Totals(), ViewerTokens: e.control.Verdicts(),
+	}
+	for _, s := range e.hub.Swarms() {
+		n.Peers += s.Peers
+		n.Banned += s.Banned
+		if s.Peers > 0 {
+			n.Swarms++
+		}
+	}
+	return n
+}
