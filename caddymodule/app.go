@@ -65,7 +65,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 				return nil, fmt.Errorf("draw a secret: %w", err)
 			}
 		}
-		return newRuntime(a.logger, secret), nil
+		return newRuntime(a.logger, secret)
 	})
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionKeys(ctx); err != nil {
 		return err
 	}
-	mac := hmac.New(sha256.New, a.rt.catalog.secret)
+	mac := hmac.New(sha256.New, a.rt.secret)
 	mac.Write([]byte("turn"))
 	a.relay, err = turn.Provision(ctx, turn.Options{
 		STUN: a.STUN, TURN: a.TURN, Secret: mac.Sum(nil), Logger: a.rt.logger.Named("turn"), Usage: a.rt.relayUsage,
@@ -83,7 +83,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.registerMetrics(ctx)
+	a.rt.provisioned.Store(a)
+	return register(ctx, a.rt.edge)
 }
 
 func (a *App) provisionKeys(ctx caddy.Context) error {
@@ -93,11 +94,11 @@ func (a *App) provisionKeys(ctx caddy.Context) error {
 		if keys, err = readKeysFile(a.KeysFile); err != nil {
 			return err
 		}
-	} else if keys, err = storedKeyring(ctx, a.storage, a.rt.now()); err != nil {
+	} else if keys, err = storedKeyring(ctx, a.storage, time.Now()); err != nil {
 		a.logger.Warn("viewers will have to open new sessions after a restart", zap.Error(err))
 		if current := a.rt.current.Load(); current != nil {
 			keys = current.keys.Load()
-		} else if keys, err = tokens.NewKeyring(a.rt.now()); err != nil {
+		} else if keys, err = tokens.NewKeyring(time.Now()); err != nil {
 			return err
 		}
 	}
@@ -134,9 +135,6 @@ func (a *App) Cleanup() error {
 	return err
 }
 
-// applied is called when the policy of a becomes the current one. rt.mu is held.
-func (a *App) applied() { a.relay.Apply() }
-
 // Relay returns the relay, nil before Provision.
 func (a *App) Relay() *turn.Relay { return a.relay }
 
@@ -159,7 +157,7 @@ func (a *App) watchKeys(ctx context.Context) {
 }
 
 func (a *App) refreshKeys(ctx context.Context) {
-	keys, err := storedKeyring(ctx, a.storage, a.rt.now())
+	keys, err := storedKeyring(ctx, a.storage, time.Now())
 	if err != nil {
 		a.logger.Warn("could not look for newer signing keys", zap.Error(err))
 		return

@@ -1,10 +1,9 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -60,9 +59,8 @@ func (c *court) reenter(v visitor, a signal.SessionAnswer) *socket {
 // says whether it was banned.
 func (c *court) accuse(accused *socket, by ...visitor) bool {
 	c.t.Helper()
-	rt := currentRuntime(c.t)
-	s := rt.allSwarms()[0]
-	before := s.stats().Banned
+	edge := currentEdge(c.t)
+	before := edge.Numbers().Banned
 	for _, v := range by {
 		a := c.enter(v)
 		found := false
@@ -79,7 +77,7 @@ func (c *court) accuse(accused *socket, by ...visitor) bool {
 			}
 		}
 	}
-	return s.stats().Banned > before
+	return edge.Numbers().Banned > before
 }
 
 // gives says whether a session may give chunks, by its limits and by its pass.
@@ -208,26 +206,5 @@ func TestBanByToken(t *testing.T) {
 	}
 	if a, code := c.admit(at("bob")); code != "" || !c.gives(a) {
 		t.Errorf("a viewer with a name from there is refused (%q) or does not give", code)
-	}
-}
-
-// TestBanEnds: a ban lasts for ten minutes.
-func TestBanEnds(t *testing.T) {
-	var b bans
-	now := time.Unix(1_700_000_000, 0)
-	who, addr := viewerID{1}, sourceOf(netip.MustParseAddr("2001:db8::1"))
-	b.add(who, addr, now)
-	b.add(viewerID{}, addr, now)
-	for _, c := range []struct {
-		after time.Duration
-		holds bool
-	}{{0, true}, {banTime - 1, true}, {banTime, false}} {
-		at := now.Add(c.after)
-		if b.refuses(who, at) != c.holds || b.silences(viewerID{}, sourceOf(netip.MustParseAddr("2001:db8::ffff")), at) != c.holds {
-			t.Errorf("%v after: refuses %v, silences %v, want %v", c.after, b.refuses(who, at), b.silences(viewerID{}, addr, at), c.holds)
-		}
-	}
-	if b.refuses(viewerID{2}, now) || b.silences(who, addr, now) || b.refuses(viewerID{}, now) {
-		t.Error("it holds others too")
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
+	"github.com/viewmesh/viewmesh/caddymodule/viewertokens"
+	"github.com/viewmesh/viewmesh/edge/admission"
 )
 
 func init() {
@@ -101,7 +103,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return err
 			}
 			switch h.Share {
-			case ShareAll, ShareEncryptedOnly, ShareNone:
+			case admission.ShareAll, admission.ShareEncryptedOnly, admission.ShareNone:
 				return nil
 			}
 			return d.Errf("share %q: give all, encrypted_only or none", h.Share)
@@ -117,8 +119,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.ExcludeRaw = append(h.ExcludeRaw, set)
 			return nil
 		},
-		"ads":          option.OneOf(&h.Ads, AdsOriginOnly, AdsShare),
-		"token":        h.parseToken,
+		"ads": option.OneOf(&h.Ads, admission.AdsOriginOnly, admission.AdsShare),
+		"token": func(d *caddyfile.Dispenser) error {
+			h.Token = &viewertokens.Config{}
+			return h.Token.UnmarshalCaddyfile(d)
+		},
 		"upload_limit": option.Size(&h.UploadLimit),
 		"upload_ratio": func(d *caddyfile.Dispenser) error {
 			var s string
@@ -139,8 +144,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return err
 			}
 			for _, o := range h.Origins {
-				if _, ok := parseOrigin(o); !ok && o != "*" {
-					return d.Errf("origins %q: give scheme and host, such as https://www.example.com, or *", o)
+				if err := admission.ValidOrigin(o); err != nil {
+					return option.Wrap(d, err)
 				}
 			}
 			return nil

@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -53,7 +53,7 @@ func TestAdapt(t *testing.T) {
 
 // TestEveryOptionHasCases holds the golden files to the options that there are.
 func TestEveryOptionHasCases(t *testing.T) {
-	for _, source := range []string{"caddyfile.go", "tokens_caddyfile.go", "turn/caddyfile.go"} {
+	for _, source := range []string{"caddyfile.go", "viewertokens/caddyfile.go", "turn/caddyfile.go"} {
 		b, err := os.ReadFile(source)
 		if err != nil {
 			t.Fatal(err)

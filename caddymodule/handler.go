@@ -4,35 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
-	"github.com/viewmesh/viewmesh/meshcore/manifest"
-	"github.com/viewmesh/viewmesh/meshcore/signal"
-	"github.com/viewmesh/viewmesh/tokens"
+	"github.com/viewmesh/viewmesh/caddymodule/viewertokens"
+	"github.com/viewmesh/viewmesh/edge"
 )
 
 func init() { caddy.RegisterModule(&Handler{}) }
-
-// The values of Share.
-const (
-	ShareAll           = "all"
-	ShareEncryptedOnly = "encrypted_only"
-	ShareNone          = "none"
-)
 
 // Handler lets the viewers of the HLS streams of a site fetch segments from each
 // other. It stands before the handler that serves the streams, file_server or
 // reverse_proxy, changes no body, and answers requests below Path itself.
 type Handler struct {
-	// Path is below what the endpoints lie, as the viewer sees it. Default: /mesh.
+	// Path is the prefix of the endpoints, as the viewer sees it. Default: /mesh.
 	Path string `json:"path,omitempty"`
 
 	// Share says which of the listed segments may travel between viewers: "all",
@@ -47,7 +34,7 @@ type Handler struct {
 
 	// Token says which viewers are entitled to manifests, segments and sessions, by
 	// the operator's own tokens. Default: none, all are.
-	Token *ViewerTokens `json:"token,omitempty"`
+	Token *viewertokens.Config `json:"token,omitempty"`
 
 	// Ads says whether segments of advertisements may travel: those between
 	// CUE-OUT and CUE-IN, in a DATERANGE of SCTE 35 or of an interstitial, or in a
@@ -99,20 +86,8 @@ type Handler struct {
 	// site opens no more. Default: 100000.
 	MaxSessions int `json:"max_sessions,omitempty"`
 
-	logger  *zap.Logger
-	app     *App
-	rt      *runtime
 	exclude caddyhttp.MatcherSets
-	site    *site
-}
-
-// site is what sessions need of a handler. It holds nothing of its config.
-type site struct {
-	limits                signal.Limits
-	maxTold               int // 0: the tracker's default
-	relayOnly             bool
-	tokens                bool // sessions stand on viewer tokens
-	ttl, announce, report time.Duration
+	site    *edge.Site
 }
 
 // CaddyModule says what this module is.
@@ -120,202 +95,66 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.mesh", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision sets the defaults and finds the app.
+// Provision loads the guests, finds the app, and makes the site.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
-	if h.Path == "" {
-		h.Path = "/mesh"
-	}
-	if h.Share == "" {
-		h.Share = ShareAll
-	}
-	if h.MaxSessions == 0 {
-		h.MaxSessions = 100_000
-	}
-	h.site = &site{
-		limits:    signal.Limits{Neighbors: h.Neighbors, UploadBPS: 8 * h.UploadLimit, UploadRatio: h.UploadRatio},
-		maxTold:   h.MaxTold,
-		relayOnly: h.RelayOnly,
-		ttl:       orDefault(h.SessionTTL, 10*time.Minute),
-		announce:  orDefault(h.AnnounceInterval, time.Minute),
-		report:    orDefault(h.ReportInterval, 10*time.Second),
-	}
-	if h.Token != nil {
-		if err := h.Token.provision(ctx); err != nil {
-			return err
-		}
-		h.site.tokens = h.Token.Enforce == EnforceRequire
-	}
-	if h.ExcludeRaw != nil {
-		sets, err := ctx.LoadModule(h, "ExcludeRaw")
-		if err != nil {
-			return fmt.Errorf("load the matchers of exclude: %w", err)
-		}
-		if err := h.exclude.FromInterface(sets); err != nil {
-			return fmt.Errorf("load the matchers of exclude: %w", err)
-		}
-	}
 	app, err := ctx.App("mesh")
 	if err != nil {
 		return err
 	}
-	h.app = app.(*App)
-	h.rt = h.app.rt
-	return nil
-}
-
-func orDefault(d caddy.Duration, def time.Duration) time.Duration {
-	if d == 0 {
-		return def
-	}
-	return time.Duration(d)
-}
-
-// Validate says what is wrong with the configuration.
-func (h *Handler) Validate() error {
-	switch {
-	case !strings.HasPrefix(h.Path, "/") || path.Clean(h.Path) != h.Path || h.Path == "/" || !tokens.CoversPath("/", h.Path):
-		return fmt.Errorf("path %q: give an absolute path without slash at the end, such as /mesh", h.Path)
-	case h.Share != ShareAll && h.Share != ShareEncryptedOnly && h.Share != ShareNone:
-		return fmt.Errorf("share %q: give all, encrypted_only or none", h.Share)
-	case h.Ads != "" && h.Ads != AdsOriginOnly && h.Ads != AdsShare:
-		return fmt.Errorf("ads %q: give origin_only or share", h.Ads)
-	case h.UploadLimit < 0 || h.UploadRatio < 0 || h.Neighbors < 0 || h.MaxTold < 0 || h.MaxSessions < 0:
-		return errors.New("upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
-	case h.site.ttl < 30*time.Second || h.site.ttl > 24*time.Hour:
-		return fmt.Errorf("session_ttl %s: give 30s to 24h", h.site.ttl)
-	case h.site.announce < time.Second || h.site.announce > 2*time.Minute:
-		return fmt.Errorf("announce_interval %s: give 1s to 2m", h.site.announce)
-	case h.site.report < time.Second || h.site.report > 2*time.Minute:
-		return fmt.Errorf("report_interval %s: give 1s to 2m", h.site.report)
-	case h.RelayOnly && h.app.TURN == nil:
+	a := app.(*App)
+	if h.RelayOnly && a.TURN == nil {
 		return errors.New("relay_only needs a relay: configure turn in the global option mesh")
 	}
-	if h.Token != nil {
-		if err := h.Token.validate(); err != nil {
-			return err
-		}
+	policy, err := h.policy(ctx)
+	if err != nil {
+		return err
 	}
-	for _, o := range h.Origins {
-		if _, ok := parseOrigin(o); !ok && o != "*" {
-			return fmt.Errorf("origins %q: give scheme and host, such as https://www.example.com, or *", o)
-		}
-	}
-	_, err := bootstrap(h.Path+"/session", "", h.tokenNames())
+	h.site, err = a.rt.edge.Site(policy)
 	return err
 }
 
-// ServeHTTP decides what a request is: one for an endpoint, for what may be a
-// manifest, or for a listed segment. All others go on as they are.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	u := originalURL(r)
-	host := strings.ToLower(r.Host)
-	if rest, ok := strings.CutPrefix(u.Path, h.Path+"/"); ok {
-		if handled, err := h.serveEndpoint(w, r, host, rest); handled {
-			return err
-		}
+// policy returns the edge's policy for this handler.
+func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
+	p := edge.Policy{
+		Path: h.Path, Share: h.Share, Ads: h.Ads, Origins: h.Origins,
+		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
+		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
+		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
+		Stats: h.Stats, MaxSessions: h.MaxSessions,
 	}
-	if h.enforced() {
-		var handled bool
+	if h.ExcludeRaw != nil {
+		sets, err := ctx.LoadModule(h, "ExcludeRaw")
+		if err != nil {
+			return p, fmt.Errorf("load the matchers of exclude: %w", err)
+		}
+		if err := h.exclude.FromInterface(sets); err != nil {
+			return p, fmt.Errorf("load the matchers of exclude: %w", err)
+		}
+		p.Exclude = h.excludes
+	}
+	if h.Token != nil {
 		var err error
-		if w, u, handled, err = h.gate(w, r, host, u); handled {
-			return err
+		if p.Tokens, err = h.Token.Provision(ctx); err != nil {
+			return p, err
 		}
 	}
-	switch r.Method {
-	case http.MethodGet:
-		if l := h.rt.catalog.segment(host, u.EscapedPath()); l != nil {
-			return h.serveSegment(w, r, next, l)
-		}
-	case http.MethodHead:
-	default:
-		return next.ServeHTTP(w, r)
-	}
-	if manifest.MayBeManifest(u.Path) {
-		return h.serveManifest(w, r, next, host, u)
-	}
-	return next.ServeHTTP(w, r)
+	return p, nil
 }
 
-// serveEndpoint answers a request below Path; handled is false if there is no
-// such endpoint.
-func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string) (handled bool, err error) {
-	endpoint, ok := map[string]struct {
-		method string
-		serve  func(http.ResponseWriter, *http.Request, string) error
-	}{
-		"session": {http.MethodPost, h.serveSession},
-		"signal":  {http.MethodGet, h.serveSignal},
-		"segment": {http.MethodGet, h.serveStatement},
-		"stats":   {http.MethodGet, h.serveStats},
-	}[name]
-	if !ok || (name == "stats" && !h.Stats) {
-		return h.serveBrowser(w, r, name)
-	}
-	if !h.cors(w, r) {
-		return true, refuse(w, http.StatusForbidden, "origin", "this Origin is not among the site's origins")
-	}
-	methods := endpoint.method + ", OPTIONS"
-	switch r.Method {
-	case endpoint.method:
-		return true, endpoint.serve(w, r, host)
-	case http.MethodOptions:
-		return true, h.preflight(w, methods)
-	}
-	w.Header().Set("Allow", methods)
-	return true, refuse(w, http.StatusMethodNotAllowed, "method", "use "+endpoint.method)
+// excludes reports whether a matcher of ExcludeRaw matches a request. What a
+// matcher cannot decide is not shared.
+func (h *Handler) excludes(r *http.Request) bool {
+	excluded, err := h.exclude.AnyMatchWithError(r)
+	return err != nil || excluded
 }
 
-// full says whether there are sessions enough.
-func (h *Handler) full() bool { return h.rt.connCount.Load() >= int64(h.MaxSessions) }
-
-// varURL is the request's variable that holds originalURL once a viewer token was
-// taken out of it.
-const varURL = "mesh_url"
-
-// originalURL is the URL as the viewer asked for it, before any rewrite, without
-// a viewer token that was good.
-func originalURL(r *http.Request) *url.URL {
-	if u, ok := caddyhttp.GetVar(r.Context(), varURL).(*url.URL); ok {
-		return u
-	}
-	if or, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && or.URL != nil {
-		return or.URL
-	}
-	return r.URL
-}
-
-// maxSites bounds the memory of sites by host.
-const maxSites = 1024
-
-// sites remembers the site of each host that sessions were opened at, so that a
-// renewal after a reload follows the new config.
-type sites struct {
-	mu     sync.Mutex
-	byHost map[string]*site
-}
-
-func (s *sites) set(host string, st *site) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byHost == nil || (len(s.byHost) >= maxSites && s.byHost[host] == nil) {
-		s.byHost = map[string]*site{}
-	}
-	s.byHost[host] = st
-}
-
-func (s *sites) of(host string, fallback *site) *site {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.byHost[host]; st != nil {
-		return st
-	}
-	return fallback
+// ServeHTTP hands a request to the edge, which answers it or calls next.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.site.Serve(w, r, next.ServeHTTP)
 }
 
 var (
 	_ caddy.Module                = (*Handler)(nil)
 	_ caddy.Provisioner           = (*Handler)(nil)
-	_ caddy.Validator             = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

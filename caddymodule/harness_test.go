@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -21,9 +21,26 @@ import (
 	"github.com/dunglas/httpsfv"
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/caddymodule"
+	meshedge "github.com/viewmesh/viewmesh/edge"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
+
+// The header fields of the mesh.
+const (
+	headerBootstrap = "Mesh-Bootstrap"
+	headerSegment   = "Mesh-Segment"
+	headerDigests   = "Mesh-Digests"
+
+	noDigests = "?0" // of headerDigests: there is no statement, and there will be none
+)
+
+// problem is the body of an error answer.
+type problem struct {
+	Type, Title, Detail, Code, Field string
+	Status                           int
+}
 
 // edge is a real Caddy in this process. There can be one at a time.
 type edge struct {
@@ -154,10 +171,17 @@ func (e *edge) get(path string, header ...string) (*http.Response, []byte) {
 	return e.do(http.MethodGet, path, "", header...)
 }
 
-// swarmOf loads a manifest and gives the swarm that its header names.
-func (e *edge) swarmOf(manifest string) string {
+// swarmOf loads a manifest and returns the swarm that its header names.
+func (e *edge) swarmOf(manifest string, header ...string) string {
 	e.t.Helper()
-	resp, _ := e.get(manifest)
+	resp, _ := e.get(manifest, header...)
+	return e.swarmIn(resp)
+}
+
+// swarmIn returns the swarm that the header of a manifest names.
+func (e *edge) swarmIn(resp *http.Response) string {
+	e.t.Helper()
+	manifest := resp.Request.URL.Path
 	d, err := httpsfv.UnmarshalDictionary(resp.Header.Values(headerBootstrap))
 	if err != nil {
 		e.t.Fatalf("%s: %s: %v", manifest, headerBootstrap, err)
@@ -351,23 +375,29 @@ func pattern(seed string, size int) []byte {
 	return b
 }
 
-// currentRuntime is the runtime of the Caddy that runs.
-func currentRuntime(t *testing.T) *runtime {
+// currentEdge is the edge of the Caddy that runs.
+func currentEdge(t *testing.T) *meshedge.Edge {
 	t.Helper()
-	var rt *runtime
-	runtimes.Range(func(_, v any) bool { rt = v.(*runtime); return false })
-	if rt == nil {
-		t.Fatal("no runtime")
+	e := caddymodule.CurrentEdge()
+	if e == nil {
+		t.Fatal("no edge")
 	}
-	return rt
+	return e
+}
+
+// disconnected waits until as many signaling connections are left.
+func (e *edge) disconnected(left int64) {
+	e.t.Helper()
+	edge := currentEdge(e.t)
+	waitFor(e.t, func() bool { return edge.Numbers().Connections == left })
 }
 
 func runtimeNow() time.Time { return time.Now() }
 
-func decodeStats(t *testing.T, e *edge) stats {
+func decodeStats(t *testing.T, e *edge) meshedge.Stats {
 	t.Helper()
 	_, b := e.get("/mesh/stats")
-	var st stats
+	var st meshedge.Stats
 	if err := json.Unmarshal(b, &st); err != nil {
 		t.Fatalf("%v: %s", err, b)
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/edge"
 )
 
-// meters gives the runtime's numbers to Prometheus. It is made once and
-// registered with each config's registry. No label names a peer, an address, a
-// path or a swarm.
-type meters struct{ rt *runtime }
+// meters is the Prometheus collector of an edge. It is made once and registered
+// with each config's registry. No label names a peer, an address, a path or a
+// swarm.
+type meters struct{ edge *edge.Edge }
 
 var (
 	descSessions = prometheus.NewDesc("mesh_sessions", "Peers in swarms now.", nil, nil)
@@ -27,6 +27,9 @@ var (
 	descStall  = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
 	descPlayed = prometheus.NewDesc("mesh_played_seconds_total", "Media time that peers report to have played.", nil, nil)
 	descBanned = prometheus.NewDesc("mesh_banned_peers", "Peers banned from swarms that are in memory.", nil, nil)
+	descTokens = prometheus.NewDesc("mesh_viewer_tokens_total",
+		"Requests by what their viewer token came to: accepted, refused, or observed (to be refused, and let through).",
+		[]string{"outcome", "reason"}, nil)
 )
 
 // Describe sends the descriptors.
@@ -39,51 +42,32 @@ func (m meters) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect sends the numbers.
 func (m meters) Collect(ch chan<- prometheus.Metric) {
-	peers, swarms, banned, sum := m.rt.totals()
+	n := m.edge.Numbers()
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 	counter := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
-	gauge(descSessions, float64(peers))
-	gauge(descConns, float64(m.rt.connCount.Load()))
-	gauge(descSwarms, float64(swarms))
-	gauge(descBanned, float64(banned))
-	counter(descEgress, float64(m.rt.egress.Load()))
-	counter(descBytes, float64(sum.PeerBytes), "peer")
-	counter(descBytes, float64(sum.OriginBytes), "origin")
-	counter(descBytes, float64(sum.RelayedBytes), "relayed")
-	counter(descBad, float64(sum.BadChunks))
-	counter(descStalls, float64(sum.Stalls))
-	counter(descStall, float64(sum.StallMS)/1000)
-	counter(descPlayed, float64(sum.PlayedMS)/1000)
-	m.rt.verdicts.collect(ch)
-}
-
-// totals sums up all swarms, those that were let go included.
-func (rt *runtime) totals() (peers, swarms, banned int, sum signal.Report) {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	sum = rt.retired
-	for _, s := range rt.swarms {
-		st := s.stats()
-		peers += st.Peers
-		banned += st.Banned
-		if st.Peers > 0 {
-			swarms++
-		}
-		sum.Add(&st.Totals)
+	gauge(descSessions, float64(n.Peers))
+	gauge(descConns, float64(n.Connections))
+	gauge(descSwarms, float64(n.Swarms))
+	gauge(descBanned, float64(n.Banned))
+	counter(descEgress, float64(n.Egress))
+	counter(descBytes, float64(n.Reported.PeerBytes), "peer")
+	counter(descBytes, float64(n.Reported.OriginBytes), "origin")
+	counter(descBytes, float64(n.Reported.RelayedBytes), "relayed")
+	counter(descBad, float64(n.Reported.BadChunks))
+	counter(descStalls, float64(n.Reported.Stalls))
+	counter(descStall, float64(n.Reported.StallMS)/1000)
+	counter(descPlayed, float64(n.Reported.PlayedMS)/1000)
+	for _, v := range n.ViewerTokens {
+		counter(descTokens, float64(v.Count), v.Outcome, string(v.Reason))
 	}
-	return peers, swarms, banned, sum
 }
 
-// registerMetrics puts the collectors into the registry of this config.
-func (a *App) registerMetrics(ctx caddy.Context) error {
-	return register(ctx, meters{a.rt})
-}
-
-// register puts a collector into the registry of a config, where it may be already.
-func register(ctx caddy.Context, c prometheus.Collector) error {
-	err := ctx.GetMetricsRegistry().Register(c)
+// register puts the collector of an edge into the registry of a config, where it
+// may be already.
+func register(ctx caddy.Context, e *edge.Edge) error {
+	err := ctx.GetMetricsRegistry().Register(meters{e})
 	var twice prometheus.AlreadyRegisteredError
 	if err != nil && !errors.As(err, &twice) {
 		return fmt.Errorf("register metrics: %w", err)

@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/goleak"
 
+	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -22,7 +23,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 	e.load("", site("session_ttl 1m"))
 	a, b := e.connect(e.openSession("/vod/index.m3u8")), e.connect(e.openSession("/vod/index.m3u8"))
 	a.announce(0)
-	rt, app, swarm := currentRuntime(t), currentRuntime(t).current.Load(), e.swarmOf("/vod/index.m3u8")
+	own, config, swarm := currentEdge(t), caddymodule.CurrentConfig(), e.swarmOf("/vod/index.m3u8")
 	alive := func(when string) {
 		t.Helper()
 		if m := a.announce(4); m.SwarmSize != 2 {
@@ -32,8 +33,8 @@ func TestReloadKeepsSessions(t *testing.T) {
 		if m := a.until(signal.Offer); m.Connection != when {
 			t.Fatalf("%s: got %+v", when, m)
 		}
-		if currentRuntime(t) != rt {
-			t.Fatalf("%s: another runtime", when)
+		if currentEdge(t) != own {
+			t.Fatalf("%s: another edge", when)
 		}
 		if got := e.swarmOf("/vod/index.m3u8"); got != swarm {
 			t.Fatalf("%s: the manifest names another swarm", when)
@@ -43,7 +44,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 	alive("before")
 	e.load("", site("session_ttl 2m"))
 	alive("after a reload")
-	if rt.current.Load() == app {
+	if caddymodule.CurrentConfig() == config {
 		t.Error("the new policy is not in force")
 	}
 	e.openSession("/vod/index.m3u8") // the host's new policy is seen
@@ -51,7 +52,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 	if m := a.until(signal.Pass); m.ExpiresMS != 120_000 {
 		t.Errorf("renewed for %d ms under the new policy", m.ExpiresMS)
 	}
-	app = rt.current.Load()
+	config = caddymodule.CurrentConfig()
 
 	for name, caddyfile := range map[string]string{
 		"a config that does not adapt":     e.caddyfile("", site("nonsense")),
@@ -63,7 +64,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 			t.Fatalf("%s was loaded", name)
 		}
 		alive("after " + name)
-		if rt.current.Load() != app {
+		if caddymodule.CurrentConfig() != config {
 			t.Errorf("after %s its policy stayed in force", name)
 		}
 	}
@@ -114,7 +115,9 @@ func TestRemovalEndsAll(t *testing.T) {
 	if after := <-done; len(after) != len(sockets) {
 		t.Errorf("%d peers were told to reconnect at %d different times: %v", len(sockets), len(after), after)
 	}
-	runtimes.Range(func(k, _ any) bool { t.Errorf("runtime %v is still there", k); return true })
+	if caddymodule.CurrentEdge() != nil {
+		t.Error("the edge is still there")
+	}
 	e.client.CloseIdleConnections()
 	if err := goleak.Find(before, // what Caddy itself has begun for the new config
 		goleak.IgnoreAnyFunction("net/http.(*Server).Serve"),
@@ -135,13 +138,13 @@ func TestKeys(t *testing.T) {
 	e := newEdge(t)
 	site := "mesh\n root " + dir + "\n file_server"
 	e.load("", site)
-	first := currentRuntime(t).current.Load().keys.Load()
+	first := caddymodule.CurrentKeys()
 	swarm := e.swarmOf("/vod/index.m3u8")
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	e.load("", site)
-	if again := currentRuntime(t).current.Load().keys.Load(); again.KeyID() != first.KeyID() {
+	if again := caddymodule.CurrentKeys(); again.KeyID() != first.KeyID() {
 		t.Error("another signing key after a restart")
 	}
 	if e.swarmOf("/vod/index.m3u8") != swarm {
@@ -161,7 +164,7 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.load("mesh {\n stun off\n keys_file "+file+"\n }", site)
-	if got := currentRuntime(t).current.Load().keys.Load(); got.KeyID() != own.KeyID() {
+	if got := caddymodule.CurrentKeys(); got.KeyID() != own.KeyID() {
 		t.Errorf("signs with %s, want the key of the file", got.KeyID())
 	}
 	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {

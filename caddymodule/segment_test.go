@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -42,7 +43,7 @@ func (o origin) start(t *testing.T) string {
 // verifier knows the keys of the edge.
 func (e *edge) verifier() *tokens.Verifier {
 	e.t.Helper()
-	return currentRuntime(e.t).current.Load().keys.Load().Verifier()
+	return caddymodule.CurrentKeys().Verifier()
 }
 
 // statement asks for what is said of a segment; code says why nothing is. A path
@@ -101,7 +102,7 @@ func TestSegmentFromUpstream(t *testing.T) {
 	if third.Header.Get(headerSegment) != second.Header.Get(headerSegment) {
 		t.Error("the token is not the same for every viewer")
 	}
-	egress := currentRuntime(t).statsOf(e.addr).OriginEgressBytes
+	egress := currentEdge(t).Stats(e.addr).OriginEgressBytes
 	if want := int64(3 * len(body)); egress != want { // the answer before it was listed does not count
 		t.Errorf("origin egress is %d bytes, want %d", egress, want)
 	}
@@ -125,7 +126,7 @@ func TestSegmentWithoutLength(t *testing.T) {
 	e := newEdge(t)
 	e.load("", "mesh\n reverse_proxy "+o.start(t))
 	e.get("/s/index.m3u8")
-	rt := currentRuntime(t)
+	edge := currentEdge(t)
 	resp, got := e.get("/s/seg.ts")
 	if resp.ContentLength != -1 || len(got) != 400_000 || resp.Header.Get(headerSegment) != "" {
 		t.Errorf("length %d, %d bytes, token %q", resp.ContentLength, len(got), resp.Header.Get(headerSegment))
@@ -137,13 +138,13 @@ func TestSegmentWithoutLength(t *testing.T) {
 		return code == ""
 	})
 	checkToken(t, e.verifier(), "/s/seg.ts", got, s.Token, s.Hashes)
-	waitFor(t, func() bool { return rt.late.Load() == 0 })
+	waitFor(t, func() bool { return edge.Numbers().Spooled == 0 })
 
-	parts.Store(maxLate/int64(len(body)) + 2)
+	parts.Store((8<<20)/int64(len(body)) + 2)
 	if _, got := e.get("/s/seg.ts"); int64(len(got)) != parts.Load()*int64(len(body)) {
 		t.Errorf("a large body came with %d bytes", len(got))
 	}
-	waitFor(t, func() bool { return rt.late.Load() == 0 })
+	waitFor(t, func() bool { return edge.Numbers().Spooled == 0 })
 	if again, _ := e.statement("/s/seg.ts", ""); again.Token != s.Token {
 		t.Error("the large body changed the statement")
 	}
@@ -151,7 +152,7 @@ func TestSegmentWithoutLength(t *testing.T) {
 	if _, _, err := e.try("GET", "/s/seg.ts?cut", ""); err == nil {
 		t.Error("a body that was cut came as whole")
 	}
-	waitFor(t, func() bool { return rt.late.Load() == 0 })
+	waitFor(t, func() bool { return edge.Numbers().Spooled == 0 })
 }
 
 // TestSegmentFromFile: files are digested before the first answer, a changed
@@ -248,6 +249,7 @@ func TestNeverShared(t *testing.T) {
 		serve            http.HandlerFunc
 		segments         []string
 		shared           bool
+		unlisted         bool // by the catalog
 	}{
 		{name: "plain", serve: set(), shared: true},
 		{name: "public", serve: set("Cache-Control", "public, max-age=60", "Vary", "Accept-Encoding, Origin"), shared: true},
@@ -261,10 +263,10 @@ func TestNeverShared(t *testing.T) {
 		{name: "encoded", serve: set("Content-Encoding", "br")},
 		{name: "page", serve: set("Content-Type", "text/html; charset=utf-8")},
 		{name: "manifest", serve: set("Content-Type", hlsType)},
-		{name: "key", tags: key, serve: set()},
+		{name: "key", tags: key, serve: set(), unlisted: true},
 		{name: "two queries", serve: set(), segments: []string{"seg.ts?id=1", "seg.ts?id=2"}},
-		{name: "another host", serve: set(), segments: []string{"http://other.example/s/seg.ts"}},
-		{name: "above the presentation", serve: set(), segments: []string{"../seg.ts", "/seg.ts"}},
+		{name: "another host", serve: set(), segments: []string{"http://other.example/s/seg.ts"}, unlisted: true},
+		{name: "above the presentation", serve: set(), segments: []string{"../seg.ts", "/seg.ts"}, unlisted: true},
 		{name: "share none", mesh: "share none", serve: set()},
 		{name: "share encrypted_only, in the clear", mesh: "share encrypted_only", serve: set()},
 		{name: "share encrypted_only, METHOD=NONE", mesh: "share encrypted_only", tags: "#EXT-X-KEY:METHOD=NONE", serve: set()},
@@ -276,7 +278,7 @@ func TestNeverShared(t *testing.T) {
 			_, _ = w.Write(pattern("x", 5000))
 		}},
 		{name: "excluded others", mesh: "exclude path /ads/*", serve: set(), shared: true},
-		{name: "not listed", serve: set(), segments: []string{"other.ts"}},
+		{name: "not listed", serve: set(), segments: []string{"other.ts"}, unlisted: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.segments == nil {
@@ -294,8 +296,7 @@ func TestNeverShared(t *testing.T) {
 				t.Errorf("token: %v, statement: %q; want shared: %v", shared, code, c.shared)
 			}
 			// What is listed and not shared says so, that nobody asks for a statement.
-			listed := currentRuntime(t).catalog.segment(e.addr, "/s/seg.ts") != nil
-			if refused := resp.Header.Get(headerDigests) == noDigests; refused != (listed && !c.shared) {
+			if refused := resp.Header.Get(headerDigests) == noDigests; refused != (!c.unlisted && !c.shared) {
 				t.Errorf("%s is %q, and the statement %q", headerDigests, resp.Header.Get(headerDigests), code)
 			}
 			if len(body) != 5000 {

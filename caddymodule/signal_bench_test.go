@@ -1,13 +1,16 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"fmt"
+	"net/http"
 	goruntime "runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/internal/caddytest"
 	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -20,20 +23,27 @@ import (
 func crowd(b *testing.B, n int) (conns []*websocket.Conn) {
 	b.Helper()
 	addr := freeport.Addr(b)
-	caddytest.Start(b, fmt.Sprintf("{\n%smesh {\n stun off\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n}\n", caddytest.Options(b), addr))
-	var rt *runtime
-	runtimes.Range(func(_, v any) bool { rt = v.(*runtime); return false })
-	swarm := rt.catalog.swarmOf(rt.catalog.presentation(addr, "/live/index.m3u8"), time.Now())
+	caddytest.Start(b, fmt.Sprintf("{\n%smesh {\n stun off\n }\n servers {\n trusted_proxies static 127.0.0.0/8\n }\n}\nhttp://%s {\n log {\n output discard\n }\n mesh\n root %s\n file_server\n}\n", caddytest.Options(b), addr, vod(b, 1, 100)))
+	client := newClient()
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + addr + "/vod/index.m3u8")
+	if err != nil {
+		b.Fatal(err)
+	}
+	resp.Body.Close()
+	_, swarm, _ := strings.Cut(resp.Header.Get(headerBootstrap), `swarm="`)
+	swarm, _, _ = strings.Cut(swarm, `"`)
 	dialer := websocket.Dialer{ReadBufferSize: 512, WriteBufferSize: 512}
 	for i := range n {
-		pass, err := rt.keyring(nil).SignPass(tokens.Pass{
-			Peer: wire.PeerID(i + 1).String(), Swarm: swarm, Scope: []string{"/live/"}, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
+		pass, err := caddymodule.CurrentKeys().SignPass(tokens.Pass{
+			Peer: wire.PeerID(i + 1).String(), Swarm: swarm, Scope: []string{"/vod/"}, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
 		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		rt.sessions = sourceLimiter{} // all come from one address
-		ws, _, err := dialer.Dial("ws://"+addr+"/mesh/signal", nil)
+		// Each from an address of its own, so that no limit of one is in the way.
+		from := http.Header{"X-Forwarded-For": {fmt.Sprintf("203.0.113.%d", i%250)}}
+		ws, _, err := dialer.Dial("ws://"+addr+"/mesh/signal", from)
 		if err != nil {
 			b.Fatal(err)
 		}

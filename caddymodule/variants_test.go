@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"net/http"
@@ -47,28 +47,6 @@ func TestVariants(t *testing.T) {
 				t.Errorf("the statement is answered with %q", code)
 			}
 		})
-	}
-}
-
-// TestVersions: one more server with the same bytes and another ETag is no
-// variant, and a new version of a segment is no variant either.
-func TestVersions(t *testing.T) {
-	st := newStatements()
-	k := segmentKey{location: location{"h", "/s"}}
-	digest := func(b byte) [32]byte { return [32]byte{b} }
-	learn := func(v string, b byte) string { return st.learn(k, 10, v, make([]byte, 32), digest(b)) }
-	for i, step := range []struct {
-		validator string
-		bytes     byte
-		conflict  bool
-	}{
-		{`"1"`, 1, false}, {`"1-other-server"`, 1, false}, {`"1"`, 1, false},
-		{`"2"`, 2, false}, {`"3"`, 3, false}, {`"3"`, 3, false},
-		{`"3"`, 4, true}, {`"1"`, 1, true},
-	} {
-		if got := learn(step.validator, step.bytes); (got != "") != step.conflict {
-			t.Errorf("step %d: conflict %q, want %v", i, got, step.conflict)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package caddymodule
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -14,8 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
-	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -217,7 +217,7 @@ func TestRequireViewerToken(t *testing.T) {
 func tokenCounts(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(meters{currentRuntime(t)})
+	registry.MustRegister(caddymodule.Meters())
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -262,6 +262,7 @@ func TestRenewal(t *testing.T) {
 		return csp.token(e, `/live/.*`, life, map[string]any{"cdnistt": 1, "cdniets": 100})
 	}
 	resp, _ := e.get("/live/index.m3u8?URISigningPackage=" + renewed(time.Minute))
+	swarm := e.swarmIn(resp)
 	cookie, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";")
 	if !strings.HasPrefix(cookie, "URISigningPackage=eyJ") {
 		t.Fatalf("no renewal: %v", resp.Header)
@@ -283,17 +284,10 @@ func TestRenewal(t *testing.T) {
 		t.Errorf("near its end: header %v, want a renewal and no statement", resp.Header)
 	}
 
-	resp, b := e.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, currentSwarm(t)), "Cookie", "URISigningPackage="+renewed(20*time.Second))
+	resp, b := e.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, swarm), "Cookie", "URISigningPackage="+renewed(20*time.Second))
 	if resp.StatusCode != 200 || resp.Header.Get("Set-Cookie") == "" {
 		t.Errorf("session: %d %s, cookie %q", resp.StatusCode, b, resp.Header.Get("Set-Cookie"))
 	}
-}
-
-// currentSwarm is the swarm of the only presentation.
-func currentSwarm(t *testing.T) string {
-	t.Helper()
-	c := currentRuntime(t).catalog
-	return c.swarmOf(c.used.Front().Value.(*presentation), time.Now())
 }
 
 // TestSessionEntitlement: a session needs a token for the presentation; its pass
@@ -306,7 +300,7 @@ func TestSessionEntitlement(t *testing.T) {
 	if resp, _ := e.get("/vod/index.m3u8?URISigningPackage=" + all); resp.StatusCode != 200 {
 		t.Fatalf("manifest: %d", resp.StatusCode)
 	}
-	swarm := currentSwarm(t)
+	swarm := e.swarmOf("/vod/index.m3u8?URISigningPackage=" + all)
 	open := func(token string) (*http.Response, signal.SessionAnswer, string) {
 		t.Helper()
 		resp, b := e.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q}`, swarm, token))
@@ -365,7 +359,7 @@ func TestNarrowScope(t *testing.T) {
 	if resp, _ := e.get("/vod/v1/seg-0.m4s?token=" + narrow); resp.StatusCode != 403 {
 		t.Errorf("a path that is not allowed: %d", resp.StatusCode)
 	}
-	swarm := currentSwarm(t)
+	swarm := e.swarmOf("/vod/index.m3u8", "Authorization", "Bearer "+whole)
 	var sockets []*socket
 	for _, token := range []string{whole, narrow, narrow} {
 		resp, b := e.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q}`, swarm), "Authorization", "Bearer "+token)
@@ -412,39 +406,5 @@ func TestRemovedKey(t *testing.T) {
 	e.load("", site(other.file))
 	if a, b := ask(old), ask(other); a != 403 || b != 200 {
 		t.Errorf("after the reload the removed key gives %d, the other %d", a, b)
-	}
-}
-
-func TestIntersect(t *testing.T) {
-	for _, c := range []struct{ a, b, want []string }{
-		{[]string{"/live/"}, []string{"/"}, []string{"/live/"}},
-		{[]string{"/live/", "/live/v0/"}, []string{"/live/v0/"}, []string{"/live/v0/"}},
-		{[]string{"/live/"}, []string{"/vod/"}, nil},
-		{[]string{"/live/"}, []string{"/liv"}, nil},
-	} {
-		if got := intersect(c.a, c.b); fmt.Sprint(got) != fmt.Sprint(c.want) {
-			t.Errorf("%v and %v: %v, want %v", c.a, c.b, got, c.want)
-		}
-	}
-}
-
-// TestEntitlementsAreBounded: what sessions stand on is forgotten with its token,
-// and never grows beyond its bound.
-func TestEntitlementsAreBounded(t *testing.T) {
-	var m entitlements
-	now := time.Unix(1_700_000_000, 0)
-	for i := range maxEntitled {
-		m.put(wire.PeerID(i+1), entitled{until: now.Add(time.Minute)}, now)
-	}
-	if m.put(1<<40, entitled{until: now.Add(time.Hour)}, now) {
-		t.Error("one more than there is room for")
-	}
-	later := now.Add(time.Minute)
-	if _, ok := m.get(7, later); ok {
-		t.Error("a dead token is still remembered")
-	}
-	m.put(1<<40, entitled{until: later.Add(time.Hour)}, later)
-	if !m.put(1<<41, entitled{until: later.Add(time.Hour)}, later) || len(m.of) != 2 {
-		t.Errorf("%d are left after all died", len(m.of))
 	}
 }

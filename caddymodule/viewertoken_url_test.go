@@ -1,19 +1,13 @@
-package caddymodule
+package caddymodule_test
 
 import (
-	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/viewmesh/viewmesh/tokens"
 )
 
 // TestKeysFromURL: keys come from a JWKS URL, and viewers are told to come again
@@ -95,65 +89,5 @@ func TestBadVerifiers(t *testing.T) {
 		if err := e.tryLoad(e.caddyfile("mesh {\n stun off\n }", "mesh {\n token "+token+"\n }\n file_server")); err == nil {
 			t.Errorf("%s: it was loaded", name)
 		}
-	}
-}
-
-func TestCleanRequest(t *testing.T) {
-	for _, c := range []struct{ asked, clean, inner, want string }{
-		{"/a/b.ts?T=x.y.z", "/a/b.ts", "/a/b.ts?T=x.y.z", "/a/b.ts"},
-		{"/a/b.ts?v=1&T=x.y.z&w=2", "/a/b.ts?v=1&w=2", "/b.ts?v=1&T=x.y.z&w=2", "/b.ts?v=1&w=2"},
-		{"/a/b.ts;T=x.y.z?v=1", "/a/b.ts?v=1", "/b.ts;T=x.y.z?v=1", "/b.ts?v=1"},
-		{"/a/b%20c.ts;T=x.y.z", "/a/b%20c.ts", "/b%20c.ts;T=x.y.z", "/b%20c.ts"},
-		{"/a/b.ts?T=x.y.z", "/a/b.ts", "/index.php?path=b&T=x.y.z", "/index.php?path=b&"},
-		{"/a/b.ts", "/a/b.ts", "/other", "/other"},
-	} {
-		u, err := url.Parse("http://h" + c.asked)
-		if err != nil {
-			t.Fatal(err)
-		}
-		vars := context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{})
-		r := httptest.NewRequest("GET", "http://h"+c.inner, nil).WithContext(vars)
-		out, err := cleanRequest(r, u, "http://h"+c.clean)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.RequestURI() != c.clean || r.URL.RequestURI() != c.want {
-			t.Errorf("%s as %s: viewer's %s, upstream's %s, want %s and %s", c.asked, c.inner, out.RequestURI(), r.URL.RequestURI(), c.clean, c.want)
-		}
-		if c.asked != c.clean && (r.RequestURI != c.want || originalURL(r).RequestURI() != c.clean) {
-			t.Errorf("%s: RequestURI %s, originalURL %s", c.asked, r.RequestURI, originalURL(r).RequestURI())
-		}
-	}
-}
-
-// TestRenewalInRedirect: a token that asks for it is renewed in the Location of a
-// redirect, and nowhere else.
-func TestRenewalInRedirect(t *testing.T) {
-	renewal := &tokens.Renewal{Token: "new", Transport: tokens.TransportQuery, Name: "URISigningPackage"}
-	for _, c := range []struct {
-		status         int
-		location, want string
-	}{
-		{302, "/b/index.m3u8", "http://h/b/index.m3u8?URISigningPackage=new"},
-		{307, "https://other.example/x?v=1", "https://other.example/x?v=1&URISigningPackage=new"},
-		{200, "", ""},
-		{304, "/b", "/b"},
-	} {
-		h := http.Header{}
-		if c.location != "" {
-			h.Set("Location", c.location)
-		}
-		renew(h, renewal, "http://h/a/index.m3u8", c.status)
-		if got := h.Get("Location"); got != c.want {
-			t.Errorf("%d %s: %q, want %q", c.status, c.location, got, c.want)
-		}
-		if h.Get("Set-Cookie") != "" {
-			t.Errorf("%d: a cookie", c.status)
-		}
-	}
-	h := http.Header{"Cache-Control": {"public, max-age=60", "s-maxage=10, no-transform"}}
-	keepPrivate(h)
-	if b, _ := json.Marshal(h["Cache-Control"]); string(b) != `["private, max-age=60, no-transform"]` {
-		t.Errorf("Cache-Control is %s", b)
 	}
 }

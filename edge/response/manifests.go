@@ -181,7 +181,8 @@ func (w *manifestWriter) learn() {
 	if !ok {
 		return
 	}
-	base := &url.URL{Path: w.visit.URL.Path, RawPath: w.visit.URL.RawPath}
+	u := w.visit.URL
+	base := &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
 	w.manifests.learn(w.presentation, base, body, func() {
 		if w.length >= 0 { // the viewer has its manifest while it is being read here
 			_ = http.NewResponseController(w.ResponseWriter).Flush()

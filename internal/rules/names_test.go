@@ -14,7 +14,7 @@ var nameless = []string{"late", "reading", "statement", "met", "lane", "ledger",
 
 // unnamed are files that have such a name still.
 var unnamed = []string{
-	"caddymodule/late.go", "caddymodule/reading.go", "caddymodule/statement.go", "examples/peer/origin/statement.go",
+	"examples/peer/origin/statement.go",
 }
 
 // words cuts the name of a file, such as two_words.go or twoWords.js, into words.

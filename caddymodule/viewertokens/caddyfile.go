@@ -1,4 +1,4 @@
-package caddymodule
+package viewertokens
 
 import (
 	"slices"
@@ -8,23 +8,23 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/viewmesh/viewmesh/caddymodule/option"
+	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
-// parseToken reads the option token of the directive. What is said of
-// enforcement is for the handler, the rest is for the module of the format.
+// UnmarshalCaddyfile reads the option token of the directive. The line about
+// enforcement is for c, the rest is for the module of the format.
 //
 //	token FORMAT {
 //		require|observe|off
 //		...
 //	}
-func (h *Handler) parseToken(d *caddyfile.Dispenser) error {
-	h.Token = &ViewerTokens{}
+func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
 		return d.Err("token needs a format: urisigning or jwt")
 	}
 	format := d.Val()
-	segment, err := h.Token.takeEnforce(d)
+	segment, err := c.takeEnforce(d)
 	if err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func (h *Handler) parseToken(d *caddyfile.Dispenser) error {
 	if !ok {
 		return d.Errf("token %s: the module verifies no viewer tokens", format)
 	}
-	h.Token.VerifierRaw = caddyconfig.JSONModuleObject(v, "format", format, nil)
+	c.VerifierRaw = caddyconfig.JSONModuleObject(v, "format", format, nil)
 	return nil
 }
 
-// takeEnforce gives the rest of d's segment without the lines require, observe
+// takeEnforce returns the rest of d's segment without the lines require, observe
 // or off.
-func (t *ViewerTokens) takeEnforce(d *caddyfile.Dispenser) (caddyfile.Segment, error) {
+func (c *Config) takeEnforce(d *caddyfile.Dispenser) (caddyfile.Segment, error) {
 	all := d.NextSegment()
 	var rest caddyfile.Segment
 	depth := 0
@@ -56,14 +56,14 @@ func (t *ViewerTokens) takeEnforce(d *caddyfile.Dispenser) (caddyfile.Segment, e
 			depth++
 		case tok.Text == "}":
 			depth--
-		case depth == 1 && first && slices.Contains([]string{EnforceRequire, EnforceObserve, EnforceOff}, tok.Text):
-			if t.Enforce != "" {
-				return nil, at(tok).Errf("token has both %s and %s", t.Enforce, tok.Text)
+		case depth == 1 && first && slices.Contains([]string{admission.EnforceRequire, admission.EnforceObserve, admission.EnforceOff}, tok.Text):
+			if c.Enforce != "" {
+				return nil, at(tok).Errf("token has both %s and %s", c.Enforce, tok.Text)
 			}
 			if !alone {
 				return nil, at(tok).Errf("%s takes no argument", tok.Text)
 			}
-			t.Enforce = tok.Text
+			c.Enforce = tok.Text
 			continue
 		}
 		rest = append(rest, tok)

@@ -1,0 +1,60 @@
+package caddymodule_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/viewmesh/viewmesh/caddymodule"
+	"github.com/viewmesh/viewmesh/edge/digest"
+)
+
+// TestKeyRotation: stored keys are rotated at their age, the old one stays good,
+// and what another edge has stored is taken over.
+func TestKeyRotation(t *testing.T) {
+	storage := &certmagic.FileStorage{Path: t.TempDir()}
+	ctx := context.Background()
+	now := time.Unix(1_800_000_000, 0)
+	first, err := caddymodule.StoredKeyring(ctx, storage, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := caddymodule.StoredKeyring(ctx, storage, now.Add(caddymodule.KeyLife-time.Hour))
+	if err != nil || same.KeyID() != first.KeyID() {
+		t.Errorf("the key changed before its age (%v)", err)
+	}
+	next, err := caddymodule.StoredKeyring(ctx, storage, now.Add(caddymodule.KeyLife))
+	if err != nil || next.KeyID() == first.KeyID() {
+		t.Errorf("the key did not change at its age (%v)", err)
+	}
+	other, err := caddymodule.StoredKeyring(ctx, storage, now.Add(caddymodule.KeyLife))
+	if err != nil || other.KeyID() != next.KeyID() {
+		t.Errorf("another edge has another key (%v)", err)
+	}
+	st := digest.NewStore()
+	k := digest.Key{Host: "h", Path: "/s.ts"}
+	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
+	before, _, _ := st.Headers(k, 5, "", first, now)
+	after, _, _ := st.Headers(k, 5, "", next, now)
+	if before == after {
+		t.Error("the token is still signed with the old key")
+	}
+	if _, err := next.Verifier().VerifySegment(before, now); err != nil {
+		t.Errorf("what the old key signed: %v", err)
+	}
+	if err := storage.Store(ctx, caddymodule.StoredKeys, []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := caddymodule.StoredKeyring(ctx, storage, now); err == nil {
+		t.Error("a damaged key set was taken")
+	}
+	a, err := caddymodule.StoredRandom(ctx, storage)
+	if err != nil || len(a) != 32 {
+		t.Fatalf("secret of %d bytes (%v)", len(a), err)
+	}
+	if b, err := caddymodule.StoredRandom(ctx, storage); err != nil || string(a) != string(b) {
+		t.Errorf("another secret (%v)", err)
+	}
+}
