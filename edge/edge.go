@@ -108,6 +108,7 @@ func (e *Edge) Site(p Policy) (*Site, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	e.control.Adopt(&p)
 	return &Site{e, &p}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,6 +59,7 @@ type Control struct {
 	bans     bans
 	policies policies
 	entitled entitlements
+	adopted  atomic.Uint64
 }
 
 // NewControl makes a Control.
@@ -65,6 +67,10 @@ func NewControl(c Config) *Control {
 	check := &checker{server: c.Server, log: c.Log, now: c.Now}
 	return &Control{Config: c, checker: check, gate: Gate{checker: check, catalog: c.Catalog}}
 }
+
+// Adopt makes a policy newer than all before it. It is called once, before the
+// policy is in use.
+func (c *Control) Adopt(p *Policy) { p.age = c.adopted.Add(1) }
 
 // Gate returns the gate that checks the viewer tokens of requests.
 func (c *Control) Gate() *Gate { return &c.gate }
@@ -322,9 +328,14 @@ type policies struct {
 	byHost map[string]*Policy
 }
 
+// set remembers p, unless a newer one is known: for a while after a reload the
+// server before still answers.
 func (ps *policies) set(host string, p *Policy) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if known := ps.byHost[host]; known != nil && known.age > p.age {
+		return
+	}
 	if ps.byHost == nil || (len(ps.byHost) >= maxPolicies && ps.byHost[host] == nil) {
 		ps.byHost = map[string]*Policy{}
 	}

@@ -85,6 +85,8 @@ type Policy struct {
 	// MaxSessions is the number of sessions of the whole edge from which this site
 	// opens no more. Default: 100,000.
 	MaxSessions int
+
+	age uint64 // the newer the higher
 }
 
 // ViewerTokens says which viewers are entitled to a site's streams.
