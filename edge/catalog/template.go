@@ -26,10 +26,10 @@ type templates struct {
 // add lists a template, unless the passes of its presentation cannot cover it.
 func (ts *templates) add(t listedTemplate) {
 	p, dir := t.presentation, t.Dir()
-	if dir == "/" && strings.Contains(t.Suffix, "/") && !p.covers(dir) {
+	if dir == "/" && strings.Contains(strings.TrimPrefix(t.Example(), dir), "/") && !p.covers(dir) {
 		return // the passes would cover all of the host
 	}
-	if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.Prefix+"0"+t.Suffix) {
+	if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.Example()) {
 		return
 	}
 	at := Location{p.Host, dir}

@@ -1,12 +1,11 @@
 package manifest
 
 import (
-	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,171 +13,154 @@ import (
 // ErrMPD is wrapped by the errors of ReadMPD: nothing in the MPD can be shared.
 var ErrMPD = errors.New("MPD cannot be read")
 
-// Bounds of an MPD. What is beyond is not shared.
-const (
-	maxMPDDepth    = 32
-	maxMPDElements = 1 << 17
-)
+// maxBases is how many BaseURLs in force are followed.
+const maxBases = 16
 
-// MPD is a DASH manifest (ISO/IEC 23009-1).
+// MPD is a DASH manifest (ISO/IEC 23009-1), or a Smooth Streaming client manifest.
 type MPD struct {
 	// Listing is what is listed one by one.
 	Listing
-	// Templates are what is listed by number or time; only those on its own host.
+	// Templates are what is listed by number or time: only those on its own host,
+	// each once, and the last MaxTemplates of them.
 	Templates []Template
 }
 
-// ReadMPD reads an MPD that came from a URL. Only what is understood is
-// listed, in any number of Periods:
+// ReadMPD reads an MPD that came from a URL, a part of one that another brings in by
+// xlink, or a patch of one. Only what is understood is listed, in any number of
+// Periods, by each of the BaseURLs in force:
 //
-//   - SegmentTemplate with one $Number$ or $Time$, in the name of the file or of a
-//     directory, and its initialization. Not with $SubNumber$ or with several
-//     numbers, which would match more than the MPD means.
-//   - SegmentList, whole files and byte ranges.
-//   - Initialization with a byte range.
-//   - A Representation that is one file, such as subtitles. Not one with a
-//     SegmentBase: its players take byte ranges which the file's index names and the
-//     MPD does not, so that there is nothing to vouch for but all of a film.
+//   - SegmentTemplate with numbers or times in the path, its initialization and
+//     index.
+//   - SegmentList, whole files and byte ranges, and Initialization, at any level.
+//   - A Representation that is one file, such as subtitles. Of one with a SegmentBase
+//     only the init section and the index are: the ranges of its segments are what
+//     the index names and the MPD does not.
 //
-// Of several BaseURLs of an element the first counts, as viewers take it; what they
-// take by another one is not listed. Documents that xlink brings in are not read.
-// The error wraps ErrMPD.
+// What is not understood is counted in Omissions. The error wraps ErrMPD.
 func ReadMPD(body []byte, base *url.URL) (*MPD, error) {
-	r := mpdReader{host: base.Host, levels: []mpdLevel{{base: base}}}
-	d := xml.NewDecoder(bytes.NewReader(body))
-	d.Entity = nil
-	for elements := 0; ; elements++ {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMPD, err)
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			if len(r.levels) > maxMPDDepth || elements > maxMPDElements {
-				return nil, fmt.Errorf("%w: it is larger than an MPD can be", ErrMPD)
-			}
-			if len(r.levels) == 1 && (t.Name.Local != "MPD" || r.root) {
-				return nil, fmt.Errorf("%w: its root is no MPD", ErrMPD)
-			}
-			if !r.root {
-				r.root = true
-				r.out.Ended = true
-				for _, a := range t.Attr {
-					if a.Name.Local == "type" && a.Value == "dynamic" {
-						r.out.Ended = false
-					}
-				}
-			}
-			r.open(t)
-		case xml.EndElement:
-			r.close(t.Name.Local)
-		case xml.CharData:
-			if at := &r.levels[len(r.levels)-1]; len(at.text)+len(t) < 16<<10 {
-				at.text = append(at.text, t...)
-			}
-		case xml.Directive: // a DTD has no place here
-			return nil, fmt.Errorf("%w: it has a DTD", ErrMPD)
-		}
+	// A timeline may have very many S, and the paths do not depend on them.
+	root, err := readXML(body, map[string]bool{"S": true, "Event": true})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMPD, err)
 	}
-	if !r.root {
-		return nil, fmt.Errorf("%w: it is empty", ErrMPD)
+	r := mpdReader{out: &MPD{}, host: base.Host}
+	top := level{bases: []*url.URL{base}}
+	switch root.name {
+	case "MPD":
+		r.out.Ended = root.attrs["type"] != "dynamic"
+		r.walk(root, top)
+	case "Period", "AdaptationSet", "Representation":
+		r.walk(root, top)
+	case "Patch":
+		for _, change := range root.children { // add, replace
+			for _, e := range change.children {
+				r.walk(e, top)
+			}
+		}
+	case "SmoothStreamingMedia":
+		r.smooth(root, base)
+	default:
+		return nil, fmt.Errorf("%w: its root is %s", ErrMPD, root.name)
 	}
-	return &r.out, nil
+	return r.out, nil
 }
 
-// mpdLevel is an open element with what it inherits.
-type mpdLevel struct {
-	base      *url.URL
-	hasBase   bool
-	encrypted *bool // of the AdaptationSet or Representation it is in
-	template  map[string]string
-	rep       map[string]string // attributes of the Representation
-	list      bool              // in a SegmentList
-	single    bool              // there is a SegmentBase: the file is indexed by itself
-	listed    *int              // number of segments that the Representation has listed
-	protected bool              // in a ContentProtection
-	text      []byte
+// level is what an element inherits from those it is in.
+type level struct {
+	bases     []*url.URL
+	encrypted bool
+	// The elements of each kind, the innermost first.
+	templates, lists, singles []*element
 }
 
 type mpdReader struct {
-	host   string
-	root   bool
-	levels []mpdLevel
-	out    MPD
+	out  *MPD
+	host string
 }
 
-func (r *mpdReader) open(t xml.StartElement) {
-	up := &r.levels[len(r.levels)-1]
-	l := mpdLevel{base: up.base, encrypted: up.encrypted, template: up.template, rep: up.rep, list: up.list, single: up.single, listed: up.listed,
-		protected: up.protected}
-	attrs := map[string]string{}
-	for _, a := range t.Attr {
-		attrs[a.Name.Local] = a.Value
-		if a.Name.Local == "href" { // xlink: another document
-			r.forbid(l.base, a.Value)
+// walk reads an element that holds Representations, or is one.
+func (r *mpdReader) walk(e *element, l level) {
+	r.forbidden(e, l.bases[0], false)
+	if l.bases = r.basesOf(e, l.bases); len(l.bases) == 0 {
+		return
+	}
+	l.encrypted = l.encrypted || len(e.all("ContentProtection")) > 0
+	l.templates = slices.Concat(e.all("SegmentTemplate"), l.templates)
+	l.lists = slices.Concat(e.all("SegmentList"), l.lists)
+	l.singles = slices.Concat(e.all("SegmentBase"), l.singles)
+	if e.name == "Representation" {
+		for _, base := range l.bases {
+			r.representation(e, &l, base)
+		}
+		return
+	}
+	for _, c := range e.children {
+		switch c.name {
+		case "Period", "AdaptationSet", "Representation":
+			r.walk(c, l)
 		}
 	}
-	switch t.Name.Local {
-	case "AdaptationSet", "Period", "MPD":
-		l.encrypted = new(bool)
-	case "Representation":
-		of := *up.encrypted
-		l.encrypted, l.rep, l.listed = &of, attrs, new(int)
-	case "ContentProtection":
-		l.protected = true
-		if up.encrypted != nil {
-			*up.encrypted = true
-		}
-	case "SegmentTemplate":
-		merged := map[string]string{}
-		for k, v := range up.template {
-			merged[k] = v
-		}
-		for k, v := range attrs {
-			merged[k] = v
-		}
-		up.template = merged
-	case "SegmentList":
-		l.list = true
-	case "SegmentURL":
-		r.list(&l, attrs["media"], attrs["mediaRange"])
-	case "Initialization", "RepresentationIndex", "BitstreamSwitching":
-		r.list(&l, attrs["sourceURL"], attrs["range"])
-	case "SegmentBase":
-		up.single = true
-	case "UTCTiming":
-		r.forbid(l.base, attrs["value"])
+}
+
+// basesOf is the BaseURLs in force in an element: each of its own resolved by each of
+// those outside (section 5.6.4). It is empty where none of its own can be read.
+func (r *mpdReader) basesOf(e *element, outer []*url.URL) []*url.URL {
+	own := e.all("BaseURL")
+	if len(own) == 0 {
+		return outer
 	}
-	if l.protected {
-		for name, value := range attrs {
-			if namesURL(name) {
-				r.forbid(l.base, value)
+	var bases []*url.URL
+	for _, b := range own {
+		for _, o := range outer {
+			u := resolve(o, b.text)
+			if u == nil {
+				r.out.omit(OmitURL, b.text)
+				continue
 			}
+			if slices.ContainsFunc(bases, func(x *url.URL) bool { return x.String() == u.String() }) {
+				continue
+			}
+			if len(bases) == maxBases {
+				r.out.omit(OmitCap, b.text)
+				return bases
+			}
+			bases = append(bases, u)
 		}
 	}
-	r.levels = append(r.levels, l)
+	return bases
 }
 
-func (r *mpdReader) close(name string) {
-	l := r.levels[len(r.levels)-1]
-	r.levels = r.levels[:len(r.levels)-1]
-	up := &r.levels[len(r.levels)-1]
-	text := strings.TrimSpace(string(l.text))
-	switch name {
-	case "BaseURL":
-		if u := resolve(up.base, text); u != nil && !up.hasBase {
-			up.base, up.hasBase = u, true
+// forbidden keeps the URLs of licences, certificates, other documents and the like
+// from ever being shared; what is no URL does no harm. It looks into what walk does
+// not.
+func (r *mpdReader) forbidden(e *element, base *url.URL, protected bool) {
+	forbid := func(uri string) {
+		if uri == "" || len(uri) > 4096 {
+			return
 		}
-	case "Location", "PatchLocation":
-		r.forbid(l.base, text)
-	case "Representation":
-		r.representation(&l)
+		if u := resolve(base, uri); u != nil {
+			r.out.Forbidden = append(r.out.Forbidden, u)
+		}
 	}
-	if l.protected && namesURL(name) {
-		r.forbid(l.base, text)
+	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
+		if name == "href" || (protected && namesURL(name)) || (e.name == "UTCTiming" && name == "value") {
+			forbid(e.attrs[name])
+		}
+	}
+	switch e.name {
+	case "Location", "PatchLocation", "ContentSteering":
+		forbid(e.text)
+	default:
+		if protected && namesURL(e.name) {
+			forbid(e.text)
+		}
+	}
+	for _, c := range e.children {
+		switch c.name {
+		case "Period", "AdaptationSet", "Representation", "BaseURL", "SegmentURL":
+		default:
+			r.forbidden(c, base, protected || c.name == "ContentProtection")
+		}
 	}
 }
 
@@ -186,73 +168,121 @@ func (r *mpdReader) close(name string) {
 // Laurl, Certurl, licenseUrl and the like.
 func namesURL(name string) bool { return strings.Contains(strings.ToLower(name), "url") }
 
-// representation lists what a template or a bare BaseURL says.
-func (r *mpdReader) representation(l *mpdLevel) {
+// representation lists a Representation as it is by one BaseURL.
+func (r *mpdReader) representation(e *element, l *level, base *url.URL) {
 	switch {
-	case l.template != nil:
-		if init := expandTemplate(l.template["initialization"], l.rep); init != "" && !strings.Contains(init, "\x00") {
-			r.add(l, init, 0, 0)
+	case len(l.templates) > 0:
+		for _, name := range [...]string{"initialization", "media", "index", "bitstreamSwitching"} {
+			if s := attr(l.templates, name); s != "" {
+				r.named(e, l, base, s)
+			}
 		}
-		r.template(l, expandTemplate(l.template["media"], l.rep))
-	case *l.listed == 0 && !l.list && !l.single && l.base != nil:
-		r.add(l, "", 0, 0)
+		r.sections(l.templates, l, base)
+	case len(l.lists) > 0:
+		r.sections(l.lists, l, base)
+		for _, list := range l.lists {
+			urls := list.all("SegmentURL")
+			for _, u := range urls {
+				r.file(l, base, u.attrs["media"], u.attrs["mediaRange"])
+				if u.attrs["index"] != "" {
+					r.file(l, base, u.attrs["index"], u.attrs["indexRange"])
+				}
+			}
+			if len(urls) > 0 {
+				break // the inner ones are instead of the outer
+			}
+		}
+	case len(l.singles) > 0:
+		r.sections(l.singles, l, base)
+		if index := attr(l.singles, "indexRange"); index != "" {
+			r.file(l, base, "", index)
+		}
+		r.out.omit(OmitIndex, base.String())
+	default:
+		r.file(l, base, "", "")
 	}
 }
 
-// list lists one segment of a SegmentList or an init section.
-func (r *mpdReader) list(l *mpdLevel, uri, byteRange string) {
-	if l.encrypted == nil || l.rep == nil {
-		return // of a whole AdaptationSet: seldom, and not followed
+// attr is an attribute of the innermost of elements that has it.
+func attr(elements []*element, name string) string {
+	for _, e := range elements {
+		if s, ok := e.attrs[name]; ok {
+			return s
+		}
 	}
-	*l.listed++
-	offset, length := int64(0), int64(0)
+	return ""
+}
+
+// sections lists the init sections and indexes that the innermost of elements has.
+func (r *mpdReader) sections(elements []*element, l *level, base *url.URL) {
+	for _, name := range [...]string{"Initialization", "RepresentationIndex", "BitstreamSwitching"} {
+		for _, e := range elements {
+			if own := e.all(name); len(own) > 0 {
+				if s := own[0]; s.attrs["sourceURL"] != "" || s.attrs["range"] != "" {
+					r.file(l, base, s.attrs["sourceURL"], s.attrs["range"])
+				}
+				break
+			}
+		}
+	}
+}
+
+// named lists what an attribute of a SegmentTemplate names.
+func (r *mpdReader) named(rep *element, l *level, base *url.URL, name string) {
+	expanded, widths, ok := expandTemplate(name, rep.attrs)
+	if ok && len(widths) == 0 {
+		r.file(l, base, expanded, "")
+		return
+	}
+	u := resolve(base, expanded)
+	if _, _, local := Local(u, r.host); ok && u != nil && !local {
+		return // another host's
+	}
+	var t Template
+	if ok {
+		t, ok = newTemplate(u, r.host, widths)
+	}
+	if !ok {
+		r.out.omit(OmitTemplate, name)
+		return
+	}
+	t.Encrypted = l.encrypted
+	r.addTemplate(t)
+}
+
+// addTemplate lists a template, once: what two list is encrypted only if both say so.
+func (r *mpdReader) addTemplate(t Template) {
+	same := func(o Template) bool { return t.same(&o) }
+	if i := slices.IndexFunc(r.out.Templates, same); i >= 0 {
+		t.Encrypted = t.Encrypted && r.out.Templates[i].Encrypted
+		r.out.Templates = slices.Delete(r.out.Templates, i, i+1)
+	}
+	if len(r.out.Templates) == MaxTemplates {
+		r.out.omit(OmitCap, r.out.Templates[0].String())
+		r.out.Templates = slices.Delete(r.out.Templates, 0, 1)
+	}
+	r.out.Templates = append(r.out.Templates, t)
+}
+
+// file lists a file, or a byte range of one as an MPD writes it: first-last.
+func (r *mpdReader) file(l *level, base *url.URL, uri, byteRange string) {
+	res := Resource{URL: resolve(base, uri)}
+	if res.URL == nil {
+		r.out.omit(OmitURL, uri)
+		return
+	}
+	if strings.HasSuffix(res.URL.Path, "/") {
+		return
+	}
 	if byteRange != "" {
 		first, last, ok := strings.Cut(byteRange, "-")
-		a, err1 := strconv.ParseInt(first, 10, 64)
-		b, err2 := strconv.ParseInt(last, 10, 64)
+		a, err1 := strconv.ParseInt(strings.TrimSpace(first), 10, 64)
+		b, err2 := strconv.ParseInt(strings.TrimSpace(last), 10, 64)
 		if !ok || err1 != nil || err2 != nil || a < 0 || b < a || b > 1<<60 {
+			r.out.omit(OmitRange, byteRange)
 			return
 		}
-		offset, length = a, b-a+1
+		res.Offset, res.Length = a, b-a+1
 	}
-	r.add(l, uri, offset, length)
-}
-
-// add lists a URI, resolved by the BaseURLs in force.
-func (r *mpdReader) add(l *mpdLevel, uri string, offset, length int64) {
-	u := resolve(l.base, uri)
-	if u == nil || strings.HasSuffix(u.Path, "/") {
-		return
-	}
-	r.out.Entries = append(r.out.Entries, Entry{Resource: Resource{u, offset, length}, Encrypted: l.encrypted != nil && *l.encrypted})
-}
-
-// template lists a media template in which a zero byte and a width stand for the
-// digits.
-func (r *mpdReader) template(l *mpdLevel, media string) {
-	before, after, ok := strings.Cut(media, "\x00")
-	if !ok || len(after) < 2 || strings.Contains(after, "\x00") || len(r.out.Templates) >= MaxTemplates {
-		return // no variable, or several
-	}
-	width := int(after[0] - 'A')
-	const mark = "0viewmesh0"
-	path, query, ok := Local(resolve(l.base, before+mark+after[1:]), r.host)
-	prefix, suffix, whole := strings.Cut(path, mark)
-	if !ok || !whole || strings.Count(suffix, "/") > MaxTemplateDepth {
-		return
-	}
-	r.out.Templates = append(r.out.Templates, Template{
-		Prefix: prefix, Suffix: suffix, Query: query, Width: max(width, 1), Encrypted: l.encrypted != nil && *l.encrypted,
-	})
-}
-
-// forbid keeps a URI of a licence, a certificate or another document from ever
-// being shared; what is none does no harm.
-func (r *mpdReader) forbid(base *url.URL, uri string) {
-	if uri == "" || len(uri) > 4096 || base == nil {
-		return
-	}
-	if u := resolve(base, strings.TrimSpace(uri)); u != nil {
-		r.out.Forbidden = append(r.out.Forbidden, u)
-	}
+	r.out.Entries = append(r.out.Entries, Entry{Resource: res, Encrypted: l.encrypted})
 }

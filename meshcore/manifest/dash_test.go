@@ -18,7 +18,7 @@ func TestTemplate(t *testing.T) {
 		t.Fatalf("%+v: %v", m, err)
 	}
 	tm := m.Templates[0]
-	if tm.Dir() != "/s/v/" || tm.Query != "x=1" || tm.Encrypted || !m.Ended {
+	if tm.Dir() != "/s/v/" || tm.String() != "/s/v/###/a/seg.m4s?x=1" || tm.Query != "x=1" || tm.Encrypted || !m.Ended {
 		t.Errorf("%+v in %s", tm, tm.Dir())
 	}
 	for path, want := range map[string]bool{
@@ -59,10 +59,10 @@ func FuzzMPD(f *testing.F) {
 			t.Errorf("%d templates", len(m.Templates))
 		}
 		for _, tm := range m.Templates {
-			if strings.Count(tm.Suffix, "/") > manifest.MaxTemplateDepth || strings.Contains(tm.Prefix, "?") || tm.Width < 1 {
+			if strings.Count(strings.Join(tm.Around[1:], ""), "/") > manifest.MaxTemplateDepth || strings.Contains(tm.Example(), "?") {
 				t.Fatalf("template %+v", tm)
 			}
-			if path := tm.Prefix + strings.Repeat("7", tm.Width) + tm.Suffix; tm.Width <= 20 && !tm.Matches(path) {
+			if path := tm.Example(); !tm.Matches(path) || !strings.HasPrefix(path, tm.Dir()) {
 				t.Fatalf("%+v does not match %s", tm, path)
 			}
 		}

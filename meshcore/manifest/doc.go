@@ -7,16 +7,19 @@
 //
 // Files, from the top down; each calls only those below it:
 //
-//	dash.go        ReadMPD: MPDs
-//	template.go    SegmentTemplate: which paths it matches
-//	hls.go         ReadHLS: playlists
-//	library.go     the segments that the m3u8 library finds, to compare with
-//	ads.go         which segments a playlist says are ads
-//	variables.go   EXT-X-DEFINE
-//	lexical.go     attribute lists, byte ranges, durations, dates
-//	listing.go     what both kinds of manifest list
-//	url.go         how a manifest's URLs resolve, and which lie on its own host
-//	name.go        manifests by media type, name and first bytes
+//	dash.go, smooth.go    ReadMPD: MPDs, Smooth Streaming client manifests
+//	template.go           SegmentTemplate: which paths it matches
+//	hls.go, lowlatency.go ReadHLS: playlists
+//	library.go            the segments that the m3u8 library finds, to compare with
+//	ads.go                which segments a playlist says are ads
+//	variables.go          EXT-X-DEFINE
+//	lexical.go            attribute lists, byte ranges, durations, dates
+//	units.go, timeline.go what there is to play of a playlist, and when
+//	playlist.go           what a playlist says
+//	listing.go            what both kinds of manifest list
+//	url.go                how a manifest's URLs resolve, and which lie on its own host
+//	mediatype.go, name.go manifests and media by type, name and first bytes
+//	xml.go                elements, encodings
 //
 // The package does no I/O, has no clock, and builds for js/wasm.
 package manifest

@@ -70,6 +70,13 @@ const (
 	OmitRange = "range"
 	// OmitVariable: a variable is used that has no value.
 	OmitVariable = "variable"
+	// OmitTemplate: a template has an identifier that is not known, or numbers in its
+	// query, in too many places, or too far from the end of its path.
+	OmitTemplate = "template"
+	// OmitIndex: only the file itself says where its segments are (SegmentBase).
+	OmitIndex = "index"
+	// OmitCap: there is more than is listed; what is first in the manifest is left out.
+	OmitCap = "cap"
 	// OmitDisputed: the m3u8 library reads the segment in another way.
 	OmitDisputed = "disputed"
 )

@@ -10,15 +10,33 @@ import (
 // that of an HLS playlist (RFC 8216, section 4, and the names in use beside it).
 func IsHLS(mediaType string) bool {
 	switch mediaType {
-	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl":
+	case "application/vnd.apple.mpegurl", "application/x-mpegurl", "application/mpegurl", "audio/mpegurl", "audio/x-mpegurl",
+		"video/mpegurl", "video/x-mpegurl":
 		return true
 	}
 	return false
 }
 
 // IsDASH reports whether a media type, in lower case and without parameters, is
-// that of an MPD (ISO/IEC 23009-1, annex C).
-func IsDASH(mediaType string) bool { return mediaType == "application/dash+xml" }
+// that of an MPD, or of a patch of one (ISO/IEC 23009-1, annex C), or of what ReadMPD
+// reads beside these.
+func IsDASH(mediaType string) bool {
+	switch mediaType {
+	case "application/dash+xml", "application/dash-patch+xml", "video/vnd.mpeg.dash.mpd", "application/vnd.ms-sstr+xml":
+		return true
+	}
+	return false
+}
+
+// IsGeneric reports whether a media type, in lower case and without parameters, says
+// so little that the first bytes of a response must say whether it is a manifest.
+func IsGeneric(mediaType string) bool {
+	switch mediaType {
+	case "", "application/octet-stream", "binary/octet-stream", "text/plain", "application/xml", "text/xml":
+		return true
+	}
+	return false
+}
 
 // IsManifestName reports whether a path is a manifest's by its extension.
 func IsManifestName(p string) bool {
@@ -34,7 +52,7 @@ var otherNames = map[string]bool{}
 
 func init() {
 	for _, e := range strings.Fields(`.ts .m4s .mp4 .m4a .m4v .m4f .cmfv .cmfa .cmft .aac .ac3 .ec3 .mp3 .webm .vtt .key
-		.html .htm .css .js .mjs .map .json .xml .txt .ico .png .jpg .jpeg .gif .svg .webp .avif .woff .woff2 .ttf .wasm .zip .gz .pdf`) {
+		.html .htm .css .js .mjs .map .ico .png .jpg .jpeg .gif .svg .webp .avif .woff .woff2 .ttf .wasm .zip .gz .pdf`) {
 		otherNames[e] = true
 	}
 }
@@ -45,8 +63,28 @@ func MayBeManifest(p string) bool { return !otherNames[strings.ToLower(path.Ext(
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// IsXML reports whether the text of a manifest is XML, and so an MPD rather than a
+// SniffLen is how many bytes Sniff looks at.
+const SniffLen = 4 << 10
+
+// Sniff reports whether a text that begins with body is a manifest, whatever its
+// media type says: a playlist, or XML of which ReadMPD reads the root.
+func Sniff(body []byte) bool {
+	body = body[:min(len(body), SniffLen)]
+	if bytes.HasPrefix(bytes.TrimPrefix(body, byteOrderMark), []byte("#EXTM3U")) {
+		return true
+	}
+	if !IsXML(body) {
+		return false
+	}
+	switch rootName(body) {
+	case "MPD", "Patch", "Period", "SmoothStreamingMedia":
+		return true
+	}
+	return false
+}
+
+// IsXML reports whether the text of a manifest is XML, for ReadMPD, rather than a
 // playlist.
 func IsXML(body []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(body, byteOrderMark), " \t\r\n"), []byte("<"))
+	return bytes.HasPrefix(bytes.TrimLeft(toUTF8(body[:min(len(body), SniffLen)]), " \t\r\n"), []byte("<"))
 }

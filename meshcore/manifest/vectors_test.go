@@ -67,6 +67,24 @@ type hlsVector struct {
 	Omissions []vectorOmission `json:"omissions,omitempty"`
 }
 
+type mpdVector struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	Body string `json:"body"`
+
+	Ended     bool             `json:"ended,omitempty"`
+	Entries   []vectorEntry    `json:"entries,omitempty"`
+	Templates []vectorTemplate `json:"templates,omitempty"`
+	Forbidden []string         `json:"forbidden,omitempty"`
+	Omissions []vectorOmission `json:"omissions,omitempty"`
+}
+
+// vectorTemplate has # for each digit that there is at least.
+type vectorTemplate struct {
+	Path      string `json:"path"`
+	Encrypted bool   `json:"encrypted,omitempty"`
+}
+
 type nameVector struct {
 	Name     string `json:"name,omitempty"`
 	Type     string `json:"type,omitempty"`
@@ -75,6 +93,7 @@ type nameVector struct {
 
 type manifestVectors struct {
 	HLS   []hlsVector  `json:"hls"`
+	MPD   []mpdVector  `json:"mpd"`
 	Names []nameVector `json:"names"`
 }
 
@@ -138,8 +157,74 @@ func (v *hlsVector) fill(t *testing.T) {
 	for _, h := range p.Hints {
 		v.Hints = append(v.Hints, *resourceVector(&h))
 	}
-	for _, o := range p.Omissions {
-		v.Omissions = append(v.Omissions, vectorOmission(o))
+	v.Omissions = omissionVectors(p.Omissions)
+}
+
+func omissionVectors(omissions []manifest.Omission) (out []vectorOmission) {
+	for _, o := range omissions {
+		out = append(out, vectorOmission(o))
+	}
+	return out
+}
+
+// fill reads the body and writes down what it lists.
+func (v *mpdVector) fill(t *testing.T) {
+	t.Helper()
+	u, err := url.Parse(v.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manifest.ReadMPD([]byte(v.Body), u)
+	if err != nil {
+		t.Fatalf("%s: %v", v.Name, err)
+	}
+	v.Ended, v.Forbidden, v.Omissions = m.Ended, urlVectors(m.Forbidden), omissionVectors(m.Omissions)
+	for _, e := range m.Entries {
+		v.Entries = append(v.Entries, vectorEntry{*resourceVector(&e.Resource), e.Encrypted, e.Ad})
+	}
+	for _, tm := range m.Templates {
+		v.Templates = append(v.Templates, vectorTemplate{tm.String(), tm.Encrypted})
+	}
+}
+
+// mpdCase is a row of the table: content is that of a Period of 12 s.
+func mpdCase(name, content string) mpdVector {
+	return mpdVector{Name: name, URL: "https://example.com/live/m.mpd?token=1", Body: `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE MPD>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" xmlns:xlink="http://www.w3.org/1999/xlink" type="static" mediaPresentationDuration="PT12S">
+<Period>` + content + `</Period>
+</MPD>
+`}
+}
+
+func mpdCases() []mpdVector {
+	set := func(content string) string {
+		return `<AdaptationSet mimeType="video/mp4">` + content + `</AdaptationSet>`
+	}
+	live := mpdCase("live", set(`<SegmentTemplate timescale="1" media="$RepresentationID$/$Time$.m4s" initialization="$RepresentationID$/i.mp4"><SegmentTimeline><S t="0" d="4" r="1"/><S d="4"/></SegmentTimeline></SegmentTemplate><Representation id="v0" bandwidth="1"/>`))
+	live.Body = strings.Replace(live.Body, `type="static"`, `type="dynamic" availabilityStartTime="2026-01-01T00:00:00Z"`, 1)
+	return []mpdVector{
+		mpdCase("numbers", set(`<SegmentTemplate duration="4" startNumber="7" media="$RepresentationID$/$Bandwidth$/$Number%05d$.m4s?x=1" initialization="$RepresentationID$/init.mp4"/><Representation id="v0" bandwidth="500000"/><Representation id="1:0" bandwidth="2"/><Representation id="a b" bandwidth="3"/><Representation id="ü" bandwidth="4"/>`)),
+		live,
+		mpdCase("times up to the end", set(`<SegmentTemplate timescale="1" media="t-$Time%03d$.m4s"><SegmentTimeline><S t="0" d="4" r="-1"/></SegmentTimeline></SegmentTemplate><Representation id="v0"/>`)),
+		mpdCase("an init section as an element", set(`<SegmentTemplate duration="4" media="$RepresentationID$-$Number$.m4s"><Initialization sourceURL="set-init.mp4"/></SegmentTemplate><Representation id="v0"/>`)),
+		mpdCase("a template behind its representation", set(`<Representation id="v0"/><SegmentTemplate duration="4" media="$Number$.m4s" initialization="i.mp4"/>`)),
+		mpdCase("a template of the period", `<SegmentTemplate duration="4" media="$RepresentationID$/$Number$.m4s" initialization="$RepresentationID$/i.mp4"/>`+set(`<SegmentTemplate startNumber="3"/><Representation id="v0"/>`)),
+		mpdCase("several numbers", set(`<SegmentTemplate duration="4" media="$Number$/$SubNumber%02d$.m4s"/><Representation id="v0"/>`)),
+		mpdCase("templates that are left out", set(`<SegmentTemplate duration="4" media="n?n=$Number$"/><Representation id="v0"/>`)+set(`<SegmentTemplate duration="4" media="$Unknown$-$Number$.m4s"/><Representation id="v1"/>`)+
+			set(`<SegmentTemplate duration="4" media="$Number$/a/b/c/d/e.m4s"/><Representation id="v2"/>`)+set(`<SegmentTemplate duration="4" media="$Number%3x$.m4s"/><Representation id="v3"/>`)),
+		mpdCase("a list", set(`<Representation id="v0"><SegmentList duration="4"><Initialization sourceURL="i.mp4" range="0-99"/><SegmentURL media="1.m4s"/><SegmentURL media="2.m4s" mediaRange="5-9"/></SegmentList></Representation>`)),
+		mpdCase("a list of the set", set(`<SegmentList duration="4"><Initialization sourceURL="i.mp4"/><SegmentURL media="1.m4s"/></SegmentList><Representation id="v0"/>`)),
+		mpdCase("ranges of one file", set(`<Representation id="v0"><BaseURL>list.mp4</BaseURL><SegmentList duration="4"><Initialization range="0-799"/><SegmentURL mediaRange="800-1999"/><SegmentURL mediaRange="2000-2000"/></SegmentList></Representation>`)),
+		mpdCase("on demand", set(`<Representation id="v0"><BaseURL>film.mp4</BaseURL><SegmentBase indexRange="800-1999"><Initialization range="0-799"/></SegmentBase></Representation>`)+
+			`<AdaptationSet mimeType="text/vtt"><Representation id="t0"><BaseURL>subtitles.vtt</BaseURL></Representation></AdaptationSet>`),
+		mpdCase("several places", `<BaseURL>https://other.example/x/</BaseURL><BaseURL>a/</BaseURL><BaseURL>b/</BaseURL><BaseURL>a/</BaseURL>`+set(`<BaseURL><![CDATA[c/]]></BaseURL><SegmentTemplate duration="4" media="$Number$.m4s" initialization="i.mp4"/><Representation id="v0"/>`)),
+		mpdCase("no place", set(`<BaseURL>data:x/</BaseURL><SegmentTemplate duration="4" media="$Number$.m4s"/><Representation id="v0"/>`)),
+		mpdCase("protection", `<ContentProtection schemeIdUri="urn:x"/>`+set(`<ContentProtection schemeIdUri="urn:y" xmlns:d="https://dashif.org/CPS"><d:Laurl d:licenseUrl="lic/attribute">lic/wv</d:Laurl></ContentProtection><SegmentTemplate duration="4" media="$Number$.m4s"/><Representation id="v0"/>`)),
+		mpdCase("protection of one", set(`<SegmentTemplate duration="4" media="$RepresentationID$-$Number$.m4s" initialization="$RepresentationID$.mp4"/><Representation id="v0"><ContentProtection schemeIdUri="urn:x"/></Representation><Representation id="v1"/>`)),
+		mpdCase("other documents", `<EventStream xlink:href="e.xml"/>`+set(`<ContentSteering defaultServiceLocation="a">steer.json</ContentSteering><UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="/time"/>`)),
+		{Name: "a patch", URL: "https://example.com/live/m.mpp", Body: `<Patch xmlns="urn:mpeg:dash:schema:mpd-patch:2020"><add sel="/MPD"><Period id="2"><AdaptationSet><SegmentTemplate duration="4" media="b/$Number$.m4s"/><Representation id="v0"/></AdaptationSet></Period></add></Patch>`},
+		{Name: "smooth streaming", URL: "https://example.com/f.ism/Manifest", Body: `<SmoothStreamingMedia MajorVersion="2" MinorVersion="0" Duration="80000000"><StreamIndex Type="video" Url="QualityLevels({bitrate})/Fragments(video={start time})"><QualityLevel Index="0" Bitrate="400000"/><QualityLevel Index="1" Bitrate="800000"/><c t="0" d="40000000"/><c d="40000000"/></StreamIndex></SmoothStreamingMedia>`},
 	}
 }
 
@@ -266,9 +351,12 @@ all.m4s
 
 // TestVectors: the browser's reader runs these, too.
 func TestVectors(t *testing.T) {
-	v := manifestVectors{HLS: hlsCases()}
+	v := manifestVectors{HLS: hlsCases(), MPD: mpdCases()}
 	for i := range v.HLS {
 		v.HLS[i].fill(t)
+	}
+	for i := range v.MPD {
+		v.MPD[i].fill(t)
 	}
 	for _, name := range []string{"/a.m3u8", "/a.M3U8", "/a.m3u", "/a.mpd", "/a.MPD", "/a.ts", "/a.m3u8/b", "/m3u8", "/a.php", "/"} {
 		v.Names = append(v.Names, nameVector{Name: name, Manifest: manifest.IsManifestName(name)})

@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { parseMPD } from "../www/mpd.js";
 import { parse, Second } from "../www/playlist.js";
 import { isPlaylist } from "../www/url.js";
 import * as integrity from "../www/integrity.js";
 import * as signal from "../www/signal.js";
 import * as tokens from "../www/tokens.js";
 import * as wire from "../www/wire.js";
+import { DOMParser } from "./dom.js";
 
 const read = (path) => JSON.parse(readFileSync(new URL("../../" + path, import.meta.url), "utf8"));
 const unhex = (s) => Uint8Array.from(s.match(/../g) ?? [], (x) => parseInt(x, 16));
@@ -133,6 +135,27 @@ test("manifests", () => {
     });
     const want = bare(Object.fromEntries(["playlists", "variables", "ended", "skipped", "target", "hint", "tail", "segments"].map((k) => [k, c[k]])));
     assert.deepEqual(got, want, c.name);
+  }
+  globalThis.DOMParser = DOMParser;
+  for (const c of v.mpd) {
+    if (!/<MPD/.test(c.body)) continue; // the browser reads neither patches nor Smooth Streaming
+    const listed = new Set((c.entries ?? []).map((e) => `${e.url} ${e.offset ?? 0} ${e.length ?? 0}`));
+    const templates = (c.templates ?? []).map((t) => new RegExp("^" + t.path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/#+/g, (d) => `\\d{${d.length},}`) + "$"));
+    const omitted = new Set((c.omissions ?? []).map((o) => o.reason));
+    let segments = 0;
+    for (const r of parseMPD(c.body, c.url)) {
+      for (const s of r.list(Date.parse("2026-01-01T00:00:13Z")).segments) {
+        segments++;
+        if (omitted.has("template")) continue; // the edge lists less
+        for (const x of [s, s.init]) {
+          if (!x || x.gap) continue;
+          const u = new URL(x.url), found = listed.has(`${x.url} ${x.offset} ${x.length}`) || (!x.length && templates.some((t) => t.test(u.pathname + u.search)));
+          assert.ok(found || u.host !== "example.com", `${c.name}: ${x.url} ${x.offset} ${x.length} is not what the edge lists`);
+        }
+      }
+    }
+    const one = (c.templates ?? []).some((t) => /^[^#]*#+[^#]*$/.test(t.path)); // the browser reads one number
+    if (!omitted.has("template")) assert.equal(segments > 0, one || /<SegmentURL/.test(c.body), `${c.name}: ${segments} segments`);
   }
   for (const c of v.names) assert.equal(isPlaylist("https://h" + c.name), c.manifest, c.name);
   assert.ok(v.hls.length > 10 && v.names.length > 5);

@@ -3,8 +3,10 @@
 // are nanoseconds.
 
 import { Second } from "./playlist.js";
+import { resolve } from "./url.js";
 
 const MOST = 20_000; // segments of one representation
+const IDENTIFIER = /\$(RepresentationID|Number|Bandwidth|Time)?(?:%0?(\d+)d)?\$/g; // of a template (section 5.3.9.4.4)
 
 /**
  * @typedef {import("./playlist.js").Playlist} Playlist
@@ -28,8 +30,12 @@ function duration(s) {
 /** @param {Element} e @param {string} name */
 const children = (e, name) => [...e.children].filter((c) => c.localName === name);
 
-/** base gives the BaseURL in force below an element. @param {string} url @param {Element} e */
-const base = (url, e) => new URL(children(e, "BaseURL")[0]?.textContent.trim() ?? "", url).href;
+/** base is the BaseURL in force below an element, the first that can be read; null if none can. @param {string|null} url @param {Element} e */
+function base(url, e) {
+  const own = children(e, "BaseURL");
+  if (url === null || !own.length) return url;
+  return own.map((b) => resolve(b.textContent.trim(), url)).find((u) => u !== null) ?? null;
+}
 
 /**
  * parseMPD reads a manifest. What it does not understand is left out; SegmentBase is, because the edge signs nothing for
@@ -59,7 +65,8 @@ export function parseMPD(text, url) {
       for (const rep of children(set, "Representation")) {
         const id = rep.getAttribute("id") ?? "";
         const type = set.getAttribute("contentType") ?? (set.getAttribute("mimeType") ?? rep.getAttribute("mimeType") ?? "").split("/")[0];
-        const segments = lister(clock, { from, length }, [rep, set, period], base(base(base(base(url, mpd), period), set), rep));
+        const at = base(base(base(base(url, mpd), period), set), rep);
+        const segments = at === null ? null : lister(clock, { from, length }, [rep, set, period], at);
         if (!segments) continue;
         let r = all.get(id);
         if (!r) {
@@ -94,28 +101,30 @@ function lister({ live, epoch, depth }, { from, length }, levels, url) {
   const rules = templates.length ? templates : lists;
   const get = (/** @type {string} */ name) => rules.map((t) => t.getAttribute(name)).find((v) => v !== null) ?? null;
   const media = get("media");
-  const urls = templates.length ? [] : lists.flatMap((l) => children(l, "SegmentURL"));
+  const urls = templates.length ? [] : lists.map((l) => children(l, "SegmentURL")).find((u) => u.length) ?? [];
   if (!media && !urls.length) return null;
   const scale = Second / (Number(get("timescale")) || 1), first = Number(get("startNumber") ?? 1), each = Number(get("duration")) * scale;
   const shift = Number(get("presentationTimeOffset") ?? 0) * scale;
   const timeline = rules.flatMap((t) => children(t, "SegmentTimeline"))[0];
-  const fill = (/** @type {string} */ template, /** @type {number} */ number, /** @type {number} */ time) => new URL(
-    template.replace(/\$(RepresentationID|Number|Bandwidth|Time)?(?:%0(\d+)d)?\$/g, (_, name, width) => {
-      if (!name) return "$";
-      const v = { RepresentationID: levels[0].getAttribute("id"), Number: number, Bandwidth: levels[0].getAttribute("bandwidth"), Time: time }[/** @type {"Number"} */ (name)];
-      return String(v).padStart(Number(width ?? 0), "0");
-    }), url).href;
+  const start = get("initialization"), section = rules.flatMap((t) => children(t, "Initialization"))[0];
+  for (const t of [media, start]) if (t && t.replace(IDENTIFIER, "").includes("$")) return null; // one that is not known
+  const fill = (/** @type {string} */ template, /** @type {number} */ number, /** @type {number} */ time) => template.replace(IDENTIFIER, (_, name, width) => {
+    if (!name) return "$";
+    const v = { RepresentationID: levels[0].getAttribute("id"), Number: number, Bandwidth: levels[0].getAttribute("bandwidth"), Time: time }[/** @type {"Number"} */ (name)];
+    return name === "RepresentationID" ? String(v) : String(v).padStart(Number(width ?? 0), "0");
+  });
+  /** @returns {import("./playlist.js").Resource|null} */
   const file = (/** @type {string|null} */ at, /** @type {string|null} */ range) => {
-    const [a, b] = (range ?? "").split("-").map(Number);
-    return { url: new URL(at ?? "", url).href, offset: range ? a : 0, length: range ? b - a + 1 : 0 };
+    const where = at ? resolve(at, url) : url, m = /^\s*(\d{1,15})\s*-\s*(\d{1,15})\s*$/.exec(range ?? "");
+    if (where === null || (range && !(m && Number(m[2]) >= Number(m[1])))) return null;
+    return { url: where, offset: m ? Number(m[1]) : 0, length: m ? Number(m[2]) - Number(m[1]) + 1 : 0 };
   };
-  const start = get("initialization"), section = lists.flatMap((l) => children(l, "Initialization"))[0];
   const init = start ? file(fill(start, 0, 0), null) : section ? file(section.getAttribute("sourceURL"), section.getAttribute("range")) : null;
   /** @param {number} i from 0 @param {number} time of the media @param {number} d @returns {Segment} */
   const segment = (i, time, d) => {
     const at = from + time - shift;
     const where = media ? file(fill(media, first + i, Math.round(time / scale)), null) : file(urls[i].getAttribute("media"), urls[i].getAttribute("mediaRange"));
-    return { ...where, sequence: first + i, duration: Math.trunc(d), at: null, start: Math.trunc(epoch + at), gap: false, init };
+    return { ...(where ?? { url: "", offset: 0, length: 0 }), sequence: first + i, duration: Math.trunc(d), at: null, start: Math.trunc(epoch + at), gap: !where, init };
   };
   return (now) => {
     const segments = [];
