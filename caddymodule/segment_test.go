@@ -96,14 +96,17 @@ func TestSegmentFromUpstream(t *testing.T) {
 		t.Fatalf("statement after the first answer: %q", code)
 	}
 	checkToken(t, e.verifier(), path, body, s.Token, s.Hashes)
-	second, got := e.get(path + "?q=2")
+	second, got := e.get(path + "?q=1")
 	checkStatement(t, e.verifier(), path, got, second.Header)
-	third, _ := e.get(path)
+	if other, _ := e.get(path + "?q=2"); other.Header.Get(headerSegment) != "" {
+		t.Error("by another query, which no playlist has listed, it carries the statement")
+	}
+	third, _ := e.get(path + "?q=1")
 	if third.Header.Get(headerSegment) != second.Header.Get(headerSegment) {
 		t.Error("the token is not the same for every viewer")
 	}
 	egress := currentEdge(t).Stats(e.addr).OriginEgressBytes
-	if want := int64(3 * len(body)); egress != want { // the answer before it was listed does not count
+	if want := int64(4 * len(body)); egress != want { // the answer before it was listed does not count
 		t.Errorf("origin egress is %d bytes, want %d", egress, want)
 	}
 }

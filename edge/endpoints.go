@@ -160,7 +160,7 @@ func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host strin
 	case !s.policy.Shares(asIfFor(r, path), l, which):
 		return none(signal.NotShared, "that segment is not shared; play it from the origin")
 	}
-	key := digest.Key{Host: host, Path: path, Offset: which.Offset, Length: which.Length}
+	key := digest.Key{Host: host, Path: l.Path, Offset: which.Offset, Length: which.Length}
 	token, hashes, ok := e.digests.Newest(key, e.config.Keys(), e.config.now())
 	if !ok {
 		return none(signal.NotKnown, "the digest of that segment is unknown yet; take it from the origin once")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/edge/catalog"
@@ -98,8 +97,7 @@ func (g *Gate) isPageAsset(v *Visit) bool {
 	if v.Listed != nil || !manifest.IsPageName(v.URL.Path) || strings.Contains(v.URL.Path, ";") {
 		return false
 	}
-	plain := url.URL{Path: path.Clean("/" + v.URL.Path)}
-	return g.catalog.Segment(v.Host, plain.EscapedPath()) == nil
+	return g.catalog.Segment(v.Host, manifest.SingleSlashes(manifest.CanonicalPath(v.URL.EscapedPath()))) == nil
 }
 
 // clean takes the viewer token out of r, for whoever handles it next, and out of

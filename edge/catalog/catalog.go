@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -42,6 +43,7 @@ func New(secret []byte) *Catalog {
 // to, and makes it if there is none. It is nil for a path that no pass could
 // cover.
 func (c *Catalog) Presentation(host, path string) *Presentation {
+	path = manifest.CanonicalPath(path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.playlists[Location{host, path}]; p != nil {
@@ -64,15 +66,17 @@ func (c *Catalog) Presentation(host, path string) *Presentation {
 	return p
 }
 
-// Segment returns what is listed at a location, or nil.
+// Segment returns what is listed at a location, or nil. Every spelling of a path
+// is that of its canonical one.
 func (c *Catalog) Segment(host, path string) *Listed {
+	path = manifest.CanonicalPath(path)
 	at := Location{host, path}
 	c.mu.RLock()
 	l := c.segments[at]
 	matched := false
 	if l == nil && len(c.templates.byDir) > 0 {
 		l = c.templates.match(at, func(p *Presentation) bool {
-			return p.forbidden[path] || c.playlists[at] != nil || p.playlists[path] != nil
+			return p.forbids(path) || c.playlists[at] != nil || p.playlists[path] != nil
 		})
 		matched = l != nil
 	}

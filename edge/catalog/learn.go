@@ -14,8 +14,12 @@ import (
 // live presentation that listed it.
 const liveGrace = 10 * time.Minute
 
-// local returns path and query of a URL that lies on a host, over HTTP.
-func local(u *url.URL, host string) (path, query string, ok bool) { return manifest.Local(u, host) }
+// local returns the canonical path and the query of a URL that lies on a host,
+// over HTTP.
+func local(u *url.URL, host string) (path, query string, ok bool) {
+	path, query, ok = manifest.Local(u, host)
+	return manifest.CanonicalPath(path), query, ok
+}
 
 // Unchanged reports whether the playlist of p at path was read with just this
 // body, and remembers that it is being read now. Of too many playlists it forgets
@@ -25,6 +29,7 @@ func (c *Catalog) Unchanged(p *Presentation, path string, body []byte, now time.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.presentations.Get(p.Name()) // used now
+	path = manifest.CanonicalPath(path)
 	s := p.playlists[path]
 	if s == nil {
 		c.makeRoom(p)
@@ -95,6 +100,10 @@ func (c *Catalog) forbid(p *Presentation, urls []*url.URL) {
 		}
 		p.forbidden[path] = true
 		c.unlist(Location{p.Host, path})
+		if plain := manifest.SingleSlashes(path); plain != path { // what an upstream takes it for
+			p.forbidden[plain] = true
+			c.unlist(Location{p.Host, plain})
+		}
 	}
 }
 
@@ -128,7 +137,7 @@ func (c *Catalog) learnMultivariant(p *Presentation, pl *manifest.Playlist) {
 // learnMPD remembers what the MPD at base lists. Templates stay listed until the
 // MPD lists others.
 func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, now time.Time) {
-	by := base.EscapedPath()
+	by := manifest.CanonicalPath(base.EscapedPath())
 	c.mu.Lock()
 	c.templates.drop(p, by)
 	for _, e := range m.Entries {
@@ -146,7 +155,7 @@ func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, now 
 // learnMedia remembers what the media playlist at base lists, or what an MPD lists
 // one by one; delta is set if what is old is left out.
 func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing, delta bool, now time.Time) {
-	by := base.EscapedPath()
+	by := manifest.CanonicalPath(base.EscapedPath())
 	fresh := newListing(p, by, m, now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +169,7 @@ func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing
 	s.queue = slices.DeleteFunc(s.queue, func(l *Listed) bool { return fresh.paths[l.Path] != nil })
 	for _, l := range fresh.order {
 		at := Location{p.Host, l.Path}
-		if p.forbidden[l.Path] || p.playlists[l.Path] != nil || c.playlists[at] != nil || !p.covers(l.Path) {
+		if p.forbids(l.Path) || p.playlists[l.Path] != nil || c.playlists[at] != nil || !p.covers(l.Path) {
 			continue
 		}
 		old := c.segments[at]

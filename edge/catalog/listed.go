@@ -14,8 +14,8 @@ type Listed struct {
 	Path string
 	// Query is the query that it was listed with.
 	Query string
-	// Ambiguous is set if one playlist listed it with two queries: it is never
-	// shared.
+	// Ambiguous is set if it was listed with two queries, by one playlist or by two:
+	// what they name may differ, so it is never shared.
 	Ambiguous bool
 	// Ad is set if it is part of an advertisement.
 	Ad bool
@@ -47,7 +47,7 @@ func (l *Listed) merge(old *Listed) {
 	for r, encrypted := range old.Ranges {
 		l.add(r, encrypted)
 	}
-	l.Ambiguous = l.Ambiguous || old.Ambiguous
+	l.Ambiguous = l.Ambiguous || old.Ambiguous || l.Query != old.Query
 	l.Ad = l.Ad || old.Ad
 }
 

@@ -63,6 +63,12 @@ func (p *Presentation) Egress() int64 { return p.egress.Load() }
 // AdsDiffer reports whether viewers got different ads in one playlist.
 func (p *Presentation) AdsDiffer() bool { return p.adsDiffer.Load() }
 
+// forbids reports whether a path, or what an upstream may take it for, is never
+// shared. The catalog's lock is held.
+func (p *Presentation) forbids(path string) bool {
+	return p.forbidden[path] || p.forbidden[manifest.SingleSlashes(path)]
+}
+
 // covers reports whether the passes of p cover a path. The catalog's lock is held.
 func (p *Presentation) covers(path string) bool {
 	return slices.ContainsFunc(p.scopes, func(s string) bool { return tokens.CoversPath(s, path) })

@@ -77,6 +77,10 @@ func (w *segmentWriter) WriteHeader(status int) {
 		w.sendHeader(status)
 		return
 	}
+	if !w.asListed() { // by another query it may have other bytes
+		w.sendHeader(status)
+		return
+	}
 	token, digests, known := w.segments.headers(&w.target)
 	if !known {
 		w.held = status

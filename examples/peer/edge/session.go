@@ -17,6 +17,7 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -41,10 +42,10 @@ type Bootstrap struct {
 	Token string
 }
 
-// Path is an escaped path as the edge knows it: without viewer token.
+// Path returns an escaped path as the edge knows it: canonical, without viewer token.
 func (b *Bootstrap) Path(escaped string) string {
 	_, path := tokens.CutURI(escaped, b.Names)
-	return path
+	return manifest.CanonicalPath(path)
 }
 
 // ParseBootstrap reads the Mesh-Bootstrap header, a Structured Field dictionary

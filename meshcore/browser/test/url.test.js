@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { cutURI, isPlaylist, plain } from "../www/url.js";
+import { canonicalPath, cutURI, isPlaylist, plain } from "../www/url.js";
 
 test("viewer tokens in URLs, as Go takes them out", () => {
   const { cases } = JSON.parse(readFileSync(new URL("../../../tokens/testdata/cut.json", import.meta.url), "utf8"));
@@ -14,6 +14,11 @@ test("viewer tokens in URLs, as Go takes them out", () => {
   }
   assert.equal(cutURI("https://h/a?x=1&t=T", ["t"]).query, "t=T");
   assert.equal(cutURI("https://h/a;t=T/b", ["t"]).query, "");
+});
+
+test("two spellings of a path are one, as for Go", () => {
+  const { canonical } = JSON.parse(readFileSync(new URL("../../testdata/paths.json", import.meta.url), "utf8"));
+  for (const c of canonical) assert.equal(canonicalPath(c.in), c.out, c.in);
 });
 
 test("what a player adds to URLs for the server", () => {

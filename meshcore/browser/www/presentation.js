@@ -5,7 +5,7 @@ import { id as segmentId } from "./integrity.js";
 import { Lookout } from "./lookout.js";
 import { parseMPD } from "./mpd.js";
 import { parse, Second, Timeline } from "./playlist.js";
-import { cutURI, plain } from "./url.js";
+import { canonicalPath, cutURI, plain } from "./url.js";
 
 const SLIP = 0.5 * Second; // between the end of a segment and the start of the next one, where timestamps are not exact
 
@@ -75,7 +75,10 @@ export class Presentation {
 
   /** @param {string} url */
   #key(url) {
-    return cutURI(plain(url), this.names).without;
+    const key = cutURI(plain(url), this.names).without;
+    if (!key.includes("%")) return key;
+    const u = new URL(key);
+    return u.origin + canonicalPath(u.pathname) + u.search + u.hash;
   }
 
   /** carry notes the viewer token in the URL of a player's request. @param {string} url */

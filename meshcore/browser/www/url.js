@@ -35,6 +35,30 @@ function find(uri, name) {
   return uri.startsWith(`?${name}=`, query) ? query : uri.indexOf(`&${name}=`, query);
 }
 
+/**
+ * canonicalPath is the one spelling of a path by which the edge and all peers know a resource, as CanonicalPath of Go's
+ * package manifest makes it (RFC 3986, section 6.2.2). Empty segments stay.
+ * @param {string} path escaped
+ */
+export function canonicalPath(path) {
+  if (path.includes("%")) {
+    path = path.replace(/%[0-9a-f]{2}/gi, (e) => {
+      const c = String.fromCharCode(parseInt(e.slice(1), 16));
+      return /[\w.~-]/.test(c) ? c : e.toUpperCase();
+    });
+  }
+  if (!path.includes("/.")) return path;
+  /** @type {string[]} */
+  const out = [];
+  const segments = path.split("/");
+  segments.forEach((s, i) => {
+    if (s !== "." && s !== "..") return out.push(s);
+    if (s === ".." && out.length > 1) out.pop();
+    if (i === segments.length - 1) out.push("");
+  });
+  return out.join("/");
+}
+
 /** plain is a URL without fragment, directives and measures. @param {string} url */
 export function plain(url) {
   const [resource, query] = url.split("#")[0].split(/\?(.*)/s);
