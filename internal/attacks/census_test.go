@@ -127,7 +127,7 @@ func TestForgedHeaders(t *testing.T) {
 		fmt.Fprint(w, strings.Repeat("x", 1000))
 	}))
 	defer upstream.Close()
-	base := run(t, "mesh\n reverse_proxy "+upstream.Listener.Addr().String())
+	base := run(t, "mesh\n reverse_proxy "+upstream.Listener.Addr().String())[0]
 	client := clientFrom(t, "", "127.0.0.1")
 	resp, _ := ask.Do(t, client, "GET", base+"/s/index.m3u8", "")
 	if got := resp.Header.Values("Mesh-Bootstrap"); len(got) != 1 || strings.Contains(got[0], "pirate") || !strings.Contains(got[0], `session="/mesh/session"`) {

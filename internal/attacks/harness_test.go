@@ -46,7 +46,22 @@ const segments, segmentSize = 60, 60_000
 // newSite starts the edge; more are further options of mesh.
 func newSite(t *testing.T, more string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), key: random(t, 16)}
+	s := newStreams(t)
+	s.base = run(t, s.directives(more))[0]
+	return s
+}
+
+// in returns the site for a test of its own on the same edge.
+func (s *site) in(t *testing.T) *site {
+	other := *s
+	other.t = t
+	return &other
+}
+
+// newStreams writes the streams of a site, and a key that signs viewer tokens.
+func newStreams(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dir: filepath.Join(t.TempDir(), "site"), key: random(t, 16)}
 	for _, stream := range []string{"film", "other"} {
 		playlist := "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-KEY:METHOD=AES-128,URI=\"content.key\"\n"
 		for i := range segments {
@@ -70,7 +85,12 @@ func newSite(t *testing.T, more string) *site {
 	if s.signer, err = tokens.NewSigner(set, ""); err != nil {
 		t.Fatal(err)
 	}
-	s.base = run(t, fmt.Sprintf(`mesh {
+	return s
+}
+
+// directives are those of the site; more are further options of mesh.
+func (s *site) directives(more string) string {
+	return fmt.Sprintf(`mesh {
 		report_interval 1s
 		announce_interval 1s
 		share encrypted_only
@@ -83,16 +103,20 @@ func newSite(t *testing.T, more string) *site {
 	}
 	metrics /metrics
 	root %s
-	file_server`, filepath.Join(s.dir, "../login.json"), more, s.dir))
-	return s
+	file_server`, filepath.Join(s.dir, "../login.json"), more, s.dir)
 }
 
-// run starts Caddy with one site on a free port and gives its URL.
-func run(t *testing.T, directives string) string {
+// run starts Caddy with sites on free ports and returns their URLs.
+func run(t *testing.T, sites ...string) (urls []string) {
 	t.Helper()
-	address := freeport.Addr(t)
-	caddytest.Start(t, fmt.Sprintf("{\n%s\nmesh {\n stun off\n }\n}\nhttp://%s {\n%s\n}", caddytest.Options(t), address, directives))
-	return "http://" + address
+	config := fmt.Sprintf("{\n%s\nmesh {\n stun off\n }\n}\n", caddytest.Options(t))
+	for _, directives := range sites {
+		address := freeport.Addr(t)
+		config += fmt.Sprintf("http://%s {\n%s\n}\n", address, directives)
+		urls = append(urls, "http://"+address)
+	}
+	caddytest.Start(t, config)
+	return urls
 }
 
 func random(t *testing.T, n int) []byte {

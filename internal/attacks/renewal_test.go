@@ -15,9 +15,9 @@ import (
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
-// signed has a site want tokens by RFC 9246, renewed in a cookie, and gives who signs
-// them, and the claim that allows its film.
-func signed(s *site) (signer *tokens.Signer, film string) {
+// signed returns who signs tokens by RFC 9246 for a site, and directives by which it
+// wants them, and renews them in a cookie.
+func signed(s *site) (signer *tokens.Signer, directives string) {
 	t := s.t
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -35,20 +35,43 @@ func signed(s *site) (signer *tokens.Signer, film string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.base = run(t, fmt.Sprintf("mesh {\n report_interval 1s\n announce_interval 1s\n token urisigning {\n jwks_file %s/../csp.json\n renew_file %s/../csp.json\n }\n }\n root %s\n file_server", s.dir, s.dir, s.dir))
-	film, err = tokens.RegexContainer(strings.ReplaceAll(s.base, ".", `\.`) + "/film/.*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, film
+	return signer, fmt.Sprintf("mesh {\n report_interval 1s\n announce_interval 1s\n token urisigning {\n jwks_file %s/../csp.json\n renew_file %s/../csp.json\n }\n }\n root %s\n file_server", s.dir, s.dir, s.dir)
 }
 
-// TestPathTokens: viewers whose tokens are in the path of every URL, each a token of
+// TestTime plays what takes time to show at the same time, on three sites of one edge.
+func TestTime(t *testing.T) {
+	passes, path, short := newStreams(t), newStreams(t), newStreams(t)
+	pathSigner, pathDirectives := signed(path)
+	shortSigner, shortDirectives := signed(short)
+	urls := run(t, passes.directives("session_ttl "+ttl.String()), pathDirectives, shortDirectives)
+	passes.base, path.base, short.base = urls[0], urls[1], urls[2]
+	for name, play := range map[string]func(*testing.T){
+		"a pass runs out":    func(t *testing.T) { passRunsOut(t, passes.in(t)) },
+		"tokens in the path": func(t *testing.T) { pathTokens(t, path.in(t), pathSigner) },
+		"short tokens":       func(t *testing.T) { shortTokens(t, short.in(t), shortSigner) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t)
+		})
+	}
+}
+
+// film is the claim of a token for the site's film.
+func film(s *site) string {
+	s.t.Helper()
+	claim, err := tokens.RegexContainer(strings.ReplaceAll(s.base, ".", `\.`) + "/film/.*")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return claim
+}
+
+// pathTokens: viewers whose tokens are in the path of every URL, each a token of
 // its own, take most from each other, because the edge tells them what tokens are
 // called.
-func TestPathTokens(t *testing.T) {
-	s := newSite(t, "")
-	signer, film := signed(s)
+func pathTokens(t *testing.T, s *site, signer *tokens.Signer) {
+	film := film(s)
 	a := s.audience()
 	for i := range 3 {
 		token, err := signer.Sign(map[string]any{"exp": time.Now().Unix() + 600 + int64(i), "cdniuc": film})
@@ -70,13 +93,12 @@ func TestPathTokens(t *testing.T) {
 	}
 }
 
-// TestShortTokens: viewers come with tokens by RFC 9246 that live 20 s and are
+// shortTokens: viewers come with tokens by RFC 9246 that live 20 s and are
 // renewed in a cookie. They take most from each other, so that they seldom ask
 // the edge, and yet no token dies on them: 22 s are played without a stall, all of
 // it the origin's bytes.
-func TestShortTokens(t *testing.T) {
-	s := newSite(t, "")
-	signer, film := signed(s)
+func shortTokens(t *testing.T, s *site, signer *tokens.Signer) {
+	film := film(s)
 	a := s.audience()
 	const life = 20
 	for range 3 {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestAttackStallsNobody: four viewers play the same film twice, by themselves and
-// with a fifth that gives wrong bytes only. The attack costs them nothing that a
-// viewer sees: they stall no more often than without it.
+// TestAttackStallsNobody: four viewers play a film with a fifth that gives wrong bytes
+// only. The attack costs them nothing that a viewer sees: they do not stall, or no more
+// often than by themselves on the same machine.
 func TestAttackStallsNobody(t *testing.T) {
 	s := newSite(t, "")
 	watch := func(attacked bool) (stalls, bad int64) {
@@ -46,12 +46,16 @@ func TestAttackStallsNobody(t *testing.T) {
 		return stalls, bad
 	}
 	for try := 1; ; try++ {
-		without, _ := watch(false)
 		with, bad := watch(true)
-		t.Logf("%d stalls without the attack, %d with it, %d bad chunks seen", without, with, bad)
+		t.Logf("%d stalls with the attack, %d bad chunks seen", with, bad)
 		if bad == 0 {
 			t.Fatal("no bad chunk was seen: this was no attack")
 		}
+		if with == 0 {
+			return
+		}
+		without, _ := watch(false)
+		t.Logf("%d stalls without the attack", without)
 		if with <= without {
 			return
 		}

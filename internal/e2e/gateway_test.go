@@ -144,7 +144,7 @@ func TestBadOrigin(t *testing.T) {
 	bad := newBadOrigin()
 	packager := httptest.NewServer(bad)
 	t.Cleanup(packager.Close)
-	base := front(t, packager.Listener.Addr().String())
+	base := front(t, packager.Listener.Addr().String())[0]
 	client := newClient(t)
 	log := &lines{}
 	url, _ := serveGateway(t, client, base, log)

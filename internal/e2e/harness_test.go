@@ -74,26 +74,26 @@ func demo(t *testing.T) string {
 	return "http://127.0.0.1:" + port
 }
 
-// front starts Caddy with the mesh in front of an upstream, HOST:PORT, and gives its
-// URL.
-func front(t *testing.T, upstream string) string {
+// front starts Caddy with the mesh in front of upstreams, HOST:PORT, and returns the
+// URL of each.
+func front(t *testing.T, upstreams ...string) (urls []string) {
 	t.Helper()
-	port := freeport.Port(t)
-	caddytest.Start(t, fmt.Sprintf(`{
-		%s
-		mesh {
-			stun off
+	config := fmt.Sprintf("{\n%s\nmesh {\n stun off\n }\n}\n", caddytest.Options(t))
+	for _, upstream := range upstreams {
+		port := freeport.Port(t)
+		config += fmt.Sprintf(`http://127.0.0.1:%s {
+			mesh {
+				stats
+			}
+			reverse_proxy %s {
+				flush_interval -1
+			}
 		}
+		`, port, upstream)
+		urls = append(urls, "http://127.0.0.1:"+port)
 	}
-	http://127.0.0.1:%s {
-		mesh {
-			stats
-		}
-		reverse_proxy %s {
-			flush_interval -1
-		}
-	}`, caddytest.Options(t), port, upstream))
-	return "http://127.0.0.1:" + port
+	caddytest.Start(t, config)
+	return urls
 }
 
 // newClient gives an HTTP client whose connections are closed at the end.

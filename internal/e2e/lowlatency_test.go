@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -17,26 +16,26 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
-// lowLatencySite starts Caddy with the mesh in front of a packager that makes
-// parts of half a second, and gives its URL.
-func lowLatencySite(t *testing.T, packager http.Handler) string {
-	t.Helper()
-	streams := httptest.NewServer(http.StripPrefix("/live", packager))
-	t.Cleanup(streams.Close)
-	return front(t, streams.Listener.Addr().String())
-}
-
 // TestLowLatency: viewers of a low-latency stream play its parts, which they take
 // from each other, closer to live than one who plays whole segments, with the
 // origin's bytes and without a stall. Parts have names of their own, or are ranges.
-// It is the smallest rendition, and players keep 3 s from the end, so that a busy
-// machine does not stall them.
+// Both play at the same time, on two sites of one edge. It is the smallest rendition,
+// and players keep 3 s from the end, so that a busy machine does not stall them.
 func TestLowLatency(t *testing.T) {
+	noLeaks(t)
+	var packagers []*original
+	var upstreams []string
 	for _, ranges := range []bool{false, true} {
-		t.Run(fmt.Sprintf("ranges %v", ranges), func(t *testing.T) {
-			noLeaks(t)
-			o := newOriginal(t, live.Config{Part: 500 * time.Millisecond, PartHoldBack: 3 * time.Second, PartRanges: ranges})
-			base := lowLatencySite(t, o.origin)
+		o := newOriginal(t, live.Config{Part: 500 * time.Millisecond, PartHoldBack: 3 * time.Second, PartRanges: ranges})
+		streams := httptest.NewServer(http.StripPrefix("/live", o.origin))
+		t.Cleanup(streams.Close)
+		packagers, upstreams = append(packagers, o), append(upstreams, streams.Listener.Addr().String())
+	}
+	urls := front(t, upstreams...)
+	for i, name := range []string{"parts", "ranges"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, base := packagers[i], urls[i]
 			client := newClient(t)
 			c := newCrowd(t)
 			var parts atomic.Int64
