@@ -37,8 +37,8 @@ type Handler struct {
 	Token *viewertokens.Config `json:"token,omitempty"`
 
 	// Ads says whether segments of advertisements may travel: those between
-	// CUE-OUT and CUE-IN, in a DATERANGE of SCTE 35 or of an interstitial, or in a
-	// discontinuity with segments of another host. "share" or "origin_only".
+	// CUE-OUT and CUE-IN, in a DATERANGE of SCTE 35, in the playlists of
+	// interstitials, or in a discontinuity with segments of another host. "share" or "origin_only".
 	// Default: they may until two viewers have got different ones.
 	Ads string `json:"ads,omitempty"`
 

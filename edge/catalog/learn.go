@@ -77,9 +77,14 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Ti
 		return err
 	}
 	if pl.Multivariant {
-		c.learnMultivariant(p, pl)
+		c.learnMultivariant(p, &from, pl)
 	} else {
 		c.learnMedia(p, &from, &pl.Listing, pl.Skipped > 0, now)
+	}
+	if len(pl.Interstitials) > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.adopt(p, pl.Interstitials, true)
 	}
 	return nil
 }
@@ -107,13 +112,24 @@ func (c *Catalog) forbid(p *Presentation, urls []*url.URL) {
 	}
 }
 
-// learnMultivariant remembers the renditions of a multivariant playlist as
+// learnMultivariant remembers the renditions of the multivariant playlist at base as
 // belonging to p.
-func (c *Catalog) learnMultivariant(p *Presentation, pl *manifest.Playlist) {
+func (c *Catalog) learnMultivariant(p *Presentation, base *url.URL, pl *manifest.Playlist) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p.variables = pl.Variables
-	for _, u := range pl.Playlists {
+	s := p.playlists[base.EscapedPath()]
+	ad := s != nil && s.ad
+	if !ad {
+		p.variables = pl.Variables
+	}
+	c.adopt(p, pl.Playlists, ad)
+	c.forbid(p, pl.Forbidden)
+}
+
+// adopt remembers playlists as belonging to p; ad is set if all that they list is
+// ads. c.mu is held.
+func (c *Catalog) adopt(p *Presentation, urls []*url.URL, ad bool) {
+	for _, u := range urls {
 		path, _, ok := local(u, p.Host)
 		if !ok || !tokens.CoversPath("/", path) {
 			continue
@@ -128,10 +144,9 @@ func (c *Catalog) learnMultivariant(p *Presentation, pl *manifest.Playlist) {
 		p.widen(dirOf(path))
 		c.playlists[at] = p
 		if p.playlists[path] == nil {
-			p.playlists[path] = &playlist{}
+			p.playlists[path] = &playlist{ad: ad}
 		}
 	}
-	c.forbid(p, pl.Forbidden)
 }
 
 // learnMPD remembers what the MPD at base lists. Templates stay listed until the
@@ -173,6 +188,7 @@ func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing
 			continue
 		}
 		old := c.segments[at]
+		l.Ad = l.Ad || s.ad
 		s.hasAd = s.hasAd || l.Ad
 		if delta && s.hasAd && (old == nil || old.Ad || len(old.Ranges) == 0) {
 			l.Ad = true // where the ad began may have been left out

@@ -153,6 +153,22 @@ func TestNumberInDirectory(t *testing.T) {
 	}
 }
 
+// TestInterstitial: all that the playlist of an interstitial lists is ads, by way of
+// its renditions, too; the programme that it is played over is none.
+func TestInterstitial(t *testing.T) {
+	c := New(nil)
+	const segment = "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n"
+	learn(t, c, "h", "/s/x.m3u8", time.Time{}, "#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z\n"+
+		"#EXT-X-DATERANGE:ID=\"1\",CLASS=\"com.apple.hls.interstitial\",START-DATE=\"2026-01-01T00:00:00Z\",DURATION=15,X-ASSET-URI=\"/ads/1/x.m3u8\"\n"+segment[len("#EXTM3U\n"):])
+	learn(t, c, "h", "/ads/1/x.m3u8", time.Time{}, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/x.m3u8\n")
+	learn(t, c, "h", "/ads/1/v/x.m3u8", time.Time{}, segment)
+	for path, ad := range map[string]bool{"/s/a.ts": false, "/ads/1/v/a.ts": true} {
+		if l := c.Segment("h", path); l == nil || l.Ad != ad {
+			t.Errorf("%s is listed as %+v, want it an ad: %v", path, l, ad)
+		}
+	}
+}
+
 // FuzzCatalog: whatever a manifest says, nothing is listed that is forbidden, a
 // manifest, outside what the passes cover, or a range that is none.
 func FuzzCatalog(f *testing.F) {

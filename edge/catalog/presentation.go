@@ -43,6 +43,7 @@ type playlist struct {
 	ads    map[int64]string // URLs of ads by sequence number
 	full   bool             // it was read in full once
 	hasAd  bool             // it had an ad once
+	ad     bool             // all that it lists is ads: an interstitial's
 }
 
 // Name names the presentation among all, and for people.

@@ -5,17 +5,22 @@ import (
 	"time"
 )
 
-// maxSpans bounds how many date ranges of one playlist are followed.
-const maxSpans = 1024
+const (
+	// maxSpans bounds how many date ranges of one playlist are followed.
+	maxSpans = 1024
+	// maxBreak is how long a break lasts at most that has no known end, so that what
+	// comes behind it is not taken for ads for good.
+	maxBreak = 10 * time.Minute
+)
 
 // adReader finds which segments of a media playlist are ads: those between
 // CUE-OUT and CUE-IN (in the several spellings of packagers), those in an
-// EXT-X-DATERANGE of SCTE 35 (RFC 8216, section 4.3.2.7.1) or of an interstitial,
-// and those in a discontinuity of which a segment is on another host.
+// EXT-X-DATERANGE of SCTE 35 (RFC 8216, section 4.3.2.7.1), and those in a
+// discontinuity of which a segment is on another host.
 type adReader struct {
 	host  string // of the playlist
 	cue   bool
-	left  time.Duration // of the break, 0 if its length is not known
+	left  time.Duration // of the break
 	clock time.Time     // of the next segment, zero if not known
 	spans map[string]*adSpan
 
@@ -23,15 +28,19 @@ type adReader struct {
 	foreign       map[int]bool // discontinuities with segments of another host
 }
 
-// adSpan is the time of a date range; to is zero while its end is not known.
-type adSpan struct{ from, to time.Time }
+// adSpan is the time of a date range. Its end is to, or else length behind from, as
+// far as they are known.
+type adSpan struct {
+	from, to time.Time
+	length   time.Duration
+}
 
 // tag takes a tag that the line reader has no use for.
 func (a *adReader) tag(tag, value string) {
 	switch tag {
 	case "#EXT-X-CUE-OUT", "#EXT-X-CUE-OUT-CONT", "#EXT-OATCLS-SCTE35":
 		if !a.cue {
-			a.cue, a.left = true, cueLength(value)
+			a.begin(cueLength(value))
 		}
 	case "#EXT-X-CUE-IN":
 		a.cue = false
@@ -40,7 +49,7 @@ func (a *adReader) tag(tag, value string) {
 		switch {
 		case attrs["CUE-OUT"] == "YES" || attrs["CUE-OUT"] == "CONT":
 			if !a.cue {
-				a.cue, a.left = true, 0
+				a.begin(0)
 			}
 		case attrs["CUE-IN"] == "YES":
 			a.cue = false
@@ -49,9 +58,15 @@ func (a *adReader) tag(tag, value string) {
 		a.discontinuity++
 	case "#EXT-X-PROGRAM-DATE-TIME":
 		a.clock, _ = parseDate(value)
-	case "#EXT-X-DATERANGE":
-		a.dateRange(attributes(value))
 	}
+}
+
+// begin begins a break; its length is 0 if it is not known.
+func (a *adReader) begin(length time.Duration) {
+	if length == 0 {
+		length = maxBreak
+	}
+	a.cue, a.left = true, length
 }
 
 // cueLength reads the length of a break: "30", "30.5", or "DURATION=30" among
@@ -67,30 +82,75 @@ func cueLength(value string) time.Duration {
 	return max(0, parseSeconds(whole)-parseSeconds(gone))
 }
 
+// interstitial is the class of a date range that names an ad of its own to be played
+// over the programme, which is none (draft-pantos-hls-rfc8216bis, appendix D).
+const interstitial = "com.apple.hls.interstitial"
+
+// dateRange takes EXT-X-DATERANGE. One with a splice command that cannot be read is
+// taken for the beginning of a break.
 func (a *adReader) dateRange(attrs map[string]string) {
-	span := a.spans[attrs["ID"]]
-	if span == nil {
-		if attrs["SCTE35-OUT"] == "" && attrs["SCTE35-CMD"] == "" && attrs["CLASS"] != "com.apple.hls.interstitial" || len(a.spans) >= maxSpans {
-			return
-		}
-		span = &adSpan{}
-		if a.spans == nil {
-			a.spans = map[string]*adSpan{}
-		}
-		a.spans[attrs["ID"]] = span
+	if attrs["CLASS"] == interstitial {
+		return
 	}
-	if from, ok := parseDate(attrs["START-DATE"]); ok && span.from.IsZero() {
+	from, dated := parseDate(attrs["START-DATE"])
+	span := a.spans[attrs["ID"]]
+	for _, name := range [...]string{"SCTE35-CMD", "SCTE35-OUT", "SCTE35-IN"} {
+		if attrs[name] == "" {
+			continue
+		}
+		sp, ok := decodeSplice(attrs[name])
+		begins := name == "SCTE35-OUT" || (name == "SCTE35-CMD" && (!ok || sp.begins))
+		if begins && span == nil && len(a.spans) < maxSpans {
+			span = &adSpan{}
+			if a.spans == nil {
+				a.spans = map[string]*adSpan{}
+			}
+			a.spans[attrs["ID"]] = span
+		}
+		if begins && span != nil && span.length == 0 {
+			span.length = sp.length
+		}
+		if ends := name == "SCTE35-IN" || (name == "SCTE35-CMD" && sp.ends && !sp.begins); ends && dated {
+			a.close(from)
+		}
+	}
+	if span == nil {
+		return
+	}
+	if dated && span.from.IsZero() {
 		span.from = from
 	}
 	if to, ok := parseDate(attrs["END-DATE"]); ok {
 		span.to = to
-		return
 	}
-	for _, name := range [...]string{"DURATION", "PLANNED-DURATION"} {
-		if d := parseSeconds(attrs[name]); d > 0 && span.to.IsZero() && !span.from.IsZero() {
-			span.to = span.from.Add(d)
+	for _, name := range [...]string{"PLANNED-DURATION", "DURATION"} {
+		if d := parseSeconds(attrs[name]); d > 0 {
+			span.length = d
 		}
 	}
+}
+
+// close ends the spans that began before a time and have no end yet.
+func (a *adReader) close(at time.Time) {
+	for _, span := range a.spans {
+		if span.to.IsZero() && span.from.Before(at) {
+			span.to = at
+		}
+	}
+}
+
+// covers reports whether a span has a time in it. One that says neither where it ends
+// nor how long it lasts is no longer than a break can be.
+func (s *adSpan) covers(at time.Time) bool {
+	to := s.to
+	if to.IsZero() {
+		length := s.length
+		if length == 0 {
+			length = maxBreak
+		}
+		to = s.from.Add(length)
+	}
+	return !s.from.IsZero() && !at.IsZero() && !at.Before(s.from) && at.Before(to)
 }
 
 // mark notes of an entry that is listed now what is known of it.
@@ -109,10 +169,8 @@ func (a *adReader) pass(length time.Duration) {
 	if !a.clock.IsZero() {
 		a.clock = a.clock.Add(length)
 	}
-	if a.cue && a.left > 0 {
-		if a.left -= length; a.left < 50*time.Millisecond {
-			a.cue, a.left = false, 0
-		}
+	if a.left -= length; a.left < 50*time.Millisecond {
+		a.cue = false
 	}
 }
 
@@ -127,9 +185,7 @@ func (a *adReader) finish(entries []Entry) {
 			e.Ad = true
 		}
 		for _, span := range a.spans {
-			if !e.at.IsZero() && !span.from.IsZero() && !e.at.Before(span.from) && (span.to.IsZero() || e.at.Before(span.to)) {
-				e.Ad = true
-			}
+			e.Ad = e.Ad || span.covers(e.at)
 		}
 	}
 }

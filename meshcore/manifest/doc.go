@@ -12,6 +12,7 @@
 //	hls.go, lowlatency.go ReadHLS: playlists
 //	library.go            the segments that the m3u8 library finds, to compare with
 //	ads.go                which segments a playlist says are ads
+//	scte35.go             what splice commands say of ads
 //	variables.go          EXT-X-DEFINE
 //	lexical.go            attribute lists, byte ranges, durations, dates
 //	units.go, timeline.go what there is to play of a playlist, and when

@@ -142,7 +142,7 @@ func (r *lineReader) line(line string) {
 		a, undefined := r.attributes(value)
 		if !r.attributed(tag, a) && !r.lowLatency(tag, a) {
 			r.ads.tag(tag, value)
-		} else if undefined != "" {
+		} else if undefined != "" && tag != "#EXT-X-DATERANGE" {
 			r.p.omit(OmitVariable, undefined)
 		}
 	}
@@ -170,6 +170,13 @@ func (r *lineReader) attributed(tag string, a map[string]string) (known bool) {
 	case "#EXT-X-I-FRAME-STREAM-INF":
 		r.p.Multivariant = true
 		r.playlist(a["URI"])
+	case "#EXT-X-DATERANGE":
+		r.ads.dateRange(a)
+		for _, name := range [...]string{"X-ASSET-URI", "X-ASSET-LIST"} {
+			if u := resolve(r.from.URL, a[name]); u != nil && a[name] != "" {
+				r.p.Interstitials = append(r.p.Interstitials, u)
+			}
+		}
 	case "#EXT-X-SESSION-KEY", "#EXT-X-SESSION-DATA", "#EXT-X-CONTENT-STEERING":
 		r.forbid(a["URI"])
 		r.forbid(a["SERVER-URI"])

@@ -32,6 +32,9 @@ type Playlist struct {
 	// Skipped is how many segments before the first EXT-X-SKIP leaves out and
 	// Source.Before does not have. A player loads the playlist in full then.
 	Skipped int64
+	// Interstitials are the URLs of the ads that are played over the programme: of
+	// playlists (X-ASSET-URI), and of lists of such (X-ASSET-LIST).
+	Interstitials []*url.URL
 	// Low is what the playlist says for low latency, nil for nothing.
 	Low *LowLatency
 }
