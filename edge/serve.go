@@ -40,9 +40,10 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 		}
 	}
 	switch {
-	case r.Method == http.MethodGet && v.Listed != nil:
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case v.Listed != nil:
 		return e.segments.Serve(w, r, p, v, next)
-	case (r.Method == http.MethodGet || r.Method == http.MethodHead) && manifest.MayBeManifest(v.URL.Path):
+	case manifest.MayBeManifest(v.URL.Path):
 		return e.manifests.Serve(w, r, p, v, next)
 	}
 	return next(w, r)

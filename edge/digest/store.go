@@ -77,12 +77,13 @@ func NewStore() *Store {
 }
 
 // Headers returns the values of Mesh-Segment and Mesh-Digests for a response of
-// this size and validator, signed by keys; ok is false if its digest is unknown.
+// this validator and size, 0 if it does not tell, signed by keys; ok is false if
+// its digest is unknown.
 func (s *Store) Headers(k Key, size int64, validator string, keys *tokens.Keyring, now time.Time) (token, digests string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.entries.Get(k)
-	if !ok || e.size != size || !slices.Contains(e.validators, validator) || e.sign(keys, now) != nil {
+	if !ok || (e.size != size && size != 0) || !slices.Contains(e.validators, validator) || e.sign(keys, now) != nil {
 		return "", "", false
 	}
 	return e.token, e.digest, true

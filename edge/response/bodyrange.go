@@ -51,3 +51,16 @@ func parseContentRange(s string) (offset, length, size int64, ok bool) {
 	}
 	return a, b - a + 1, n, true
 }
+
+// askedRange reads "bytes=first-last" (RFC 9110, section 14.2), one range with both
+// ends.
+func askedRange(s string) (offset, length int64, ok bool) {
+	span, isBytes := strings.CutPrefix(s, "bytes=")
+	first, last, dash := strings.Cut(span, "-")
+	a, err1 := strconv.ParseInt(first, 10, 64)
+	b, err2 := strconv.ParseInt(last, 10, 64)
+	if !isBytes || !dash || err1 != nil || err2 != nil || a < 0 || b < a {
+		return 0, 0, false
+	}
+	return a, b - a + 1, true
+}

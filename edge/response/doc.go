@@ -7,6 +7,7 @@
 //	segmentwriter.go  one response on its way, digested while it passes
 //	manifests.go   Manifests: serves manifests and has the catalog learn them
 //	shareable.go   which responses may be shared
+//	ending.go      which bodies without Content-Length are whole
 //	bodyrange.go   which bytes of its resource a response carries
 //	encoding.go    encoded manifests
 //	sendfile.go    a file's bytes on their way
@@ -17,7 +18,7 @@
 // tokens in URLs, with spaces between, where there are any. A copy of the body is
 // read on the side to learn which URIs are segments.
 //
-// A response to GET is a segment if a manifest listed its path. It gets
+// A response to GET or HEAD is a segment if a manifest listed its path. It gets
 // Mesh-Segment, a signed token, and Mesh-Digests (RFC 9651 byte sequence, 32
 // bytes a chunk) if it may be shared and its digest is known: of a file before
 // the header goes out; of a body from elsewhere once it has passed through

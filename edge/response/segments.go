@@ -43,14 +43,17 @@ func (s *Segments) Egress() int64 { return s.egress.Load() }
 // Spooled returns the bytes that bodies without Content-Length hold in memory now.
 func (s *Segments) Spooled() int64 { return s.spools.Held() }
 
-// Serve answers a GET of a listed segment: it calls next, counts the bytes, and
+// Serve answers a GET or HEAD of a listed segment: it calls next, counts the bytes, and
 // adds what the edge states of them to the header.
 func (s *Segments) Serve(w http.ResponseWriter, r *http.Request, p *admission.Policy, v *admission.Visit, next Next) error {
 	sw := &segmentWriter{Writer: &reply.Writer{ResponseWriter: w}, segments: s, policy: p, request: r, visit: v, listed: v.Listed}
 	defer sw.abandon()
-	err := next(sw, r)
+	if err := next(sw, sw.ending.watch(r)); err != nil {
+		sw.letGo()
+		return err
+	}
 	sw.finish()
-	return err
+	return nil
 }
 
 // count counts bytes of a segment of p that were sent.

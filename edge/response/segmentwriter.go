@@ -42,6 +42,7 @@ type segmentWriter struct {
 
 	digester digester // nil if the body is not digested
 	claimed  bool     // in the store, for the target
+	ending   ending   // of a body without Content-Length
 }
 
 // digester digests a body that passes through.
@@ -57,10 +58,15 @@ func (w *segmentWriter) WriteHeader(status int) {
 		return
 	}
 	w.decided = true
-	w.counted = status == http.StatusOK || status == http.StatusPartialContent
+	w.counted = w.hasBody() && (status == http.StatusOK || status == http.StatusPartialContent)
 	h := w.Header()
 	reply.RemoveMeshHeaders(h)
 	w.listed = w.newest()
+	if status == http.StatusNotModified {
+		w.unchanged()
+		w.sendHeader(status)
+		return
+	}
 	var found bool
 	if w.target, found = identify(w.listed, status, h); !found {
 		if t, hinted := identifyHinted(w.listed, status, h); hinted {
@@ -89,6 +95,25 @@ func (w *segmentWriter) WriteHeader(status int) {
 	w.state(token, digests)
 	w.digest()
 	w.sendHeader(status)
+}
+
+// hasBody reports whether the request asks for a body.
+func (w *segmentWriter) hasBody() bool { return w.request.Method != http.MethodHead }
+
+// unchanged states of a 304 what a 200 would have stated: the viewer, or a cache
+// on the way, updates what it has stored with this header (RFC 9111, section 4.3.4).
+func (w *segmentWriter) unchanged() {
+	h := w.Header()
+	t, found := identifyUnchanged(w.listed, w.request, h)
+	switch {
+	case !found || !w.asListed():
+	case !w.segments.mayShare(w.request, w.policy, w.listed, t.which(), h):
+		w.refuse()
+	default:
+		if token, digests, known := w.segments.headers(&t); known {
+			w.state(token, digests)
+		}
+	}
 }
 
 // newest returns what is listed now where the request was made on a hint, before a
@@ -124,7 +149,7 @@ func (w *segmentWriter) spool(status int) {
 		return
 	}
 	w.target = target{Key: keyOf(w.listed, catalog.Range{}), validator: validator(h)}
-	if w.segments.Digests.Claim(w.target.Key, 0, w.target.validator) {
+	if w.hasBody() && w.segments.Digests.Claim(w.target.Key, 0, w.target.validator) {
 		w.shared, w.claimed = true, true
 		w.digester = digest.NewSpool(&w.segments.spools)
 	}
@@ -168,7 +193,7 @@ func (w *segmentWriter) asListed() bool {
 // digest begins to digest the body if it is the whole target and a digest is
 // wanted.
 func (w *segmentWriter) digest() {
-	if !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator) {
+	if !w.hasBody() || !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator) {
 		return
 	}
 	d, err := integrity.NewDigester(w.target.size)
@@ -200,7 +225,8 @@ func (w *segmentWriter) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.count(int64(n))
 	if w.digester != nil {
-		if _, derr := w.digester.Write(p[:n]); derr != nil {
+		_, derr := w.digester.Write(p[:n])
+		if err != nil || derr != nil {
 			w.dropDigester()
 		}
 	}
@@ -270,6 +296,9 @@ func (w *segmentWriter) finish() {
 		return
 	}
 	if spool, ok := w.digester.(*digest.Spool); ok {
+		if !w.ending.certain() || w.request.Context().Err() != nil {
+			return
+		}
 		w.target.size = spool.Size()
 	}
 	if hashes, root, err := w.digester.Sum(); err == nil {

@@ -47,6 +47,21 @@ func identify(l *catalog.Listed, status int, h http.Header) (t target, ok bool) 
 	return t, t.size <= integrity.MaxSegment
 }
 
+// identifyUnchanged finds which listed resource or range a 304 is about. Its size
+// stays 0: only the validator tells which bytes these are.
+func identifyUnchanged(l *catalog.Listed, r *http.Request, h http.Header) (t target, ok bool) {
+	t.validator = validator(h)
+	which := catalog.Range{}
+	if offset, length, ok := askedRange(r.Header.Get("Range")); ok {
+		if _, listed := l.Ranges[catalog.Range{Offset: offset, Length: length}]; listed {
+			which = catalog.Range{Offset: offset, Length: length}
+		}
+	}
+	t.Key = keyOf(l, which)
+	_, ok = l.Ranges[which]
+	return t, ok && t.validator != ""
+}
+
 // identifyHinted finds which range a response carries that a playlist has hinted
 // at and none has listed yet (EXT-X-PRELOAD-HINT, draft-pantos-hls-rfc8216bis,
 // section 4.4.5.3).
