@@ -48,7 +48,7 @@ func newRuntime(logger *zap.Logger, secret []byte) (*runtime, error) {
 	var err error
 	rt.edge, err = edge.New(edge.Config{
 		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, Log: rt.logger,
-		Server: edge.Server{ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice},
+		Server: edge.Server{ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct},
 	})
 	if err != nil {
 		return nil, err
@@ -148,6 +148,26 @@ func bodySlice(r *http.Request) int64 {
 		return int64(idle.MaxChunk)
 	}
 	return caddyhttp.DefaultMaxWriteChunk
+}
+
+// direct returns the recorder of the access log below w, or else the server's own
+// writer: what stands above may change a header late, such as header with defer.
+func direct(w http.ResponseWriter) http.ResponseWriter {
+	lowest := w
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		if _, records := w.(caddyhttp.ResponseRecorder); records {
+			lowest = w
+		}
+		w = u.Unwrap()
+	}
+	if _, records := lowest.(caddyhttp.ResponseRecorder); records {
+		return lowest
+	}
+	return w
 }
 
 var _ caddy.Destructor = (*runtime)(nil)

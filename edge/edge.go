@@ -65,6 +65,9 @@ type Server struct {
 	// Slice returns the size of the limited readers into which the server splits the
 	// body of a response, in bytes; 0 for none. Default: none.
 	Slice func(*http.Request) int64
+	// Direct returns the writer below those that change the header of an answer when
+	// it goes out. Default: the writer itself.
+	Direct func(http.ResponseWriter) http.ResponseWriter
 }
 
 // Edge is the mesh of a web server: sessions, swarms, and what the manifests of
@@ -174,9 +177,22 @@ func (c *Config) setDefaults() {
 	if s.URL == nil {
 		s.URL = func(r *http.Request) *url.URL { return r.URL }
 	}
+	if s.Direct == nil {
+		s.Direct = func(w http.ResponseWriter) http.ResponseWriter { return w }
+	}
 	if s.Slice == nil {
 		s.Slice = func(*http.Request) int64 { return 0 }
 	}
+}
+
+// settled returns the writer for an answer with the header that w has. One that a
+// page of another host reads with its cookies goes out below whatever would replace
+// its CORS header: no browser accepts it with Access-Control-Allow-Origin *.
+func (s *Server) settled(w http.ResponseWriter) http.ResponseWriter {
+	if w.Header().Get("Access-Control-Allow-Credentials") == "" {
+		return w
+	}
+	return s.Direct(w)
 }
 
 // Addr reads an IP address, with or without a port, without its zone. It is the

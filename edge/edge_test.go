@@ -189,3 +189,60 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// slowBody is a request body that never comes: reading it ends at the deadline
+// that the server was asked to set.
+type slowBody struct {
+	*httptest.ResponseRecorder
+	deadline chan time.Time
+}
+
+func (s slowBody) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		s.deadline <- t
+	}
+	return nil
+}
+
+func (s slowBody) Read([]byte) (int, error) {
+	<-s.deadline
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestSlowSession: a session request whose body does not come is answered, and
+// its connection ends.
+func TestSlowSession(t *testing.T) {
+	s := newSite(t, edge.Policy{})
+	w := slowBody{httptest.NewRecorder(), make(chan time.Time, 1)}
+	r := httptest.NewRequest(http.MethodPost, "/mesh/session", w)
+	s.server.Config.Handler.ServeHTTP(w, r)
+	if w.Code != http.StatusRequestTimeout || !strings.Contains(w.Body.String(), `"timeout"`) || w.Header().Get("Connection") != "close" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestSignalingWithoutUpgrade: a request for the WebSocket that asks for none is
+// refused in the terms of its protocol.
+func TestSignalingWithoutUpgrade(t *testing.T) {
+	s := newSite(t, edge.Policy{})
+	for major, want := range map[int]string{1: "Upgrade", 2: "", 3: ""} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/mesh/signal", nil)
+		r.ProtoMajor = major
+		s.server.Config.Handler.ServeHTTP(w, r)
+		if w.Code != http.StatusUpgradeRequired || w.Header().Get("Connection") != want || (w.Header().Get("Upgrade") != "") != (want != "") {
+			t.Errorf("HTTP/%d: %d %v", major, w.Code, w.Header())
+		}
+	}
+}
+
+// TestScriptsForOtherHosts: a page of another host may load every script, also
+// under COEP.
+func TestScriptsForOtherHosts(t *testing.T) {
+	s := newSite(t, edge.Policy{})
+	for _, name := range []string{"mesh.js", "sw.js"} {
+		resp, _ := s.do(http.MethodGet, "/mesh/"+name, "", "")
+		if got := resp.Header.Get("Cross-Origin-Resource-Policy"); got != "cross-origin" {
+			t.Errorf("%s: Cross-Origin-Resource-Policy %q", name, got)
+		}
+	}
+}

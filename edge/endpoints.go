@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
+
+// sessionWait is how long the body of a session request may take.
+const sessionWait = 10 * time.Second
 
 // endpoint is what answers requests below Policy.Path.
 type endpoint struct {
@@ -37,11 +41,12 @@ var endpoints = map[string]endpoint{
 func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string) (handled bool, err error) {
 	end, ok := endpoints[name]
 	if !ok || (name == "stats" && !s.policy.Stats) {
-		return serveScript(w, r, s.policy, name)
+		return serveScript(w, r, s.policy, s.edge.config.Server.settled, name)
 	}
 	if !s.policy.CORS(w, r) {
 		return true, reply.Refuse(w, http.StatusForbidden, "origin", "this Origin is not among the site's origins")
 	}
+	w = s.edge.config.Server.settled(w)
 	methods := end.method + ", OPTIONS"
 	switch r.Method {
 	case end.method:
@@ -79,8 +84,14 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string)
 	if ok, err := s.busy(w, r); !ok {
 		return err
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, signal.MaxSession+1))
-	if err != nil {
+	body, err := readSession(w, r)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
+		return reply.Refuse(w, http.StatusRequestTimeout, "timeout", fmt.Sprintf("the request did not come within %s", sessionWait))
+	case err != nil:
 		return reply.Refuse(w, http.StatusBadRequest, "bad_body", "the request could not be read")
 	}
 	req, err := signal.DecodeSession(body)
@@ -110,6 +121,15 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string)
 	return reply.JSON(w, "no-store", answer)
 }
 
+// readSession reads the body of a session request within sessionWait, if the server
+// has deadlines.
+func readSession(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	server := http.NewResponseController(w)
+	_ = server.SetReadDeadline(time.Now().Add(sessionWait))
+	defer func() { _ = server.SetReadDeadline(time.Time{}) }()
+	return io.ReadAll(io.LimitReader(r.Body, signal.MaxSession+1))
+}
+
 // refuseRequest answers what is wrong with a session request.
 func refuseRequest(w http.ResponseWriter, err error) error {
 	var fe *signal.FieldError
@@ -126,7 +146,10 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 // returns, so that a reload of the server does not see it.
 func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string) error {
 	if !signaling.IsUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
+		if r.ProtoMajor == 1 { // HTTP/2 and HTTP/3 know no such fields (RFC 9113, section 8.2.2)
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+		}
 		return reply.Refuse(w, http.StatusUpgradeRequired, "upgrade_required", "this is the signaling WebSocket; open it with ws: or wss:")
 	}
 	if ok, err := s.busy(w, r); !ok {

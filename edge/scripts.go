@@ -53,8 +53,8 @@ var scripts = sync.OnceValues(func() (map[string]*script, error) {
 })
 
 // serveScript answers a request for a file of the browser peer, such as
-// /mesh/mesh.js; handled is false if name is none.
-func serveScript(w http.ResponseWriter, r *http.Request, p *Policy, name string) (handled bool, err error) {
+// /mesh/mesh.js; handled is false if name is none. settled is Server.settled.
+func serveScript(w http.ResponseWriter, r *http.Request, p *Policy, settled func(http.ResponseWriter) http.ResponseWriter, name string) (handled bool, err error) {
 	if !strings.HasSuffix(name, ".js") || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return false, nil
 	}
@@ -67,7 +67,9 @@ func serveScript(w http.ResponseWriter, r *http.Request, p *Policy, name string)
 		return false, nil
 	}
 	p.CORS(w, r) // a module of another host is fetched with CORS
+	w = settled(w)
 	hd := w.Header()
+	hd.Set("Cross-Origin-Resource-Policy", "cross-origin") // so that a page with COEP may load it from another host
 	hd.Set("Content-Type", "text/javascript; charset=utf-8")
 	hd.Set("Cache-Control", "no-cache") // asked for again each time, answered with 304
 	hd.Add("Vary", "Accept-Encoding")
