@@ -59,22 +59,22 @@ func (c *Catalog) makeRoom(p *Presentation) {
 }
 
 // Learn reads a manifest of p at base (path and query) and remembers what it
-// lists. The error wraps manifest.ErrPlaylist or manifest.ErrMPD: nothing in it is
-// shared.
-func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Time) error {
+// lists. It returns why media that the manifest names is left out. The error wraps
+// manifest.ErrPlaylist or manifest.ErrMPD: nothing in it is shared.
+func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Time) ([]manifest.Omission, error) {
 	from := *base
 	from.Host = p.Host
 	if manifest.IsXML(body) {
 		m, err := manifest.ReadMPD(body, &from)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.learnMPD(p, &from, m, now)
-		return nil
+		return m.Omissions, nil
 	}
 	pl, err := manifest.ReadHLS(body, manifest.Source{URL: &from, Imports: c.variablesOf(p)})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if pl.Multivariant {
 		c.learnMultivariant(p, &from, pl)
@@ -86,7 +86,7 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Ti
 		defer c.mu.Unlock()
 		c.adopt(p, pl.Interstitials, true)
 	}
-	return nil
+	return pl.Omissions, nil
 }
 
 // variablesOf returns the variables of the multivariant playlist of p.

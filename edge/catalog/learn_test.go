@@ -153,6 +153,22 @@ func TestNumberInDirectory(t *testing.T) {
 	}
 }
 
+// TestOmissions: a segment that cannot be read does not keep the others from being
+// listed.
+func TestOmissions(t *testing.T) {
+	c := New(nil)
+	p := c.Presentation("h", "/s/x.m3u8")
+	body := []byte(mediaPlaylist("a.ts", "100%.ts", "b.ts"))
+	c.Unchanged(p, "/s/x.m3u8", body, time.Time{})
+	omitted, err := c.Learn(p, &url.URL{Path: "/s/x.m3u8"}, body, time.Time{})
+	if want := []manifest.Omission{{Reason: manifest.OmitURL, Count: 1, Example: "100%.ts"}}; err != nil || !slices.Equal(omitted, want) {
+		t.Errorf("omitted %+v, %v, want %+v", omitted, err, want)
+	}
+	if c.Segment("h", "/s/a.ts") == nil || c.Segment("h", "/s/b.ts") == nil {
+		t.Error("what stands around it is not listed")
+	}
+}
+
 // TestInterstitial: all that the playlist of an interstitial lists is ads, by way of
 // its renditions, too; the programme that it is played over is none.
 func TestInterstitial(t *testing.T) {
@@ -186,7 +202,7 @@ func FuzzCatalog(f *testing.F) {
 		c := New(nil)
 		p := c.Presentation("h", base.Path)
 		c.Unchanged(p, base.Path, body, time.Time{})
-		if c.Learn(p, base, body, time.Time{}) != nil {
+		if _, err := c.Learn(p, base, body, time.Time{}); err != nil {
 			return
 		}
 		for at, l := range c.segments {

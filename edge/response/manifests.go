@@ -61,11 +61,17 @@ func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, f
 		flush()
 	}
 	differed := p.AdsDiffer()
-	if err := s.Catalog.Learn(p, base, body, s.Now()); err != nil {
+	omitted, err := s.Catalog.Learn(p, base, body, s.Now())
+	if err != nil {
 		if c := s.Log.Check(zap.DebugLevel, "manifest is passed on but nothing in it is shared"); c != nil {
 			c.Write(zap.String("path", path), zap.Error(err))
 		}
 		return
+	}
+	for _, o := range omitted {
+		if c := s.Log.Check(zap.DebugLevel, "some media of a manifest is not shared"); c != nil {
+			c.Write(zap.String("path", path), zap.String("reason", o.Reason), zap.Int("count", o.Count), zap.String("example", o.Example))
+		}
 	}
 	if !differed && p.AdsDiffer() {
 		s.Log.Info("viewers get different ads in this presentation: they are not shared, unless ads share is set",

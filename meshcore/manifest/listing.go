@@ -85,7 +85,8 @@ const (
 type Omission struct {
 	Reason string // one of the constants
 	Count  int
-	// Example is one of them, as the manifest writes it, up to 200 bytes.
+	// Example is one of them, as the manifest writes it, up to 200 bytes; a query,
+	// which may have a viewer's token, is cut to "?…".
 	Example string
 }
 
@@ -94,6 +95,9 @@ func (l *Listing) omit(reason, example string) {
 	i := slices.IndexFunc(l.Omissions, func(o Omission) bool { return o.Reason == reason })
 	if i < 0 {
 		i = len(l.Omissions)
+		if before, _, asks := strings.Cut(example, "?"); asks {
+			example = before + "?…"
+		}
 		l.Omissions = append(l.Omissions, Omission{Reason: reason, Example: strings.ToValidUTF8(example[:min(len(example), 200)], "")})
 	}
 	l.Omissions[i].Count++
