@@ -18,6 +18,7 @@ type options struct {
 	length    time.Duration
 	rendition int
 	json      bool
+	every     time.Duration
 	noMesh    bool
 	noUpload  bool
 	relayOnly bool
@@ -36,6 +37,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	f.DurationVar(&o.length, "for", 0, "end after this time; 0 is never")
 	f.IntVar(&o.rendition, "rendition", 0, "play this variant of a multivariant playlist, 0 for the first")
 	f.BoolVar(&o.json, "json", false, "print one JSON object at the end")
+	f.DurationVar(&o.every, "every", 0, "with json, print one at each such interval, too")
 	f.BoolVar(&o.noMesh, "no-mesh", false, "take all from the origin, for comparison")
 	f.BoolVar(&o.noUpload, "no-upload", false, "take from peers, give them nothing")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "connect over relays only")
@@ -61,8 +63,10 @@ func parse(args []string, usage io.Writer) (options, error) {
 		return o, fmt.Errorf("%q is no http or https URL", f.Arg(0))
 	case o.count < 1 || o.count > 1000:
 		return o, fmt.Errorf("count is %d, 1 to 1000 are possible", o.count)
-	case o.length < 0:
-		return o, errors.New("for cannot be negative")
+	case o.length < 0 || o.every < 0:
+		return o, errors.New("for and every cannot be negative")
+	case o.every > 0 && !o.json:
+		return o, errors.New("every needs json")
 	case o.listen != "" && (o.count != 1 || o.json):
 		return o, errors.New("a gateway is one viewer and prints no JSON: leave out count and json")
 	}

@@ -53,7 +53,12 @@ func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.
 		work.Wait()
 		close(over)
 	}()
-	watch(over, o, logs, func() []viewer.Stats { return collect(players) })
+	var printed error
+	if o.every > 0 {
+		printed = printEvery(over, o.every, out, func() []viewer.Stats { return collect(players) })
+	} else {
+		watch(over, o, logs, func() []viewer.Stats { return collect(players) })
+	}
 	<-over
 	player.Close(players)
 	s := summarize(collect(players))
@@ -64,7 +69,7 @@ func play(ctx context.Context, o options, log *slog.Logger, logs *aside, out io.
 	} else {
 		s.writeTable(out)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, printed)...); err != nil {
 		return err
 	}
 	if !s.fine() {
@@ -79,6 +84,23 @@ func collect(players []*player.Player) []viewer.Stats {
 		all[i] = p.Stats()
 	}
 	return all
+}
+
+// printEvery prints one JSON object at each interval until over is closed.
+func printEvery(over <-chan struct{}, every time.Duration, out io.Writer, stats func() []viewer.Stats) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return nil
+		case <-ticker.C:
+			s := summarize(stats())
+			if err := s.writeJSON(out); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // watch shows the live line until over is closed.

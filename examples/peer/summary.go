@@ -21,10 +21,24 @@ type row struct {
 	StallMS      int64 `json:"stall_ms"`
 	BadChunks    int64 `json:"bad_chunks"`
 	Neighbors    int64 `json:"neighbors"` // of all: the mean, rounded
+	// Paths are the connections to neighbors, of each viewer and not of all.
+	Paths []path `json:"paths,omitempty"`
 
 	uploaded, buffer int64
 	started          bool
 	joined           bool
+}
+
+// path is a connection to a neighbor: the types of both ends' candidates, the transport
+// to the relay of this end, the time it took to open, and from then to the first chunk.
+type path struct {
+	Peer        string `json:"peer"`
+	Local       string `json:"local"`
+	Remote      string `json:"remote"`
+	Relay       string `json:"relay,omitempty"`
+	OpenMS      int64  `json:"open_ms"`
+	FirstByteMS int64  `json:"first_byte_ms,omitempty"`
+	Closed      bool   `json:"closed,omitempty"`
 }
 
 // total is a row with the offload: bytes from peers / all bytes.
@@ -46,6 +60,10 @@ func summarize(all []viewer.Stats) summary {
 			PeerBytes: v.PeerBytes, OriginBytes: v.OriginBytes, RelayedBytes: v.RelayedBytes, StartupMS: v.StartupMS,
 			Stalls: v.Stalls, StallMS: v.StallMS, BadChunks: v.BadChunks, Neighbors: v.Report.Neighbors,
 			uploaded: v.UploadedBytes, buffer: v.BufferMS, started: v.StartupMS > 0, joined: v.Joined,
+		}
+		for _, p := range v.Paths {
+			r.Paths = append(r.Paths, path{Peer: p.Peer.String(), Local: p.Local, Remote: p.Remote, Relay: p.Relay,
+				OpenMS: p.Took.Milliseconds(), FirstByteMS: p.FirstByte.Milliseconds(), Closed: p.Closed})
 		}
 		s.Viewers = append(s.Viewers, r)
 		t.PeerBytes += r.PeerBytes

@@ -135,6 +135,7 @@ func (g *Gateway) Stats() viewer.Stats {
 		sum.Report.Neighbors += st.Report.Neighbors
 		sum.Joined = sum.Joined || st.Joined
 		sum.Peer = st.Peer
+		sum.Paths = append(sum.Paths, st.Paths...)
 	}
 	return sum
 }

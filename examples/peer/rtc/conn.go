@@ -41,8 +41,8 @@ type Events struct {
 	Description func(t signal.Type, sdp string)
 	// Candidate is a local candidate. It comes after Description.
 	Candidate func(c signal.ICECandidate)
-	// Open: the channel is open; relayed says that a relay is on the path.
-	Open func(relayed bool)
+	// Open: the channel is open.
+	Open func(p Path)
 	// Message is one message, chunks whole. While it waits, the peer is slowed
 	// down.
 	Message func(m *wire.Message)
@@ -58,6 +58,7 @@ type Conn struct {
 	pc     *webrtc.PeerConnection
 	ctx    context.Context
 	cancel context.CancelFunc
+	begun  time.Time
 
 	mu      sync.Mutex
 	queue   []job
@@ -136,7 +137,7 @@ func (n *Net) Answer(o Options, sdp string, e Events) *Conn {
 }
 
 func (n *Net) begin(o Options, e Events, first func(*Conn) error) *Conn {
-	c := &Conn{net: n, events: e, wake: make(chan struct{}, 1), low: make(chan struct{}, 1)}
+	c := &Conn{net: n, events: e, begun: time.Now(), wake: make(chan struct{}, 1), low: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if !n.enter() {
 		c.cancel()
@@ -297,19 +298,6 @@ func (c *Conn) fail(err error) {
 	if first && !silent {
 		c.events.Closed(err)
 	}
-}
-
-// relayed says whether a relay is on the path in use.
-func (c *Conn) relayed() bool {
-	sctp := c.pc.SCTP()
-	if sctp == nil || sctp.Transport() == nil || sctp.Transport().ICETransport() == nil {
-		return false
-	}
-	pair, err := sctp.Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || pair == nil {
-		return false
-	}
-	return pair.Local.Typ == webrtc.ICECandidateTypeRelay || pair.Remote.Typ == webrtc.ICECandidateTypeRelay
 }
 
 // expire fails the connection if its channel is not open in time.

@@ -20,13 +20,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type end struct {
 	conn     *Conn
 	ready    chan struct{} // conn is set
-	open     chan bool
+	open     chan Path
 	messages chan *wire.Message
 	closed   chan error
 }
 
 func newEnd() *end {
-	return &end{ready: make(chan struct{}), open: make(chan bool, 1), messages: make(chan *wire.Message, 1024), closed: make(chan error, 1)}
+	return &end{ready: make(chan struct{}), open: make(chan Path, 1), messages: make(chan *wire.Message, 1024), closed: make(chan error, 1)}
 }
 
 // events sends descriptions and candidates to the other side; describe gets the
@@ -38,7 +38,7 @@ func (e *end) events(other *end, describe func(signal.Type, string)) Events {
 			<-other.ready
 			other.conn.AddCandidate(c)
 		},
-		Open:    func(relayed bool) { e.open <- relayed },
+		Open:    func(p Path) { e.open <- p },
 		Message: func(m *wire.Message) { e.messages <- m },
 		Closed:  func(err error) { e.closed <- err },
 	}
@@ -66,8 +66,8 @@ func pair(t *testing.T, from, to *Net) (a, b *end) {
 	}))
 	close(a.ready)
 	for _, e := range []*end{a, b} {
-		if wait(t, e.open, "the channel to open") {
-			t.Error("a direct connection is said to be relayed")
+		if p := wait(t, e.open, "the channel to open"); p.Relayed() || p.Local == "" || p.Took <= 0 {
+			t.Errorf("the path of a direct connection is %+v", p)
 		}
 	}
 	return a, b

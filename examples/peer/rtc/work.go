@@ -47,8 +47,8 @@ func (c *Conn) opened(dc *webrtc.DataChannel, channel datachannel.ReadWriteClose
 	}
 	c.dc, c.channel = dc, channel
 	c.net.opened(1)
-	relayed := c.relayed()
-	c.say(func() { c.events.Open(relayed) })
+	path := c.path()
+	c.say(func() { c.events.Open(path) })
 	c.net.conns.Add(1)
 	go c.read(channel)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
@@ -18,6 +19,22 @@ type link struct {
 	name string // signal.Message.Connection
 	conn *rtc.Conn
 	pass *tokens.Pass // the neighbor's, once it was checked
+	path *Path        // once it is open
+}
+
+// maxPaths is how many connections are remembered that have ended.
+const maxPaths = 64
+
+// Path is a connection to a neighbor.
+type Path struct {
+	Peer wire.PeerID
+	rtc.Path
+	// Opened is when it opened, and FirstByte how long after that the first chunk
+	// came, 0 if none did.
+	Opened    time.Time
+	FirstByte time.Duration
+	// Closed says that it has ended.
+	Closed bool
 }
 
 // connect offers a connection.
@@ -58,9 +75,35 @@ func (v *Viewer) disconnect(id wire.PeerID) {
 // drop closes the connection to a peer, if there is one.
 func (v *Viewer) drop(id wire.PeerID) {
 	if l := v.links[id]; l != nil {
-		delete(v.links, id)
+		v.forgetLink(l)
 		l.conn.Close()
 	}
+}
+
+// forgetLink takes a connection out, and remembers its path.
+func (v *Viewer) forgetLink(l *link) {
+	delete(v.links, l.peer)
+	if l.path == nil {
+		return
+	}
+	l.path.Closed = true
+	if len(v.paths) == maxPaths {
+		v.paths = v.paths[1:]
+	}
+	v.paths = append(v.paths, *l.path)
+}
+
+// allPaths returns the connections to neighbors, the last that ended before those that
+// are open, which are in the order of their opening.
+func (v *Viewer) allPaths() []Path {
+	all := slices.Clone(v.paths)
+	for _, l := range v.links {
+		if l.path != nil {
+			all = append(all, *l.path)
+		}
+	}
+	slices.SortStableFunc(all[len(v.paths):], func(a, b Path) int { return a.Opened.Compare(b.Opened) })
+	return all
 }
 
 // listen sees to it that there is a socket.
@@ -104,14 +147,17 @@ func (v *Viewer) events(l *link) rtc.Events {
 				v.signal(&signal.Message{Type: signal.Candidate, To: &to, Connection: l.name, Candidate: &c})
 			})
 		},
-		Open: func(relayed bool) {
-			in(func() { v.input(peer.Input{Kind: peer.NeighborUp, Peer: l.peer, Relayed: relayed}) })
+		Open: func(p rtc.Path) {
+			in(func() {
+				l.path = &Path{Peer: l.peer, Path: p, Opened: time.Now()}
+				v.input(peer.Input{Kind: peer.NeighborUp, Peer: l.peer, Relayed: p.Relayed()})
+			})
 		},
 		Message: func(m *wire.Message) { in(func() { v.receive(l, m) }) },
 		Closed: func(err error) {
 			in(func() {
 				v.log.Debug("connection ended", "peer", l.peer, "err", err)
-				delete(v.links, l.peer)
+				v.forgetLink(l)
 				l.conn.Close()
 				v.input(peer.Input{Kind: peer.NeighborDown, Peer: l.peer})
 			})
@@ -122,6 +168,9 @@ func (v *Viewer) events(l *link) rtc.Events {
 // receive takes a message of a neighbor. A request for what its pass does not
 // cover is refused here, because the engine knows no paths.
 func (v *Viewer) receive(l *link, m *wire.Message) {
+	if m.Type == wire.Chunk && l.path != nil && l.path.FirstByte == 0 {
+		l.path.FirstByte = time.Since(l.path.Opened)
+	}
 	if m.Type == wire.Request {
 		if g := v.store.Lookup(m.Segment); g != nil && l.pass != nil {
 			if p := g.Proof(); p != nil && !l.pass.Covers(p.Path) {

@@ -157,7 +157,7 @@ func (v *Viewer) stats() Stats {
 	if q := v.quality.Load(); q != nil {
 		r.StartupMS, r.Stalls, r.StallMS, r.PlayedMS, r.BufferMS = q.StartupMS, q.Stalls, q.StallMS, q.PlayedMS, q.BufferMS
 	}
-	s := Stats{Report: r, Joined: v.socket != nil}
+	s := Stats{Report: r, Joined: v.socket != nil, Paths: v.allPaths()}
 	if session := v.session.Load(); session != nil {
 		s.Peer = session.Peer
 	}

@@ -126,6 +126,7 @@ type Viewer struct {
 	net       *rtc.Net
 	links     map[wire.PeerID]*link
 	offers    map[wire.PeerID]*signal.Message // not answered yet
+	paths     []Path                          // that have ended
 	socket    *edge.Socket
 	servers   []signal.ICEServer
 	fetches   map[*fetch]struct{}
@@ -284,6 +285,9 @@ type Stats struct {
 	Joined bool
 	// Peer is this viewer's id in its session, 0 without one.
 	Peer wire.PeerID
+	// Paths are the connections to neighbors: the last that ended, then those that are
+	// open.
+	Paths []Path
 }
 
 // Stats gives the totals over all sessions of this viewer.
