@@ -4,6 +4,8 @@ package program
 import (
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -29,4 +31,20 @@ func Lacks(t testing.TB, sentence string) {
 		t.Fatal(sentence)
 	}
 	t.Skip(sentence)
+}
+
+// NetAdmin skips a test that builds networks where the process may not: it needs root, or
+// CAP_NET_ADMIN and CAP_SYS_ADMIN.
+func NetAdmin(t testing.TB, shows string) {
+	t.Helper()
+	const netAdmin, sysAdmin = 1 << 12, 1 << 21 // capabilities(7)
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		Lacks(t, "there is no Linux here; a test "+shows+" with its namespaces")
+	}
+	_, after, _ := strings.Cut(string(status), "CapEff:")
+	set, _, _ := strings.Cut(strings.TrimSpace(after), "\n")
+	if caps, err := strconv.ParseUint(set, 16, 64); err != nil || caps&netAdmin == 0 || caps&sysAdmin == 0 {
+		Lacks(t, "the process lacks CAP_NET_ADMIN or CAP_SYS_ADMIN, with which a test "+shows+": run it as root")
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/viewmesh/viewmesh/examples/peer/web"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -48,11 +49,7 @@ func Dial(ctx context.Context, client *http.Client, s *Session, pass string) (*S
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, ReadBufferSize: 4096, WriteBufferSize: 4096}
-	transport := client.Transport
-	for w, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok; w, ok = transport.(interface{ Unwrap() http.RoundTripper }) {
-		transport = w.Unwrap()
-	}
-	if t, ok := transport.(*http.Transport); ok {
+	if t := web.Underlying(client); t != nil {
 		d.Proxy, d.NetDialContext = t.Proxy, t.DialContext
 		if t.TLSClientConfig != nil {
 			d.TLSClientConfig = t.TLSClientConfig.Clone()

@@ -43,6 +43,9 @@ type Events struct {
 	Candidate func(c signal.ICECandidate)
 	// Open: the channel is open.
 	Open func(p Path)
+	// Lost: nothing comes over the path any more. It may come back by itself, after a
+	// Restart, or not at all: then Closed follows.
+	Lost func()
 	// Message is one message, chunks whole. While it waits, the peer is slowed
 	// down.
 	Message func(m *wire.Message)
@@ -61,6 +64,7 @@ type Conn struct {
 	begun  time.Time
 
 	mu      sync.Mutex
+	steps   []job // before what is queued, which may wait for them
 	queue   []job
 	closing bool // by our side: nothing is said any more
 	over    bool // Closed was said
@@ -70,6 +74,7 @@ type Conn struct {
 
 	// Used by the worker only.
 	described bool                      // the remote description is set
+	offering  bool                      // our offer is not answered
 	early     []webrtc.ICECandidateInit // came before it
 	channel   datachannel.ReadWriteCloser
 	dc        *webrtc.DataChannel
@@ -78,8 +83,8 @@ type Conn struct {
 	unsent    []unsent
 }
 
-// job is what the worker does in order: a step, or a message to send, with what
-// is to be called when it has left.
+// job is what the worker does: a step, or a message to send, with what is to be called
+// when it has left. Steps are done in order, and so are messages.
 type job struct {
 	do    func() error
 	frame []byte
@@ -158,7 +163,8 @@ func (c *Conn) connect(o Options, first func(*Conn) error) error {
 	if o.RelayOnly {
 		config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
-	pc, err := c.net.api.NewPeerConnection(config)
+	c.net.relays.know(o.Servers)
+	pc, err := c.net.api(c.net.luck.wait(o)).NewPeerConnection(config)
 	if err != nil {
 		return fmt.Errorf("make a connection: %w", err)
 	}
@@ -177,8 +183,11 @@ func (c *Conn) connect(o Options, first func(*Conn) error) error {
 		}})
 	})
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
-		if s == webrtc.PeerConnectionStateFailed || s == webrtc.PeerConnectionStateClosed {
+		switch s {
+		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			c.fail(ErrFailed)
+		case webrtc.PeerConnectionStateDisconnected:
+			c.push(job{do: func() error { c.say(c.events.Lost); return nil }})
 		}
 	})
 	return first(c)
@@ -188,6 +197,7 @@ func (c *Conn) describe(t signal.Type, d webrtc.SessionDescription) error {
 	if err := c.pc.SetLocalDescription(d); err != nil {
 		return err
 	}
+	c.offering = t == signal.Offer
 	c.say(func() { c.events.Description(t, d.SDP) })
 	return nil
 }
@@ -196,7 +206,7 @@ func (c *Conn) accept(t webrtc.SDPType, sdp string) error {
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: t, SDP: sdp}); err != nil {
 		return fmt.Errorf("read the description of the peer: %w", err)
 	}
-	c.described = true
+	c.described, c.offering = true, false
 	for _, candidate := range c.early {
 		_ = c.pc.AddICECandidate(candidate) // one that cannot be used is not missed
 	}
@@ -207,17 +217,54 @@ func (c *Conn) accept(t webrtc.SDPType, sdp string) error {
 // SetAnswer gives the answer to our offer.
 func (c *Conn) SetAnswer(sdp string) {
 	c.push(job{do: func() error {
-		if c.described {
+		if !c.offering {
 			return nil
 		}
 		return c.accept(webrtc.SDPTypeAnswer, sdp)
 	}})
 }
 
-// Refused says that the peer wants no connection. One that is answered stays.
+// Restart looks for a path anew (RFC 8445, section 9), while the channel and what lies in
+// it stay: another offer comes as Events.Description, and the peer gives it to Answer.
+func (c *Conn) Restart() {
+	c.push(job{do: func() error {
+		if c.channel == nil || c.offering {
+			return nil
+		}
+		offer, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
+		if err != nil {
+			return fmt.Errorf("look for a path anew: %w", err)
+		}
+		c.described = false // candidates that come are of the new description
+		return c.describe(signal.Offer, offer)
+	}})
+}
+
+// Answer answers an offer of the peer to look for a path anew. When both make one at once,
+// that of the side which does not yield stands.
+func (c *Conn) Answer(sdp string, yield bool) {
+	c.push(job{do: func() error {
+		switch {
+		case c.offering && yield:
+			return fmt.Errorf("%w: both sides looked for a path anew at once", ErrFailed)
+		case c.offering:
+			return nil
+		}
+		if err := c.accept(webrtc.SDPTypeOffer, sdp); err != nil {
+			return err
+		}
+		answer, err := c.pc.CreateAnswer(nil)
+		if err != nil {
+			return err
+		}
+		return c.describe(signal.Answer, answer)
+	}})
+}
+
+// Refused says that the peer refused the last offer. One that is answered stays.
 func (c *Conn) Refused() {
 	c.push(job{do: func() error {
-		if c.described {
+		if !c.offering {
 			return nil
 		}
 		return ErrRefused
@@ -264,7 +311,11 @@ func (c *Conn) Close() {
 func (c *Conn) push(j job) {
 	c.mu.Lock()
 	if !c.closing && !c.over {
-		c.queue = append(c.queue, j)
+		if j.do != nil {
+			c.steps = append(c.steps, j)
+		} else {
+			c.queue = append(c.queue, j)
+		}
 	}
 	c.mu.Unlock()
 	c.wakeUp()

@@ -11,9 +11,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"errors"
+	"crypto/x509"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -28,6 +27,10 @@ const (
 	socketBuffer = 4 << 20
 	// connectWait is how long an attempt to connect may take.
 	connectWait = 20 * time.Second
+	// lostAfter is how long nothing may come over a path before it counts as lost, and
+	// failedAfter how long it is then waited for.
+	lostAfter   = 3 * time.Second
+	failedAfter = 9 * time.Second
 	// maxAddresses is the number of addresses that sockets are bound to.
 	maxAddresses = 8
 	// flushWait is how long what is queued may take when a connection is closed.
@@ -47,9 +50,12 @@ var certificate = sync.OnceValues(func() (*webrtc.Certificate, error) {
 // Net is what all connections of one viewer share. It is safe for concurrent
 // use.
 type Net struct {
-	mux  *ice.MultiUDPMuxDefault
-	api  *webrtc.API
-	cert webrtc.Certificate
+	mux     *sockets
+	over    families
+	loggers logging.LoggerFactory
+	relays  *relays
+	luck    luck
+	cert    webrtc.Certificate
 
 	mu     sync.Mutex
 	open   int // data channels
@@ -57,53 +63,50 @@ type Net struct {
 	conns  sync.WaitGroup
 }
 
-// Listen binds a UDP socket on every interface, loopback included, so that peers
-// on one machine find each other without any network.
-func Listen() (*Net, error) {
+// Listen binds a UDP socket on every interface, loopback included, so that peers on one
+// machine find each other without any network. Relays that speak TLS are trusted by roots,
+// nil for those of the machine.
+func Listen(roots *x509.CertPool) (*Net, error) {
 	cert, err := certificate()
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate: %w", err)
 	}
 	loggers := logging.NewDefaultLoggerFactory()
 	loggers.DefaultLogLevel = logging.LogLevelDisabled // what matters comes as errors
-	var muxes []ice.UDPMux
-	for _, ip := range addresses() {
-		socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
-		if err != nil {
-			continue // an address that is going away
-		}
-		_ = socket.SetReadBuffer(socketBuffer)
-		_ = socket.SetWriteBuffer(socketBuffer)
-		muxes = append(muxes, ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: socket, Logger: loggers.NewLogger("ice")}))
+	mux := &sockets{log: loggers.NewLogger("ice"), open: map[string]ice.UDPMux{}}
+	if _, err := mux.bind(); err != nil {
+		return nil, err
 	}
-	if len(muxes) == 0 {
-		return nil, errors.New("listen on UDP: no address of this machine can be used")
+	over, err := newFamilies()
+	if err != nil {
+		return nil, fmt.Errorf("look at the network interfaces: %w", err)
 	}
-	mux := ice.NewMultiUDPMuxDefault(muxes...)
+	return &Net{mux: mux, over: over, loggers: loggers, relays: &relays{roots: roots, tls: map[string]string{}}, cert: *cert}, nil
+}
+
+// api makes connections whose relayed pairs wait for better ones as long as is told.
+func (n *Net) api(relayWait time.Duration) *webrtc.API {
 	var e webrtc.SettingEngine
-	e.LoggerFactory = loggers
-	e.SetICEUDPMux(mux)
+	e.LoggerFactory = n.loggers
+	e.SetNet(n.over)
+	e.SetICEUDPMux(n.mux)
+	e.SetICEProxyDialer(n.relays)
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.DisableActiveTCP(true)
-	e.SetICETimeouts(4*time.Second, 8*time.Second, 2*time.Second)
+	e.SetICETimeouts(lostAfter, failedAfter, 2*time.Second)
+	e.SetRelayAcceptanceMinWait(relayWait)
 	e.DetachDataChannels()
-	return &Net{mux: mux, cert: *cert, api: webrtc.NewAPI(webrtc.WithSettingEngine(e))}, nil
+	return webrtc.NewAPI(webrtc.WithSettingEngine(e))
 }
 
-// addresses are those of this machine that others may reach it at, and loopback.
-func addresses() []net.IP {
-	out := []net.IP{net.IPv4(127, 0, 0, 1)}
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return out
+// Rebind has the sockets follow the addresses of this machine, and reports whether they
+// have changed: connections then need a Restart.
+func (n *Net) Rebind() (changed bool, err error) {
+	if changed, err = n.mux.bind(); changed {
+		n.luck.forget()
 	}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && len(out) < maxAddresses {
-			out = append(out, n.IP)
-		}
-	}
-	return out
+	return changed, err
 }
 
 // Close waits until the connections, all of which must have been closed, are

@@ -39,6 +39,7 @@ func (e *end) events(other *end, describe func(signal.Type, string)) Events {
 			other.conn.AddCandidate(c)
 		},
 		Open:    func(p Path) { e.open <- p },
+		Lost:    func() {},
 		Message: func(m *wire.Message) { e.messages <- m },
 		Closed:  func(err error) { e.closed <- err },
 	}
@@ -46,7 +47,7 @@ func (e *end) events(other *end, describe func(signal.Type, string)) Events {
 
 func listen(t *testing.T) *Net {
 	t.Helper()
-	n, err := Listen()
+	n, err := Listen(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +59,10 @@ func pair(t *testing.T, from, to *Net) (a, b *end) {
 	t.Helper()
 	a, b = newEnd(), newEnd()
 	a.conn = from.Offer(Options{}, a.events(b, func(_ signal.Type, offer string) {
+		if b.conn != nil { // a restart
+			b.conn.Answer(offer, true)
+			return
+		}
 		b.conn = to.Answer(Options{}, offer, b.events(a, func(_ signal.Type, answer string) {
 			<-a.ready
 			a.conn.SetAnswer(answer)
@@ -91,6 +96,39 @@ func closeNet(t *testing.T, nets ...*Net) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestRestart looks for a path anew while chunks are under way: all of them arrive, over
+// the same channel.
+func TestRestart(t *testing.T) {
+	from, to := listen(t), listen(t)
+	a, b := pair(t, from, to)
+	data := make([]byte, 256<<10)
+	const chunks = 40
+	for i := range chunks {
+		a.conn.SendChunk(1, uint8(i), data, nil)
+		if i == 5 {
+			a.conn.Restart()
+		}
+	}
+	for range chunks {
+		wait(t, b.messages, "a chunk")
+	}
+	a.conn.Restart() // and when nothing is
+	a.conn.Send(&wire.Message{Type: wire.Ping, Nonce: 7})
+	if m := wait(t, b.messages, "the last message"); m.Nonce != 7 {
+		t.Errorf("got %+v", m)
+	}
+	select {
+	case err := <-a.closed:
+		t.Errorf("one end has closed: %v", err)
+	case err := <-b.closed:
+		t.Errorf("the other end has closed: %v", err)
+	default:
+	}
+	a.conn.Close()
+	b.conn.Close()
+	closeNet(t, from, to)
 }
 
 // TestChunks sends 16 MiB of chunks one way and messages the other way: all

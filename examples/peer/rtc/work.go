@@ -48,6 +48,7 @@ func (c *Conn) opened(dc *webrtc.DataChannel, channel datachannel.ReadWriteClose
 	c.dc, c.channel = dc, channel
 	c.net.opened(1)
 	path := c.path()
+	c.net.luck.note(path)
 	c.say(func() { c.events.Open(path) })
 	c.net.conns.Add(1)
 	go c.read(channel)
@@ -110,17 +111,19 @@ func (c *Conn) work() {
 	c.end()
 }
 
-// next takes the next job; over says that there will be none. A message waits
-// until the channel is open and its buffer is not full.
+// next takes the next job, a step first; over says that there will be none. A message
+// waits until the channel is open and its buffer is not full.
 func (c *Conn) next() (j job, ok, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.over || (c.closing && (c.channel == nil || len(c.queue) == 0)):
 		return job{}, false, true
-	case len(c.queue) == 0:
-		return job{}, false, false
-	case c.queue[0].do == nil && (c.channel == nil || c.dc.BufferedAmount() > bufferHigh):
+	case len(c.steps) > 0:
+		j = c.steps[0]
+		c.steps = c.steps[1:]
+		return j, true, false
+	case len(c.queue) == 0 || c.channel == nil || c.dc.BufferedAmount() > bufferHigh:
 		return job{}, false, false
 	}
 	j = c.queue[0]

@@ -1,12 +1,15 @@
 package viewer
 
 import (
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/rtc"
+	"github.com/viewmesh/viewmesh/examples/peer/web"
 	"github.com/viewmesh/viewmesh/meshcore/peer"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -20,7 +23,11 @@ type link struct {
 	conn *rtc.Conn
 	pass *tokens.Pass // the neighbor's, once it was checked
 	path *Path        // once it is open
+	ours bool         // we offered it
 }
+
+// restart follows the name of a connection in an offer to look for a path anew.
+const restart = "/restart"
 
 // maxPaths is how many connections are remembered that have ended.
 const maxPaths = 64
@@ -44,7 +51,7 @@ func (v *Viewer) connect(id wire.PeerID) {
 		v.input(peer.Input{Kind: peer.NeighborDown, Peer: id})
 		return
 	}
-	l := &link{peer: id, name: fmt.Sprintf("%016x", rand.Uint64())}
+	l := &link{peer: id, name: fmt.Sprintf("%016x", rand.Uint64()), ours: true}
 	v.links[id] = l
 	l.conn = v.net.Offer(v.options(), v.events(l))
 }
@@ -111,7 +118,11 @@ func (v *Viewer) listen() error {
 	if v.net != nil {
 		return nil
 	}
-	n, err := rtc.Listen()
+	var roots *x509.CertPool
+	if t := web.Underlying(v.cfg.HTTP); t != nil && t.TLSClientConfig != nil {
+		roots = t.TLSClientConfig.RootCAs
+	}
+	n, err := rtc.Listen(roots)
 	if err != nil {
 		v.log.Warn("no connections to peers: there is no UDP", "err", err)
 		return err
@@ -140,7 +151,13 @@ func (v *Viewer) events(l *link) rtc.Events {
 	to := l.peer
 	return rtc.Events{
 		Description: func(t signal.Type, sdp string) {
-			in(func() { v.signal(&signal.Message{Type: t, To: &to, Connection: l.name, SDP: sdp}) })
+			in(func() {
+				name := l.name
+				if t == signal.Offer && l.path != nil {
+					name += restart
+				}
+				v.signal(&signal.Message{Type: t, To: &to, Connection: name, SDP: sdp})
+			})
 		},
 		Candidate: func(c signal.ICECandidate) {
 			in(func() {
@@ -151,6 +168,13 @@ func (v *Viewer) events(l *link) rtc.Events {
 			in(func() {
 				l.path = &Path{Peer: l.peer, Path: p, Opened: time.Now()}
 				v.input(peer.Input{Kind: peer.NeighborUp, Peer: l.peer, Relayed: p.Relayed()})
+			})
+		},
+		Lost: func() {
+			in(func() {
+				if l.ours { // one side is enough
+					l.conn.Restart()
+				}
 			})
 		},
 		Message: func(m *wire.Message) { in(func() { v.receive(l, m) }) },
@@ -224,22 +248,37 @@ func (v *Viewer) checkPass(id wire.PeerID, token string) peer.Input {
 	return in
 }
 
+// offered takes an offer: of a new connection, or to look for a path of an old one anew.
+func (v *Viewer) offered(m *signal.Message) {
+	if m.From == nil {
+		return
+	}
+	from := *m.From
+	if name, again := strings.CutSuffix(m.Connection, restart); again {
+		if l := v.links[from]; l != nil && l.name == name {
+			l.conn.Answer(m.SDP, v.session.Load().Peer > from)
+		} else {
+			v.signal(&signal.Message{Type: signal.Refuse, To: &from, Connection: m.Connection})
+		}
+		return
+	}
+	v.offers[from] = m
+	v.input(peer.Input{Kind: peer.Offered, Peer: from})
+}
+
 // fromEdge takes a message of the edge.
 func (v *Viewer) fromEdge(m *signal.Message) {
 	switch m.Type {
 	case signal.Peers, signal.Drop:
 		v.input(peer.Input{Kind: peer.SignalIn, Signal: m})
 	case signal.Offer:
-		if m.From != nil {
-			v.offers[*m.From] = m
-			v.input(peer.Input{Kind: peer.Offered, Peer: *m.From})
-		}
+		v.offered(m)
 	case signal.Answer, signal.Candidate, signal.Refuse:
 		if m.From == nil {
 			return
 		}
 		l := v.links[*m.From]
-		if l == nil || l.name != m.Connection {
+		if l == nil || l.name != strings.TrimSuffix(m.Connection, restart) {
 			return // of an attempt that was given up
 		}
 		switch m.Type {

@@ -120,8 +120,13 @@ func (v *Viewer) hold(s *edge.Session) time.Duration {
 				v.log.Warn("lost the edge: playing on, and trying again", "err", err)
 				troubled = true
 			}
-			v.sleep(spread(pause))
-			pause = min(2*pause, lastPause)
+			select {
+			case <-v.moved:
+				pause = firstPause
+			case <-time.After(spread(pause)):
+				pause = min(2*pause, lastPause)
+			case <-v.ctx.Done():
+			}
 		}
 	}
 	return 0
@@ -165,6 +170,7 @@ func (v *Viewer) converse(k *edge.Socket, pass string, expires time.Time) (end e
 			v.post(func() {
 				v.socket = k
 				v.input(peer.Input{Kind: peer.Joined})
+				v.restartLinks()
 			})
 		case signal.Pass:
 			pass, expires = m.Pass, time.Now().Add(time.Duration(m.ExpiresMS)*time.Millisecond)

@@ -114,6 +114,7 @@ type Viewer struct {
 	bootstrap    atomic.Pointer[edge.Bootstrap]
 	bootstrapped chan struct{} // there is a new one
 	keeping      sync.Once
+	moved        chan struct{} // the network has changed
 
 	// The rest belongs to the loop.
 	engine    *peer.Engine
@@ -127,6 +128,7 @@ type Viewer struct {
 	links     map[wire.PeerID]*link
 	offers    map[wire.PeerID]*signal.Message // not answered yet
 	paths     []Path                          // that have ended
+	stale     bool                            // they lead through another network
 	socket    *edge.Socket
 	servers   []signal.ICEServer
 	fetches   map[*fetch]struct{}
@@ -148,8 +150,8 @@ func New(cfg Config) *Viewer {
 	v := &Viewer{
 		cfg: cfg, log: cfg.Log, store: store.New(cfg.Completed), origin: origin.Client{HTTP: cfg.HTTP},
 		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
-		bootstrapped: make(chan struct{}, 1),
-		resources:    map[wire.SegmentID]manifest.Resource{}, links: map[wire.PeerID]*link{},
+		bootstrapped: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		resources: map[wire.SegmentID]manifest.Resource{}, links: map[wire.PeerID]*link{},
 		offers: map[wire.PeerID]*signal.Message{}, fetches: map[*fetch]struct{}{},
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
@@ -199,8 +201,9 @@ func (v *Viewer) Bootstrap(b edge.Bootstrap) {
 	v.keeping.Do(func() {
 		v.call(func() {
 			if v.ctx.Err() == nil {
-				v.work.Add(1)
+				v.work.Add(2)
 				go v.keep()
+				go v.watchNetwork()
 			}
 		})
 	})

@@ -93,6 +93,16 @@ type Transport struct {
 	t  *http.Transport
 }
 
+// Underlying returns the *http.Transport that a client's requests end at, or nil.
+func Underlying(c *http.Client) *http.Transport {
+	t := c.Transport
+	for w, ok := t.(interface{ Unwrap() http.RoundTripper }); ok; w, ok = t.(interface{ Unwrap() http.RoundTripper }) {
+		t = w.Unwrap()
+	}
+	h, _ := t.(*http.Transport)
+	return h
+}
+
 // Unwrap returns the transport that does the work now.
 func (t *Transport) Unwrap() http.RoundTripper { return t.current() }
 

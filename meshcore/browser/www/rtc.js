@@ -10,6 +10,7 @@ const SLACK = 64 << 10; // bytes that may wait in a channel when a chunk counts 
 const HIGH = 1 << 20; // bytes in a channel's buffer beyond which messages wait here
 const LOW = 512 << 10;
 const FLUSH = 2000; // ms to send what is queued before closing
+const RESTART = "/restart"; // follows the name of a connection in an offer to look for a path anew
 
 /**
  * @typedef {object} Events
@@ -66,6 +67,12 @@ export class Connections {
 
   /** signal takes an offer, its refusal, an answer or a candidate. The engine says at once what is to become of an offer. @param {Message} m */
   signal(m) {
+    if (m.type === "offer" && m.connection.endsWith(RESTART)) {
+      const c = this.all.get(m.from);
+      if (c && c.name + RESTART === m.connection) c.again(m.sdp);
+      else this.events.signal({ type: "refuse", to: m.from, connection: m.connection });
+      return;
+    }
     if (m.type === "offer") {
       this.offered = m;
       this.events.offered(m.from);
@@ -73,7 +80,7 @@ export class Connections {
       return;
     }
     const c = this.all.get(m.from);
-    if (c?.name !== m.connection) return; // of an attempt that was given up
+    if (!c || (c.name !== m.connection && c.name + RESTART !== m.connection)) return; // of an attempt that was given up
     if (m.type === "answer") c.answered(m.sdp);
     else if (m.type === "refuse") c.refused();
     else if (m.type === "candidate") c.candidate(m.candidate);
@@ -87,6 +94,11 @@ export class Connections {
   /** sendChunk calls sent when the path can take another. @param {string} peer @param {string} segment @param {number} index @param {Uint8Array} data @param {() => void} sent */
   sendChunk(peer, segment, index, data, sent) {
     this.all.get(peer)?.sendChunk(segment, index, data, sent);
+  }
+
+  /** restart looks for a path anew with all: the network has changed. */
+  restart() {
+    for (const c of this.all.values()) c.restart();
   }
 
   closeAll() {
@@ -107,6 +119,7 @@ class Connection {
     /** @type {RTCDataChannel} */
     this.dc = null;
     this.over = false;
+    this.ours = false; // we offered it
     /** @type {RTCIceCandidateInit[]} */
     this.early = [];
     /** @type {Uint8Array[]} */
@@ -116,23 +129,27 @@ class Connection {
     this.unsent = [];
     this.chunks = new wire.Assembler();
     const { iceServers, relayOnly } = owner.session;
+    const iceTransportPolicy = relayOnly ? "relay" : "all";
     try {
-      this.pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: relayOnly ? "relay" : "all" });
+      this.pc = new RTCPeerConnection({ iceServers, iceTransportPolicy });
     } catch {
-      this.pc = new RTCPeerConnection(); // a server that this browser does not take
+      this.pc = new RTCPeerConnection({ iceTransportPolicy }); // a server that this browser does not take
     }
     this.pc.onicecandidate = (e) => e.candidate && this.#signal({ type: "candidate", candidate: plain(e.candidate) });
     this.pc.onconnectionstatechange = () => /failed|closed/.test(this.pc.connectionState) && this.#fail();
+    // One side is enough to look for another path.
+    this.pc.oniceconnectionstatechange = () => this.pc.iceConnectionState === "disconnected" && this.ours && this.restart();
     this.pc.ondatachannel = (e) => (e.channel.label === LABEL && !this.dc ? this.#watch(e.channel) : this.#fail());
     this.timer = setTimeout(() => this.#fail(), CONNECT);
   }
 
   /** @param {Partial<Message>} m */
   #signal(m) {
-    if (!this.over) this.owner.events.signal(/** @type {Message} */ ({ ...m, to: this.peer, connection: this.name }));
+    if (!this.over) this.owner.events.signal(/** @type {Message} */ ({ ...m, to: this.peer, connection: m.connection ?? this.name }));
   }
 
   offer() {
+    this.ours = true;
     this.#watch(this.pc.createDataChannel(LABEL));
     this.#try(async () => {
       await this.pc.setLocalDescription();
@@ -155,7 +172,24 @@ class Connection {
   }
 
   refused() {
-    if (this.dc?.readyState === "connecting") this.#fail();
+    if (this.pc.signalingState === "have-local-offer") this.#fail();
+  }
+
+  /** restart looks for a path anew (RFC 8445, section 9); the channel, and what lies in it, stays. */
+  restart() {
+    if (this.over || this.dc?.readyState !== "open" || this.pc.signalingState !== "stable") return;
+    this.#try(async () => {
+      this.pc.restartIce();
+      await this.pc.setLocalDescription();
+      this.early = []; // candidates that come are of the new description
+      this.#signal({ type: "offer", sdp: this.pc.localDescription.sdp, connection: this.name + RESTART });
+    });
+  }
+
+  /** again answers an offer to look for a path anew. When both make one at once, that of the smaller id stands. @param {string} sdp */
+  again(sdp) {
+    if (this.pc.signalingState !== "stable" && this.owner.session.peer < this.peer) return;
+    this.answer(sdp);
   }
 
   /** @param {RTCSessionDescriptionInit} d */
@@ -163,7 +197,7 @@ class Connection {
     await this.pc.setRemoteDescription(d);
     const early = this.early;
     this.early = null;
-    for (const c of early) this.candidate(c);
+    early?.forEach((c) => this.candidate(c));
   }
 
   /** @param {RTCIceCandidateInit} c */

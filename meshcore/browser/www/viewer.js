@@ -34,6 +34,9 @@ const MOMENT = 0.7 * Second; // that a neighbor gets for what it has of the firs
  * @typedef {import("./answer.js").Answer|{tee: import("./origin.js").Pipe|null}} Answered
  */
 
+/** The browser's view of the network, where it has one (Network Information API). @type {any} */
+const network = /** @type {any} */ (globalThis.navigator)?.connection;
+
 const START = 60_000; // ms on the engine's clock when the page begins: for an engine, all that never was lies before 0
 const now = () => Math.trunc((START + performance.now()) * 1e6);
 
@@ -74,6 +77,7 @@ export class Viewer {
     /** @type {Engine} */
     this.engine = null;
     this.failed = false; // the engine has
+    this.moved = false; // the network has changed, and neighbors are still talked to over the old one
     this.resting = true;
     /** @type {object} the session that is being opened, or the last that was */
     this.opening = null;
@@ -85,6 +89,12 @@ export class Viewer {
     /** @type {string[]} peers that the engine wants to be connected with */
     this.waiting = [];
     this.stepping = false;
+    this.online = () => this.networkChanged();
+    let type = network?.type;
+    this.change = () => { // it comes with each new estimate of the rate, too
+      if (type !== network.type) this.networkChanged();
+      type = network.type;
+    };
     /** The engine's clock, while it stands. @type {number|null} */
     this.moment = null;
     this.#wake();
@@ -97,6 +107,8 @@ export class Viewer {
     if (!this.resting || this.failed) return;
     this.resting = false;
     this.ticker = setInterval(() => this.#tick(), 1000);
+    globalThis.addEventListener?.("online", this.online);
+    network?.addEventListener?.("change", this.change);
     this.#open();
   }
 
@@ -135,7 +147,11 @@ export class Viewer {
       signal: (m) => this.signaling.send(m),
     });
     this.signaling = new Signaling(this.session, {
-      open: () => this.step({ kind: k.Joined }),
+      open: () => {
+        this.step({ kind: k.Joined });
+        if (this.moved) this.connections.restart();
+        this.moved = false;
+      },
       renewed: (pass) => this.step({ kind: k.Renewed, pass }),
       network: () => this.step({ kind: k.NetworkChanged }),
       message: (m) => {
@@ -165,6 +181,14 @@ export class Viewer {
     this.#replay();
     this.moment = null;
     this.#connect();
+  }
+
+  /** networkChanged has all go on over the network that is there now; neighbors stay. */
+  networkChanged() {
+    if (!this.engine) return;
+    this.moved = true;
+    this.step({ kind: k.NetworkChanged });
+    this.signaling.again();
   }
 
   /** #connect connects with those that wait for it: with one alone before the player has begun, which needs the processor. */
@@ -218,6 +242,8 @@ export class Viewer {
     this.opening = null;
     clearTimeout(this.retry);
     clearInterval(this.ticker);
+    globalThis.removeEventListener?.("online", this.online);
+    network?.removeEventListener?.("change", this.change);
     if (this.engine) {
       this.signaling.send({ type: "report", report: this.report() });
       this.signaling.send({ type: "leave" });

@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Relay is what relay an edge has.
+type Relay string
+
+// The relays.
+const (
+	NoRelay   Relay = "no relay"
+	Relay3478 Relay = "3478"       // UDP and TCP
+	Relay443  Relay = "443"        // the same, and mesh_turn on the port of the site
+	RelayOnly Relay = "relay only" // Relay3478, and viewers connect over it only
+)
+
+// EdgeConfig says what an edge is like.
+type EdgeConfig struct {
+	Relay Relay // default NoRelay
+	// HTTP: without TLS.
+	HTTP bool
+}
+
+// Edge is Caddy with the mesh and a live stream.
+type Edge struct {
+	lab    *Lab
+	ns     string
+	config string
+	ca     string // file, "" with HTTP
+	url    string
+	log    *lines
+	run    *process
+}
+
+// Edge starts the edge of a lab. There can be one.
+func (l *Lab) Edge(c EdgeConfig) *Edge {
+	l.t.Helper()
+	e := &Edge{lab: l, ns: l.namespace("edge"), log: &lines{}}
+	l.join(l.core, "s1", e.ns, "wan")
+	l.address(l.core, "s1", v4(1, 1)+"/24")
+	l.address(l.core, "s1", v6(1, 1)+"/64")
+	l.address(e.ns, "wan", v4(1, 2)+"/24")
+	l.address(e.ns, "wan", v6(1, 2)+"/64")
+	l.route(e.ns, v4(1, 1))
+	l.route(e.ns, v6(1, 1))
+	l.hosts(e.ns, v4(1, 2), v6(1, 2))
+
+	storage := filepath.Join(l.dir, "storage")
+	mesh, servers, only := "stun udp/:3478", "", ""
+	if c.Relay != NoRelay && c.Relay != "" {
+		mesh = fmt.Sprintf("turn {\nlisten udp/:3478 tcp/:3478\nrelay_address %s %s\nrelay_ports 50000-50999\n}", v4(1, 2), v6(1, 2))
+	}
+	switch c.Relay {
+	case Relay443:
+		servers = "servers {\nlistener_wrappers {\nmesh_turn\n}\n}"
+	case RelayOnly:
+		only = "relay_only on"
+	}
+	site, tls := "http://"+name, ""
+	if !c.HTTP {
+		site, tls = "https://"+name, "tls internal"
+		e.ca = filepath.Join(storage, "pki/authorities/local/root.crt")
+	}
+	e.url = site + "/live/index.m3u8"
+	e.config = filepath.Join(l.dir, "Caddyfile")
+	text := fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https disable_redirects
+	skip_install_trust
+	grace_period 1s
+	storage file_system %q
+	log {
+		level ERROR
+	}
+	mesh {
+		%s
+	}
+	%s
+}
+%s {
+	%s
+	mesh {
+		stats
+		report_interval 2s
+		%s
+	}
+	handle_path /live/* {
+		demo_live
+	}
+}
+`, storage, mesh, servers, site, tls, only)
+	if err := os.WriteFile(e.config, []byte(text), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	e.Start()
+	l.t.Cleanup(func() {
+		e.run.stop()
+		if l.t.Failed() {
+			l.t.Logf("the edge said\n%s", e.log)
+		}
+	})
+	return e
+}
+
+// Start starts the edge, and waits until it answers.
+func (e *Edge) Start() {
+	e.lab.t.Helper()
+	e.run = e.lab.start(e.ns, e.log, e.log, build(e.lab.t, "caddy"), "run", "--config", e.config, "--adapter", "caddyfile")
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if e.answers() {
+			return
+		}
+		if time.Now().After(end) {
+			e.lab.t.Fatalf("the edge does not answer\n%s", e.log)
+		}
+	}
+}
+
+// answers reports whether the stream can be played, by a viewer that plays nothing.
+func (e *Edge) answers() bool {
+	args := []string{"netns", "exec", e.ns, build(e.lab.t, "peer"), "--no-mesh", "--for", "100ms"}
+	if e.ca != "" {
+		if _, err := os.Stat(e.ca); err != nil {
+			return false
+		}
+		args = append(args, "--ca", e.ca)
+	}
+	out, _ := exec.Command("ip", append(args, e.url)...).CombinedOutput()
+	return !strings.Contains(string(out), "peer:")
+}
+
+// Stop ends the edge without a goodbye to anybody.
+func (e *Edge) Stop() {
+	e.lab.t.Helper()
+	e.run.stop()
+}
