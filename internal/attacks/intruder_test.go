@@ -35,7 +35,7 @@ type intruder struct {
 // intrude joins a swarm by a session, and shows a pass to its peers.
 func intrude(t *testing.T, client *http.Client, s *edge.Session, pass string) *intruder {
 	t.Helper()
-	n, err := rtc.Listen()
+	n, err := rtc.Listen(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,13 +111,14 @@ func (i *intruder) events(peer wire.PeerID, name string) rtc.Events {
 		Candidate: func(c signal.ICECandidate) {
 			i.socket.Send(&signal.Message{Type: signal.Candidate, To: &peer, Connection: name, Candidate: &c})
 		},
-		Open: func(bool) {
+		Open: func(rtc.Path) {
 			i.mu.Lock()
 			pass := i.pass
 			i.mu.Unlock()
 			i.send(peer, &wire.Message{Type: wire.Hello, Version: wire.Version, Peer: i.self, Token: pass})
 			i.send(peer, &wire.Message{Type: wire.Status})
 		},
+		Lost: func() {},
 		Message: func(m *wire.Message) {
 			i.mu.Lock()
 			i.got = append(i.got, *m)

@@ -1,6 +1,9 @@
 package lab
 
 import (
+	"flag"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -36,17 +39,114 @@ var classes = []class{
 	{a: Dual, b: Symmetric, none: "", relay: "relay", web: "relay"},
 }
 
-// opensWithin bounds the time from the first offer to the open channel.
-const opensWithin = 5 * time.Second
+// opensWithin bounds the time from the first offer to the open channel, and waits how long
+// a pair that cannot connect is watched.
+const (
+	opensWithin = 5 * time.Second
+	waits       = 6 * time.Second
+)
 
-func TestProbe(t *testing.T) {
-	l := New(t)
-	e := l.Edge(EdgeConfig{Relay: Relay3478})
-	a, b := l.Host(PortPreserving), l.Host(Symmetric)
-	p, q := a.Peer(e), b.Peer(e)
-	took, ok := p.Until(20*time.Second, func(s State) bool { return s.PeerBytes > 0 })
-	t.Log(took, ok, p.State(), q.State())
-	if !ok {
-		t.Fail()
+// expect is the kind of pair that a class comes to with a relay.
+func (c *class) expect(r Relay) string {
+	switch r {
+	case NoRelay:
+		return c.none
+	case Relay443:
+		return c.web
+	case RelayOnly:
+		if c.a == Firewall || c.b == Firewall {
+			return ""
+		}
+		return "relay"
+	}
+	return c.relay
+}
+
+var all = flag.Bool("all", false, "try all classes with all relays, and the longest outage")
+
+// shows reports whether a class is one of those that say most of a relay.
+func (c *class) shows(r Relay) bool {
+	switch r {
+	case NoRelay:
+		return c.none == direct
+	case Relay443:
+		return c.web != c.relay
+	case RelayOnly:
+		return c.a == Public || c.a == Symmetric
+	}
+	return true
+}
+
+// TestClasses: each pair of kinds of hosts connects by the cheapest path that there is with
+// each kind of relay, in time, and bytes travel over it.
+func TestClasses(t *testing.T) {
+	for _, c := range []EdgeConfig{{Relay: NoRelay, HTTP: true}, {Relay: Relay3478}, {Relay: Relay443}, {Relay: RelayOnly}} {
+		t.Run(string(c.Relay), func(t *testing.T) {
+			l := New(t)
+			e := l.Edge(c)
+			var work sync.WaitGroup
+			slots := make(chan struct{}, 3) // few at once: times are looked at
+			for i := range classes {
+				of := &classes[i]
+				if !*all && !of.shows(c.Relay) {
+					continue
+				}
+				a := l.Host(of.a)
+				var b *Host
+				if of.beside {
+					b = a.Beside()
+				} else {
+					b = l.Host(of.b)
+				}
+				name := fmt.Sprintf("%s and %s", of.a, of.b)
+				if of.beside {
+					name = fmt.Sprintf("two behind one %s", of.a)
+				}
+				work.Go(func() {
+					slots <- struct{}{}
+					defer func() { <-slots }()
+					meet(t, e, name, a, b, of.expect(c.Relay), fmt.Sprint(i))
+				})
+			}
+			work.Wait()
+		})
+	}
+}
+
+// meet has two hosts play, and looks how they connect.
+func meet(t *testing.T, e *Edge, name string, a, b *Host, want, stream string) {
+	p, q := a.Peer(e, stream), b.Peer(e, stream)
+	defer p.Stop()
+	defer q.Stop()
+	met := func(s State) bool { path, ok := s.Open(); return ok && path.FirstByteMS > 0 }
+	limit := 20 * time.Second
+	if want == "" {
+		limit = waits
+	}
+	end := time.Now().Add(limit)
+	for !met(p.State()) && !met(q.State()) && time.Now().Before(end) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	// An end may see as prflx what is the other's host, if it was quicker than signaling;
+	// the other end then knows better.
+	path, ok := p.State().Open()
+	if other, its := q.State().Open(); its && (!ok || path.FirstByteMS == 0 || other.Kind() == "host") {
+		path, ok = other, true
+	}
+	kind := path.Kind()
+	if kind == "srflx" || kind == "prflx" {
+		kind = direct
+	}
+	if a.home != b.home && want == "host" && path.Local == "host" && path.Remote == "prflx" {
+		kind = "host" // there is no NAT between these two, and nobody to be mistaken for
+	}
+	t.Logf("%-40s %s", name, path)
+	switch {
+	case kind != want:
+		t.Errorf("%s: the pair is %q, want %q: %s", name, kind, want, path)
+	case ok && time.Duration(path.OpenMS)*time.Millisecond > opensWithin:
+		t.Errorf("%s: it took %d ms to connect", name, path.OpenMS)
+	case ok && p.State().PeerBytes+q.State().PeerBytes == 0:
+		t.Errorf("%s: no byte came from the neighbor", name)
 	}
 }

@@ -4,7 +4,7 @@
 //	l := lab.New(t)
 //	edge := l.Edge(lab.EdgeConfig{Relay: lab.Relay3478})
 //	a, b := l.Host(lab.Symmetric), l.Host(lab.Firewall)
-//	p := a.Peer(edge)
+//	p := a.Peer(edge, "")
 //
 // The hosts are network namespaces. All addresses are of public ranges that are no special
 // ones (RFC 6890), because a relay refuses those, but nothing leaves the machine: no

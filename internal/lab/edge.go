@@ -67,7 +67,7 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 		site, tls = "https://"+name, "tls internal"
 		e.ca = filepath.Join(storage, "pki/authorities/local/root.crt")
 	}
-	e.url = site + "/live/index.m3u8"
+	e.url = site + "/live"
 	e.config = filepath.Join(l.dir, "Caddyfile")
 	text := fmt.Sprintf(`{
 	admin off
@@ -91,7 +91,8 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 		report_interval 2s
 		%s
 	}
-	handle_path /live/* {
+	handle /live* {
+		uri path_regexp ^/live[^/]* ""
 		demo_live
 	}
 }
@@ -112,7 +113,7 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 // Start starts the edge, and waits until it answers.
 func (e *Edge) Start() {
 	e.lab.t.Helper()
-	e.run = e.lab.start(e.ns, e.log, e.log, build(e.lab.t, "caddy"), "run", "--config", e.config, "--adapter", "caddyfile")
+	e.run = start(e.lab, e.ns, e.log, e.log, build(e.lab.t, "caddy"), "run", "--config", e.config, "--adapter", "caddyfile")
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		if e.answers() {
 			return
@@ -132,9 +133,12 @@ func (e *Edge) answers() bool {
 		}
 		args = append(args, "--ca", e.ca)
 	}
-	out, _ := exec.Command("ip", append(args, e.url)...).CombinedOutput()
+	out, _ := exec.Command("ip", append(args, e.Stream(""))...).CombinedOutput()
 	return !strings.Contains(string(out), "peer:")
 }
+
+// Stream returns the URL of a live stream; those of different names are different swarms.
+func (e *Edge) Stream(name string) string { return e.url + name + "/index.m3u8" }
 
 // Stop ends the edge without a goodbye to anybody.
 func (e *Edge) Stop() {

@@ -168,15 +168,17 @@ func (h *Host) drop(what ...string) {
 	if len(what) == 0 {
 		what = []string{""}
 	}
+	rules := ""
 	for _, w := range what {
-		h.lab.nft(h.lab.core, fmt.Sprintf("insert rule inet lab forward iifname s%d %s counter drop\ninsert rule inet lab forward oifname s%d %s counter drop", h.site, w, h.site, w))
+		rules += fmt.Sprintf("iifname s%d %s drop\noifname s%d %s drop\n", h.site, w, h.site, w)
 	}
+	h.lab.nft(h.lab.core, fmt.Sprintf("table inet site%d {\nchain forward {\ntype filter hook forward priority 0;\n%s}\n}", h.site, rules))
 }
 
-// Mend ends all that Cut and the others did to any host of the lab.
+// Mend ends what Cut and the others did to the site.
 func (h *Host) Mend() {
 	h.lab.t.Helper()
-	h.lab.nft(h.lab.core, "flush chain inet lab forward")
+	h.lab.nft(h.lab.core, fmt.Sprintf("delete table inet site%d", h.site))
 }
 
 // Move gives the host another address in its home, as a change of network does. With

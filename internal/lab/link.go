@@ -23,7 +23,7 @@ const queue = time.Second / 4
 
 // link joins two namespaces by a wire: a tunnel device in each, between which this process
 // carries the packets. It does what tc's netem would, where there is one.
-func (l *Lab) link(from, there, to, here string, like Link) {
+func (l *spaces) link(from, there, to, here string, like Link) {
 	l.t.Helper()
 	a, b := l.tun(from, there), l.tun(to, here)
 	var work sync.WaitGroup
@@ -84,7 +84,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // tun opens a tunnel device in a namespace.
-func (l *Lab) tun(ns, dev string) *os.File {
+func (l *spaces) tun(ns, dev string) *os.File {
 	l.t.Helper()
 	type result struct {
 		f   *os.File

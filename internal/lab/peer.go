@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 )
+
+var verbose = flag.Bool("verbose", false, "show what the viewers said when a test fails")
 
 // built are the programs, made once for each run of tests.
 var built struct {
@@ -54,7 +57,8 @@ type process struct {
 	once sync.Once
 }
 
-func (l *Lab) start(ns string, out, errs *lines, args ...string) *process {
+// start starts a program in a namespace.
+func start(l *Lab, ns string, out, errs *lines, args ...string) *process {
 	l.t.Helper()
 	cmd := exec.Command("ip", append([]string{"netns", "exec", ns}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, errs
@@ -141,7 +145,7 @@ type State struct {
 }
 
 // Open returns the path that is open, if one is.
-func (s *State) Open() (Path, bool) {
+func (s State) Open() (Path, bool) {
 	for _, p := range s.Paths {
 		if !p.Closed {
 			return p, true
@@ -159,18 +163,18 @@ type Peer struct {
 	log  *lines
 }
 
-// Peer starts a viewer on the host, with further flags of examples/peer.
-func (h *Host) Peer(e *Edge, flags ...string) *Peer {
+// Peer starts a viewer of a stream on the host, with further flags of examples/peer.
+func (h *Host) Peer(e *Edge, stream string, flags ...string) *Peer {
 	h.lab.t.Helper()
 	p := &Peer{lab: h.lab, host: h, out: &lines{}, log: &lines{}}
 	args := append([]string{build(h.lab.t, "peer"), "--json", "--every", "200ms", "--verbose"}, flags...)
 	if e.ca != "" {
 		args = append(args, "--ca", e.ca)
 	}
-	p.run = h.lab.start(h.ns, p.out, p.log, append(args, e.url)...)
+	p.run = start(h.lab, h.ns, p.out, p.log, append(args, e.Stream(stream))...)
 	h.lab.t.Cleanup(func() {
 		p.run.stop()
-		if h.lab.t.Failed() {
+		if h.lab.t.Failed() && *verbose {
 			h.lab.t.Logf("the viewer behind %s was at %+v and said\n%s", h.kind, p.State(), p.log)
 		}
 	})

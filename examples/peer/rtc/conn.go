@@ -164,7 +164,7 @@ func (c *Conn) connect(o Options, first func(*Conn) error) error {
 		config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
 	c.net.relays.know(o.Servers)
-	pc, err := c.net.api(c.net.luck.wait(o)).NewPeerConnection(config)
+	pc, err := c.net.api(c.net.luck.wait(o.RelayOnly)).NewPeerConnection(config)
 	if err != nil {
 		return fmt.Errorf("make a connection: %w", err)
 	}
@@ -349,6 +349,30 @@ func (c *Conn) fail(err error) {
 	if first && !silent {
 		c.events.Closed(err)
 	}
+}
+
+// path returns the path in use; its types are "" if that is not known.
+func (c *Conn) path() Path {
+	p := Path{Took: time.Since(c.begun)}
+	sctp := c.pc.SCTP()
+	if sctp == nil || sctp.Transport() == nil || sctp.Transport().ICETransport() == nil {
+		return p
+	}
+	pair, err := sctp.Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil || pair == nil {
+		return p
+	}
+	p.Local, p.Remote = pair.Local.Typ.String(), pair.Remote.Typ.String()
+	if pair.Local.Typ != webrtc.ICECandidateTypeRelay {
+		return p
+	}
+	for _, s := range c.pc.GetStats() {
+		if l, ok := s.(webrtc.ICECandidateStats); ok && l.Type == webrtc.StatsTypeLocalCandidate && l.CandidateType == pair.Local.Typ &&
+			l.IP == pair.Local.Address && l.Port == int32(pair.Local.Port) {
+			p.Relay = l.RelayProtocol
+		}
+	}
+	return p
 }
 
 // expire fails the connection if its channel is not open in time.

@@ -22,17 +22,14 @@ import (
 )
 
 const (
-	// socketBuffer is asked for in both directions; the system may give less. It
-	// keeps bursts of several neighbors from being dropped.
-	socketBuffer = 4 << 20
 	// connectWait is how long an attempt to connect may take.
 	connectWait = 20 * time.Second
 	// lostAfter is how long nothing may come over a path before it counts as lost, and
 	// failedAfter how long it is then waited for.
 	lostAfter   = 3 * time.Second
 	failedAfter = 9 * time.Second
-	// maxAddresses is the number of addresses that sockets are bound to.
-	maxAddresses = 8
+	// natWait is how long a pair over NATs waits for one without.
+	natWait = 300 * time.Millisecond
 	// flushWait is how long what is queued may take when a connection is closed.
 	flushWait = 2 * time.Second
 )
@@ -95,6 +92,10 @@ func (n *Net) api(relayWait time.Duration) *webrtc.API {
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.DisableActiveTCP(true)
 	e.SetICETimeouts(lostAfter, failedAfter, 2*time.Second)
+	// A host of the same network answers soonest, so that there is no need to wait long
+	// for one with what goes over NATs.
+	e.SetSrflxAcceptanceMinWait(natWait)
+	e.SetPrflxAcceptanceMinWait(natWait)
 	e.SetRelayAcceptanceMinWait(relayWait)
 	e.DetachDataChannels()
 	return webrtc.NewAPI(webrtc.WithSettingEngine(e))

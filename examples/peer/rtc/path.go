@@ -1,10 +1,6 @@
 package rtc
 
-import (
-	"time"
-
-	"github.com/pion/webrtc/v3"
-)
+import "time"
 
 // Path is how the bytes of a connection go.
 type Path struct {
@@ -21,27 +17,3 @@ type Path struct {
 
 // Relayed reports whether a relay is on the path.
 func (p *Path) Relayed() bool { return p.Local == "relay" || p.Remote == "relay" }
-
-// path returns the path in use; its types are "" if that is not known.
-func (c *Conn) path() Path {
-	p := Path{Took: time.Since(c.begun)}
-	sctp := c.pc.SCTP()
-	if sctp == nil || sctp.Transport() == nil || sctp.Transport().ICETransport() == nil {
-		return p
-	}
-	pair, err := sctp.Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || pair == nil {
-		return p
-	}
-	p.Local, p.Remote = pair.Local.Typ.String(), pair.Remote.Typ.String()
-	if pair.Local.Typ != webrtc.ICECandidateTypeRelay {
-		return p
-	}
-	for _, s := range c.pc.GetStats() {
-		if l, ok := s.(webrtc.ICECandidateStats); ok && l.Type == webrtc.StatsTypeLocalCandidate && l.CandidateType == pair.Local.Typ &&
-			l.IP == pair.Local.Address && l.Port == int32(pair.Local.Port) {
-			p.Relay = l.RelayProtocol
-		}
-	}
-	return p
-}

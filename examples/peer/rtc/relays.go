@@ -124,11 +124,11 @@ func (l *luck) forget() {
 }
 
 // wait is what a relayed pair is to wait.
-func (l *luck) wait(o Options) time.Duration {
+func (l *luck) wait(relayOnly bool) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case o.RelayOnly:
+	case relayOnly:
 		return 0
 	case l.direct == 0 && l.relayed >= 2:
 		return relaySoon

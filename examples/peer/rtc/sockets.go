@@ -11,6 +11,14 @@ import (
 	"github.com/pion/logging"
 )
 
+const (
+	// socketBuffer is asked for in both directions; the system may give less. It
+	// keeps bursts of several neighbors from being dropped.
+	socketBuffer = 4 << 20
+	// maxAddresses is the number of addresses that sockets are bound to.
+	maxAddresses = 8
+)
+
 // sockets are one UDP socket on each address of this machine, which all connections
 // share. An ice.UDPMux is asked for its addresses at each gathering, so that those of
 // another network are used from the next ICE restart on.

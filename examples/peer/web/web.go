@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	dialWait = 5 * time.Second
+	dialWait = 3 * time.Second
 	// deadAfter is how long what was sent may lack an acknowledgement, by TCP or HTTP/2.
 	deadAfter = 6 * time.Second
 	// headWait is how long the head of an answer may take, twice as long with each try,

@@ -1,0 +1,91 @@
+package lab
+
+import (
+	"testing"
+	"time"
+)
+
+// backWithin is how long after the end of an event two viewers may take to share again.
+const backWithin = 15 * time.Second
+
+// luck is by how much two viewers' stalls differ through nothing but the moments at which
+// they try again.
+const luck = 2000 // ms
+
+// event is something that happens to the first of two viewers while both play.
+type event struct {
+	name  string
+	a, b  Kind
+	relay Relay
+	long  bool
+	// happens does it, and returns when it is over: from then on sharing is waited for.
+	happens func(e *Edge, h *Host)
+}
+
+func outage(d time.Duration) func(*Edge, *Host) {
+	return func(_ *Edge, h *Host) {
+		h.Cut()
+		time.Sleep(d)
+		h.Mend()
+	}
+}
+
+var events = []event{
+	{name: "a symmetric router forgets", a: Symmetric, b: PortPreserving, relay: Relay3478, happens: func(_ *Edge, h *Host) { h.Flush() }},
+	{name: "a router forgets", a: PortPreserving, b: PortPreserving, happens: func(_ *Edge, h *Host) { h.Flush() }},
+	{name: "outage of 3 s", a: PortPreserving, b: PortPreserving, happens: outage(3 * time.Second)},
+	{name: "outage of 10 s", a: PortPreserving, b: PortPreserving, happens: outage(10 * time.Second)},
+	{name: "outage of 40 s", a: PortPreserving, b: PortPreserving, long: true, happens: outage(40 * time.Second)},
+	{name: "another address, in silence", a: PortPreserving, b: PortPreserving, happens: func(_ *Edge, h *Host) { h.Move(false) }},
+	{name: "another address, with RST", a: PortPreserving, b: PortPreserving, happens: func(_ *Edge, h *Host) { h.Move(true) }},
+	{name: "UDP is blocked", a: PortPreserving, b: PortPreserving, relay: Relay443, happens: func(_ *Edge, h *Host) { h.BlockUDP() }},
+	{name: "a firewall closes and opens", a: PortPreserving, b: PortPreserving, relay: Relay443, long: true, happens: func(_ *Edge, h *Host) {
+		h.BlockAllButWeb()
+		time.Sleep(10 * time.Second)
+		h.Mend()
+	}},
+	{name: "the edge restarts", a: PortPreserving, b: PortPreserving, happens: func(e *Edge, _ *Host) {
+		e.Stop()
+		e.Start()
+	}},
+}
+
+// TestEvents: two viewers share, something happens, and they share again in time, without
+// a stall that a viewer without the mesh does not have.
+func TestEvents(t *testing.T) {
+	for _, ev := range events {
+		t.Run(ev.name, func(t *testing.T) {
+			if ev.long && !*all {
+				return
+			}
+			t.Parallel()
+			l := New(t)
+			e := l.Edge(EdgeConfig{Relay: ev.relay})
+			a := l.Host(ev.a)
+			p, q := a.Peer(e, ""), l.Host(ev.b).Peer(e, "")
+			plain := a.Peer(e, "", "--no-mesh")
+			shared := func() int64 { return p.State().PeerBytes + q.State().PeerBytes }
+			more := func(than int64, limit time.Duration) (time.Duration, bool) {
+				return p.Until(limit, func(State) bool { return shared() > than })
+			}
+			if _, ok := more(0, 20*time.Second); !ok {
+				t.Fatalf("the viewers share nothing before anything happens: %+v, %+v", p.State(), q.State())
+			}
+			ev.happens(e, a)
+			over := time.Now()
+			time.Sleep(1500 * time.Millisecond) // what was under way has come
+			before := shared()
+			if _, ok := more(before, backWithin-1500*time.Millisecond); !ok {
+				t.Errorf("they share nothing within %v", backWithin)
+			} else {
+				t.Logf("they share again after %v", time.Since(over).Round(100*time.Millisecond))
+			}
+			time.Sleep(2 * time.Second)
+			s, o, without := p.State(), q.State(), plain.State()
+			t.Logf("stalled: %d ms and %d ms, without the mesh %d ms; paths %v", s.StallMS, o.StallMS, without.StallMS, s.Paths)
+			if s.StartupMS == 0 || s.StallMS > 0 && s.StallMS > without.StallMS+luck*min(without.Stalls, 1) || o.StallMS > without.StallMS {
+				t.Errorf("stalled: %d ms and %d ms, without the mesh %d ms", s.StallMS, o.StallMS, without.StallMS)
+			}
+		})
+	}
+}
