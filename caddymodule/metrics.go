@@ -22,11 +22,13 @@ var (
 	descEgress   = prometheus.NewDesc("mesh_origin_egress_bytes_total", "Bytes of segment bodies that this edge has sent.", nil, nil)
 	descBytes    = prometheus.NewDesc("mesh_reported_bytes_total",
 		"Bytes of segments that peers report to have received, by source; relayed is part of peer.", []string{"source"}, nil)
-	descBad    = prometheus.NewDesc("mesh_bad_chunks_total", "Chunks that peers report to have failed their digest.", nil, nil)
-	descStalls = prometheus.NewDesc("mesh_stalls_total", "Interruptions of playback that peers report.", nil, nil)
-	descStall  = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
-	descPlayed = prometheus.NewDesc("mesh_played_seconds_total", "Media time that peers report to have played.", nil, nil)
-	descBanned = prometheus.NewDesc("mesh_banned_peers", "Peers banned from swarms that are in memory.", nil, nil)
+	descBad     = prometheus.NewDesc("mesh_bad_chunks_total", "Chunks that peers report to have failed their digest.", nil, nil)
+	descStalls  = prometheus.NewDesc("mesh_stalls_total", "Interruptions of playback that peers report.", nil, nil)
+	descStall   = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
+	descPlayed  = prometheus.NewDesc("mesh_played_seconds_total", "Media time that peers report to have played.", nil, nil)
+	descBanned  = prometheus.NewDesc("mesh_banned_peers", "Peers banned from swarms that are in memory.", nil, nil)
+	descLimited = prometheus.NewDesc("mesh_limited_requests_total",
+		"Requests for sessions refused with 429 because too many came from one address.", nil, nil)
 	descTokens = prometheus.NewDesc("mesh_viewer_tokens_total",
 		"Requests by what their viewer token came to: accepted, refused, or observed (to be refused, and let through).",
 		[]string{"outcome", "reason"}, nil)
@@ -35,7 +37,7 @@ var (
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes,
-		descBad, descStalls, descStall, descPlayed, descBanned, descTokens} {
+		descBad, descStalls, descStall, descPlayed, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
 }
@@ -51,6 +53,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConns, float64(n.Connections))
 	gauge(descSwarms, float64(n.Swarms))
 	gauge(descBanned, float64(n.Banned))
+	counter(descLimited, float64(n.Limited))
 	counter(descEgress, float64(n.Egress))
 	counter(descBytes, float64(n.Reported.PeerBytes), "peer")
 	counter(descBytes, float64(n.Reported.OriginBytes), "origin")

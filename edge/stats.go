@@ -88,6 +88,7 @@ type Numbers struct {
 	Connections  int64               // signaling WebSockets open now
 	Swarms       int                 // with at least one peer now
 	Banned       int                 // peers banned from swarms that are in memory
+	Limited      int64               // requests for sessions refused because too many came from one address
 	Egress       int64               // bytes of segment bodies sent
 	Spooled      int64               // bytes that bodies without Content-Length hold in memory now
 	Reported     signal.Report       // what peers have reported
@@ -97,7 +98,7 @@ type Numbers struct {
 // Numbers returns the numbers of now.
 func (e *Edge) Numbers() Numbers {
 	n := Numbers{
-		Connections: e.hub.Connections(), Egress: e.segments.Egress(), Spooled: e.segments.Spooled(),
+		Connections: e.hub.Connections(), Limited: e.control.Limited(), Egress: e.segments.Egress(), Spooled: e.segments.Spooled(),
 		Reported: e.hub.Totals(), ViewerTokens: e.control.Verdicts(),
 	}
 	for _, s := range e.hub.Swarms() {

@@ -25,7 +25,9 @@ func (b *bans) add(viewer Viewer, source netip.Addr, now time.Time) {
 		b.viewers.add(viewer, now)
 		return
 	}
-	b.sources.add(source, now)
+	if source.IsValid() {
+		b.sources.add(source, now)
+	}
 }
 
 // refuses reports whether a viewer is refused sessions.

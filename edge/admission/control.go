@@ -56,6 +56,7 @@ type Control struct {
 	checker  *checker
 	gate     Gate
 	limiter  sourceLimiter
+	refusals refusals
 	bans     bans
 	policies policies
 	entitled entitlements
@@ -79,10 +80,23 @@ func (c *Control) Gate() *Gate { return &c.gate }
 func (c *Control) Verdicts() []Verdict { return c.checker.verdicts.list() }
 
 // Allow counts a session request, or a signaling WebSocket, against its source
-// address. Where that has opened too many, wait is the time until the next one.
+// address. Where that has opened too many, wait is the time until the next one. A
+// request without address, from a unix socket, is not counted: it may be anybody's.
 func (c *Control) Allow(r *http.Request) (wait time.Duration, ok bool) {
-	return c.limiter.allow(sourceOf(c.Server.ClientAddr(r)), c.Now())
+	addr, now := c.Server.ClientAddr(r), c.Now()
+	if !addr.IsValid() {
+		c.refusals.noAddress(c.Log)
+		return 0, true
+	}
+	wait, sources, ok := c.limiter.allow(sourceOf(addr), now)
+	if !ok {
+		c.refusals.add(c.Log, sources, now)
+	}
+	return wait, ok
 }
+
+// Limited returns the number of requests that Allow has refused.
+func (c *Control) Limited() int64 { return c.refusals.total() }
 
 // Ban bans the viewer of a member.
 func (c *Control) Ban(m *Member) { c.bans.add(m.viewer, m.source, c.Now()) }
@@ -268,7 +282,7 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Viewer: trackerViewer(m.viewer, m.source),
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Viewer: trackerViewer(m.viewer, m.source, m.Peer),
 		MaxTold: c.policyOf(m).MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -27,10 +28,14 @@ func viewerOf(e tokens.Entitlement) Viewer {
 var trackerSeed = maphash.MakeSeed()
 
 // trackerViewer returns tracker.Facts.Viewer: by the token where it names
-// somebody, and by the source address (a /64 for IPv6) where it does not.
-func trackerViewer(viewer Viewer, source netip.Addr) uint64 {
-	if viewer != (Viewer{}) {
+// somebody, by the source address (a /64 for IPv6) where it does not, and by the
+// peer where there is no address, behind a unix socket.
+func trackerViewer(viewer Viewer, source netip.Addr, peer wire.PeerID) uint64 {
+	switch {
+	case viewer != (Viewer{}):
 		return maphash.Bytes(trackerSeed, viewer[:]) | 1
+	case !source.IsValid():
+		return maphash.Comparable(trackerSeed, peer) | 1
 	}
 	return maphash.Comparable(trackerSeed, source) | 1
 }
@@ -46,8 +51,12 @@ func sourceOf(ip netip.Addr) netip.Addr {
 	return ip
 }
 
-// prefixOf returns the network by which peers count as near: /24 or /48.
+// prefixOf returns the network by which peers count as near: /24 or /48; "" if the
+// address is unknown.
 func prefixOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
 	bits := 24
 	if a.Is6() {
 		bits = 48
