@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -55,6 +56,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision finds or makes what outlives the config. It changes nothing in it:
 // that is for Start.
 func (a *App) Provision(ctx caddy.Context) error {
+	if err := option.Expand(a); err != nil {
+		return err
+	}
 	a.logger, a.storage = ctx.Logger(), ctx.Storage()
 	v, _, err := runtimes.LoadOrNew(runtimeKey, func() (caddy.Destructor, error) {
 		secret, err := storedRandom(ctx, a.storage)
@@ -71,7 +75,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.rt, a.pooled = v.(*runtime), true
-	a.KeysFile = caddy.NewReplacer().ReplaceKnown(a.KeysFile, "")
 	if err := a.provisionKeys(ctx); err != nil {
 		return err
 	}

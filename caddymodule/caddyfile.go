@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
-	"math"
-	"strconv"
+	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -41,7 +41,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	var a App
 	err := option.Parse(d, "the global option mesh", map[string]option.Func{
 		"stun": func(d *caddyfile.Dispenser) error {
-			if err := option.One(d, &a.STUN); err != nil || a.STUN == "off" {
+			if err := option.One(d, &a.STUN); err != nil || a.STUN == "off" || option.IsLater(a.STUN) {
 				return err
 			}
 			network, _, err := turn.ParseListen(a.STUN)
@@ -87,28 +87,38 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	m := new(Handler)
-	return m, m.UnmarshalCaddyfile(h.Dispenser)
+	return m, m.parse(h.Dispenser, h.MatcherToken)
 }
 
 // UnmarshalCaddyfile reads the directive; see parseDirective for its syntax.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return h.parse(d, func() (caddy.ModuleMap, bool, error) {
+		return nil, false, d.Errf("exclude %s: named matchers are known to the directive only; write the matcher itself, such as: exclude path /ads/*", d.Val())
+	})
+}
+
+// parse reads the directive. named returns the matcher that the next argument names.
+func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, bool, error)) error {
 	d.Next()
 	if d.NextArg() {
 		return d.ArgErr()
 	}
 	return option.Parse(d, "mesh", map[string]option.Func{
-		"path": option.String(&h.Path),
-		"share": func(d *caddyfile.Dispenser) error {
-			if err := option.One(d, &h.Share); err != nil {
-				return err
-			}
-			switch h.Share {
-			case admission.ShareAll, admission.ShareEncryptedOnly, admission.ShareNone:
-				return nil
-			}
-			return d.Errf("share %q: give all, encrypted_only or none", h.Share)
-		},
+		"path":  option.String(&h.Path),
+		"share": option.OneOf(&h.Share, admission.ShareAll, admission.ShareEncryptedOnly, admission.ShareNone),
 		"exclude": func(d *caddyfile.Dispenser) error {
+			if d.NextArg() {
+				short := strings.HasPrefix(d.Val(), "@") || strings.HasPrefix(d.Val(), "/")
+				d.Prev()
+				if short {
+					set, _, err := named()
+					if err == nil && d.NextArg() {
+						err = d.ArgErr()
+					}
+					h.ExcludeRaw = append(h.ExcludeRaw, set)
+					return option.Wrap(d, err)
+				}
+			}
 			set, err := caddyhttp.ParseCaddyfileNestedMatcherSet(d)
 			if err != nil {
 				return option.Wrap(d, err)
@@ -125,26 +135,15 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return h.Token.UnmarshalCaddyfile(d)
 		},
 		"upload_limit": option.Size(&h.UploadLimit),
-		"upload_ratio": func(d *caddyfile.Dispenser) error {
-			var s string
-			if err := option.One(d, &s); err != nil {
-				return err
-			}
-			f, err := strconv.ParseFloat(s, 64)
-			if err != nil || f < 0 || math.IsInf(f, 0) || math.IsNaN(f) {
-				return d.Errf("upload_ratio %q: give a number, 1 for as much as was received", s)
-			}
-			h.UploadRatio = f
-			return nil
-		},
-		"neighbors": option.Int(&h.Neighbors),
-		"max_told":  option.Int(&h.MaxTold),
+		"upload_ratio": option.Float(&h.UploadRatio, "as much as was received"),
+		"neighbors":    option.Int(&h.Neighbors),
+		"max_told":     option.Int(&h.MaxTold),
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := option.List(&h.Origins)(d); err != nil {
 				return err
 			}
 			for _, o := range h.Origins {
-				if err := admission.ValidOrigin(o); err != nil {
+				if err := admission.ValidOrigin(o); err != nil && !option.IsLater(o) {
 					return option.Wrap(d, err)
 				}
 			}

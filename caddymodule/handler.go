@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/viewertokens"
 	"github.com/viewmesh/viewmesh/edge"
 )
@@ -60,7 +61,8 @@ type Handler struct {
 	MaxTold int `json:"max_told,omitempty"`
 
 	// Origins are the origins, such as "https://www.example.com", of pages on other
-	// hosts that may use the mesh; "*" is any, without the viewer's cookies. Pages of
+	// hosts that may use the mesh; "https://*.example.com" is every host below that
+	// one, "*" is any, without the viewer's cookies. Pages of
 	// the same host always may. Default: none.
 	Origins []string `json:"origins,omitempty"`
 
@@ -97,6 +99,9 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the guests, finds the app, and makes the site.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	if err := option.Expand(h); err != nil {
+		return err
+	}
 	app, err := ctx.App("mesh")
 	if err != nil {
 		return err

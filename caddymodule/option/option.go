@@ -106,12 +106,35 @@ func Flag(to *bool) Func {
 	}
 }
 
+// Float reads a number, not negative. of says what 1 is.
+func Float(to *float64, of string) Func {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var s string
+		if err := One(d, &s); err != nil {
+			return err
+		}
+		if err := notLater(d, name, s); err != nil {
+			return err
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || f < 0 || math.IsInf(f, 0) || math.IsNaN(f) {
+			return d.Errf("%s %q: give a number, 1 for %s", name, s, of)
+		}
+		*to = f
+		return nil
+	}
+}
+
 // Int reads a whole number, not negative.
 func Int(to *int) Func {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		var s string
 		if err := One(d, &s); err != nil {
+			return err
+		}
+		if err := notLater(d, name, s); err != nil {
 			return err
 		}
 		n, err := strconv.ParseInt(s, 10, 32)
@@ -131,6 +154,9 @@ func Size(to *int64) Func {
 		if err := One(d, &s); err != nil {
 			return err
 		}
+		if err := notLater(d, name, s); err != nil {
+			return err
+		}
 		n, err := humanize.ParseBytes(s)
 		if err != nil || n > math.MaxInt64/8 {
 			return d.Errf("%s %q: give a size, such as 2MiB", name, s)
@@ -146,6 +172,9 @@ func Duration(to *caddy.Duration) Func {
 		name := d.Val()
 		var s string
 		if err := One(d, &s); err != nil {
+			return err
+		}
+		if err := notLater(d, name, s); err != nil {
 			return err
 		}
 		v, err := caddy.ParseDuration(s)
@@ -164,7 +193,7 @@ func OneOf(to *string, values ...string) Func {
 		if err := One(d, to); err != nil {
 			return err
 		}
-		if !slices.Contains(values, *to) {
+		if !IsLater(*to) && !slices.Contains(values, *to) {
 			return d.Errf("%s %q: give one of %v", name, *to, values)
 		}
 		return nil

@@ -66,6 +66,9 @@ func (t *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
+	if option.HasLater(t) {
+		return nil // Provision validates what it stands for
+	}
 	return option.Wrap(d, t.validate())
 }
 

@@ -209,6 +209,9 @@ func algOption(to *[]string) option.Func {
 			switch alg {
 			case tokens.HS256, tokens.ES256, tokens.RS256, tokens.EdDSA:
 			default:
+				if option.IsLater(alg) {
+					continue
+				}
 				return d.Errf("alg %q: give HS256, ES256, RS256 or EdDSA", alg)
 			}
 		}

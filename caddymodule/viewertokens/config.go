@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/edge"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -26,6 +27,9 @@ type Config struct {
 // Provision loads the module of the format and returns what the edge is told of
 // it.
 func (c *Config) Provision(ctx caddy.Context) (*edge.ViewerTokens, error) {
+	if err := option.Expand(c); err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
 	if c.VerifierRaw == nil {
 		return nil, errors.New("token has no verifier: name a format, such as urisigning or jwt")
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -68,6 +69,9 @@ func (*JWT) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the keys.
 func (j *JWT) Provision(caddy.Context) error {
+	if err := option.Expand(j); err != nil {
+		return fmt.Errorf("jwt: %w", err)
+	}
 	trust, err := j.trust()
 	if err != nil {
 		return fmt.Errorf("jwt: %w", err)

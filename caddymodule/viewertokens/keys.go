@@ -52,20 +52,15 @@ func (k *TokenKeys) trust() ([]tokens.Trust, error) {
 	add := func(source tokens.KeySource) {
 		out = append(out, tokens.Trust{Keys: source, Issuers: k.Issuer})
 	}
-	repl := caddy.NewReplacer()
 	for _, file := range k.JWKSFile {
-		set, err := readKeySet(repl.ReplaceKnown(file, ""))
+		set, err := readKeySet(file)
 		if err != nil {
 			return nil, fmt.Errorf("jwks_file: %w", err)
 		}
 		add(set)
 	}
 	if k.Secret != "" {
-		secret, err := repl.ReplaceOrErr(k.Secret, true, true)
-		if err != nil {
-			return nil, fmt.Errorf("secret: %w", err)
-		}
-		set, err := tokens.SecretKeySet([]byte(secret), "")
+		set, err := tokens.SecretKeySet([]byte(k.Secret), "")
 		if err != nil {
 			return nil, fmt.Errorf("secret: %w", err)
 		}
@@ -80,7 +75,7 @@ func (k *TokenKeys) trust() ([]tokens.Trust, error) {
 	}
 	for _, url := range k.JWKSURL {
 		source, err := tokens.NewRemoteKeys(tokens.RemoteKeysConfig{
-			URL: repl.ReplaceKnown(url, ""), AllowHTTP: k.JWKSAllowHTTP, Transport: k.pool, Now: time.Now,
+			URL: url, AllowHTTP: k.JWKSAllowHTTP, Transport: k.pool, Now: time.Now,
 			Refresh: time.Duration(k.JWKSRefresh),
 		})
 		if err != nil {

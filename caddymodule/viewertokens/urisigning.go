@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -77,6 +78,9 @@ func (*URISigning) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the keys.
 func (u *URISigning) Provision(caddy.Context) error {
+	if err := option.Expand(u); err != nil {
+		return fmt.Errorf("urisigning: %w", err)
+	}
 	trust, err := u.trust()
 	if err != nil {
 		return fmt.Errorf("urisigning: %w", err)
@@ -95,14 +99,13 @@ func (u *URISigning) Provision(caddy.Context) error {
 	if u.Replay > 0 {
 		config.Replay = tokens.NewReplayMemory(u.Replay)
 	}
-	repl := caddy.NewReplacer()
 	if u.DecryptFile != "" {
-		if config.Decrypt, err = readKeySet(repl.ReplaceKnown(u.DecryptFile, "")); err != nil {
+		if config.Decrypt, err = readKeySet(u.DecryptFile); err != nil {
 			return fmt.Errorf("urisigning: decrypt_file: %w", err)
 		}
 	}
 	if u.RenewFile != "" {
-		set, err := readKeySet(repl.ReplaceKnown(u.RenewFile, ""))
+		set, err := readKeySet(u.RenewFile)
 		if err != nil {
 			return fmt.Errorf("urisigning: renew_file: %w", err)
 		}

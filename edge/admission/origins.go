@@ -10,10 +10,20 @@ import (
 
 // ValidOrigin returns an error unless o can stand in Policy.Origins.
 func ValidOrigin(o string) error {
-	if _, ok := parseOrigin(o); !ok && o != "*" {
-		return fmt.Errorf("origins %q: write scheme and host, such as https://www.example.com, or *", o)
+	if u, ok := parseOrigin(o); o == "*" || ok && !strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("origins %q: write scheme and host, such as https://www.example.com, https://*.example.com for every host below that one, or *", o)
+}
+
+// names reports whether an entry of Policy.Origins names an origin.
+func names(entry, origin string) bool {
+	before, after, wild := strings.Cut(strings.ToLower(entry), "://*.")
+	if !wild {
+		return strings.EqualFold(entry, origin)
+	}
+	scheme, host, _ := strings.Cut(strings.ToLower(origin), "://")
+	return scheme == before && len(host) > len(after)+1 && strings.HasSuffix(host, "."+after)
 }
 
 // parseOrigin reads an Origin; ok is false for "null" and what is none.
@@ -44,7 +54,7 @@ func (p *Policy) CORS(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	u, ok := parseOrigin(origin)
-	named := slices.ContainsFunc(p.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
+	named := ok && slices.ContainsFunc(p.Origins, func(o string) bool { return names(o, origin) })
 	if !named && !slices.Contains(p.Origins, "*") && !(ok && sameHost(u, r.Host)) {
 		return false
 	}

@@ -65,7 +65,8 @@ type Policy struct {
 	// and how many learn of it. Zero: the tracker's default, 400.
 	MaxTold int
 	// Origins are the origins, such as "https://www.example.com", of pages on other
-	// hosts that may use the mesh; "*" is any, without the viewer's cookies. Pages of
+	// hosts that may use the mesh; "https://*.example.com" is every host below that
+	// one, "*" is any, without the viewer's cookies. Pages of
 	// the same host always may.
 	Origins []string
 	// RelayOnly makes viewers connect over the relay only, so that they do not learn
