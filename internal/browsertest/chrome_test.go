@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,30 @@ import (
 	"github.com/viewmesh/viewmesh/internal/chromium"
 )
 
-// startBrowser starts Chromium, whose pages may connect over loopback and each
-// count as one that a viewer looks at.
+// shared is the Chromium of all tests of the package.
+var shared struct {
+	browser context.Context
+	stop    func()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.stop != nil {
+		shared.stop()
+	}
+	os.Exit(code)
+}
+
+// startBrowser returns the Chromium of the package, which the first test starts. Its
+// pages may connect over loopback and each count as one that a viewer looks at.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
-	return chromium.Start(t, "browsers are peers", chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"),
-		chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
-		chromedp.Flag("disable-backgrounding-occluded-windows", true))
+	if shared.browser == nil {
+		shared.browser, shared.stop = chromium.Launch(t, context.Background(), "browsers are peers", chromedp.Flag("disable-features", "WebRtcHideLocalIpsWithMdns"),
+			chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-renderer-backgrounding", true),
+			chromedp.Flag("disable-backgrounding-occluded-windows", true))
+	}
+	return shared.browser
 }
 
 // page is one viewer: a tab with a profile of its own, so that pages share no

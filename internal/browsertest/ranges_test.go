@@ -60,23 +60,27 @@ func ranged(t *testing.T) string {
 const segments = 24 // of the sample
 
 // TestRanges: segments that are byte ranges of one file travel too, also where a
-// variable names it.
+// variable names it. The first page of a presentation plays it from the origin, the
+// others, at the same time, take from it and from each other.
 func TestRanges(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
-	for name, path := range map[string]string{
-		"hls.js":                "/hls.html?src=/ranges/index.m3u8",
-		"hls.js with loader":    "/hls.html?loader&src=/ranges/index.m3u8",
-		"hls.js with variables": "/hls.html?src=/ranges/defined.m3u8",
-		"dash.js":               "/dash.html?src=/ranges/manifest.mpd",
-		"dash.js with loader":   "/dash.html?loader&src=/ranges/manifest.mpd",
-		"Shaka":                 "/shaka.html?src=/ranges/manifest.mpd",
-		"Shaka with a plugin":   "/shaka.html?loader&src=/ranges/manifest.mpd",
+	for name, paths := range map[string][]string{
+		"HLS":                {"/hls.html?src=/ranges/index.m3u8", "/hls.html?src=/ranges/index.m3u8", "/hls.html?loader&src=/ranges/index.m3u8"},
+		"HLS with variables": {"/hls.html?src=/ranges/defined.m3u8", "/hls.html?src=/ranges/defined.m3u8"},
+		"DASH": {"/dash.html?src=/ranges/manifest.mpd", "/dash.html?src=/ranges/manifest.mpd", "/dash.html?loader&src=/ranges/manifest.mpd",
+			"/shaka.html?src=/ranges/manifest.mpd", "/shaka.html?loader&src=/ranges/manifest.mpd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players) + "\n" + ranged(t)})
-			pages := watch(t, browser, e, 2, path, 3)
-			pages[1].until("segments from the other page", "mesh.stats.peerBytes > 100_000", 30*time.Second)
+			pages := watch(t, browser, e, 1, paths[0], 3)
+			for _, path := range paths[1:] {
+				pages = append(pages, open(t, browser, path, e.url(path)))
+			}
+			for _, p := range pages[1:] {
+				p.until("segments from another page", "globalThis.mesh?.stats.peerBytes > 100_000", 40*time.Second)
+				p.until("playing", played(3), 40*time.Second)
+			}
 			offload(t, e, pages)
 			for _, p := range pages {
 				p.quiet()

@@ -39,15 +39,20 @@ func viewerToken(t *testing.T, n int, more map[string]any) string {
 	return token
 }
 
-// TestHeaderToken: where the viewer's token is in a header of the player's
-// requests, what the mesh asks the edge for carries it, too.
+// TestHeaderToken: where the viewer's token is in a header of the player's requests,
+// what the mesh asks the edge for carries it, too; and players that add their
+// measures (CMCD) to each URL carry each other all the same.
 func TestHeaderToken(t *testing.T) {
 	players := npmFolder(t)
 	browser := startBrowser(t)
 	for name, path := range carried {
 		t.Run(name, func(t *testing.T) {
 			e := startEdge(t, options{site: withPlayers(players), mesh: "token jwt {\n alg HS256\n secret " + secret + "\n require\n }"})
-			share(t, browser, e, path+"&token="+viewerToken(t, 0, nil), path+"&token="+viewerToken(t, 1, nil))
+			for _, p := range share(t, browser, e, path+"&cmcd&token="+viewerToken(t, 0, nil), path+"&cmcd&token="+viewerToken(t, 1, nil)) {
+				if !eval[bool](p, `performance.getEntriesByType("resource").some((e) => e.name.includes("CMCD="))`) {
+					t.Errorf("%s: the player sends no measures", p.name)
+				}
+			}
 		})
 	}
 }
@@ -76,22 +81,6 @@ func TestURLToken(t *testing.T) {
 				paths = append(paths, strings.ReplaceAll(c.path, "TOKEN", viewerToken(t, i, map[string]any{"cdniuc": container})))
 			}
 			share(t, browser, e, paths...)
-		})
-	}
-}
-
-// TestCMCD: players that add their measures to each URL carry each other all the
-// same.
-func TestCMCD(t *testing.T) {
-	players := npmFolder(t)
-	browser := startBrowser(t)
-	for name, path := range carried {
-		t.Run(name, func(t *testing.T) {
-			for _, p := range share(t, browser, startEdge(t, options{site: withPlayers(players)}), path+"&cmcd", path+"&cmcd") {
-				if !eval[bool](p, `performance.getEntriesByType("resource").some((e) => e.name.includes("CMCD="))`) {
-					t.Errorf("%s: the player tells nothing", p.name)
-				}
-			}
 		})
 	}
 }

@@ -11,22 +11,34 @@ import (
 	"github.com/viewmesh/viewmesh/internal/program"
 )
 
-// Start starts Chromium without a window, and gives the context for its tabs; it
+// Start starts Chromium without a window, and returns the context for its tabs; it
 // ends with the test. Where Chromium is missing the test is skipped with what it
 // shows, or fails with VIEWMESH_CI=1.
 func Start(t testing.TB, shows string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
+	browser, stop := Launch(t, t.Context(), shows, more...)
+	t.Cleanup(stop)
+	return browser
+}
+
+// Launch is Start for a browser that several tests share: it ends with ctx, or when
+// stop is called.
+func Launch(t testing.TB, ctx context.Context, shows string, more ...chromedp.ExecAllocatorOption) (browser context.Context, stop func()) {
+	t.Helper()
 	path := program.Need(t, "shows that "+shows, "chromium", "chromium", "chromium-browser", "google-chrome")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("headless", "new"), chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.Flag("disable-component-update", true))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)
-	t.Cleanup(stop)
+	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, append(options, more...)...)
 	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
+	stop = func() {
+		closeBrowser()
+		stopAllocator()
+	}
 	if err := chromedp.Do(browser); err != nil {
+		stop()
 		t.Fatalf("start %s: %v", path, err)
 	}
-	return browser
+	return browser, stop
 }
 
 // Complaints collects what the console of a tab says from now on that is a
