@@ -15,7 +15,7 @@ const (
 )
 
 // listenStream serves connections to a TCP address, over TLS where config is not nil.
-func listenStream(s *core, name, addr string, config func() *tls.Config) (net.Addr, error) {
+func listenStream(s *core, name, addr string, config func() *tls.Config) (*listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for TURN on %s/%s: %w", name, addr, err)
@@ -30,12 +30,12 @@ func listenStream(s *core, name, addr string, config func() *tls.Config) (net.Ad
 		accept(s, ln, config)
 	}()
 	s.log.Info("TURN listens", s.addressField(name, ln.Addr()))
-	return ln.Addr(), nil
+	return &listener{bound: ln.Addr(), stream: ln}, nil
 }
 
 // accept takes connections from ln until it is closed.
 func accept(s *core, ln net.Listener, config func() *tls.Config) {
-	handshakes := connLimit{bySource: map[netip.Addr]int{}, max: maxHandshakes, perSource: maxHandshakesPerSource}
+	handshakes := connLimit{bySource: map[netip.Addr]int{}}
 	for {
 		conn, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -52,11 +52,11 @@ func accept(s *core, ln net.Listener, config func() *tls.Config) {
 			continue
 		}
 		if config == nil {
-			serveConn(s, conn, nil)
+			serveConn(s, conn, "tcp/"+ln.Addr().String(), nil)
 			continue
 		}
 		source := addrPortOf(conn.RemoteAddr()).Addr()
-		if !handshakes.acquire(source) {
+		if !handshakes.acquire(source, maxHandshakes, maxHandshakesPerSource) {
 			s.counters.drop(DropConnLimit)
 			_ = conn.Close()
 			continue
@@ -79,7 +79,7 @@ func accept(s *core, ln net.Listener, config func() *tls.Config) {
 				_ = conn.Close()
 				return
 			}
-			serveConn(s, tc, cork)
+			serveConn(s, tc, "tls/"+ln.Addr().String(), cork)
 		}()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,21 +30,13 @@ var special = prefixes(
 	"224.0.0.0/4",     // multicast
 	"240.0.0.0/4",     // reserved, broadcast
 
-	"::/96",           // unspecified, loopback, IPv4-compatible
-	"::ffff:0:0/96",   // IPv4-mapped
-	"::ffff:0:0:0/96", // IPv4-translated (SIIT)
-	"64:ff9b:1::/48",  // local-use translation
-	"100::/64",        // discard only
-	"100:0:0:1::/64",  // dummy prefix
-	"2001::/23",       // protocol assignments (Teredo, benchmarking, ORCHID)
-	"2001:db8::/32",   // documentation
-	"3fff::/20",       // documentation
+	"168.63.129.16/32", // the platform of a cloud
+
+	// Of IPv6, all that is not global unicast (2000::/3) is special, and in that:
+	"2001::/23",     // protocol assignments (Teredo, benchmarking, ORCHID)
+	"2001:db8::/32", // documentation
+	"3fff::/20",     // documentation
 	"2620:4f:8000::/48",
-	"5f00::/16", // segment routing
-	"fc00::/7",  // unique local
-	"fe80::/10", // link-local
-	"fec0::/10", // site-local
-	"ff00::/8",  // multicast
 )
 
 func prefixes(list ...string) []netip.Prefix {
@@ -56,8 +49,11 @@ func prefixes(list ...string) []netip.Prefix {
 
 // isSpecial reports whether addr is anything but a public unicast address.
 func isSpecial(addr netip.Addr) bool {
-	return !addr.IsValid() || addr.Zone() != "" || contains(special, addr)
+	return !addr.IsValid() || addr.Zone() != "" || addr.Is6() && !global6.Contains(addr) || contains(special, addr)
 }
+
+// global6 is global unicast: RFC 4291, section 2.4, as IANA assigns it.
+var global6 = netip.MustParsePrefix("2000::/3")
 
 // form says how an IPv4 address is written within an IPv6 one.
 type form uint8
@@ -106,25 +102,26 @@ func unembed(addr netip.Addr) (netip.Addr, form) {
 // ownAddrs knows the addresses of this host. It asks the operating system again
 // when what it knows is half a minute old.
 type ownAddrs struct {
-	fixed map[netip.Addr]bool
+	fixed atomic.Pointer[map[netip.Addr]bool]
 
 	mu    sync.Mutex
 	read  time.Time
 	found map[netip.Addr]bool
 }
 
-func newOwnAddrs(fixed ...netip.Addr) *ownAddrs {
-	o := &ownAddrs{fixed: map[netip.Addr]bool{}}
+// set replaces the addresses that are known without asking.
+func (o *ownAddrs) set(fixed ...netip.Addr) {
+	m := map[netip.Addr]bool{}
 	for _, a := range fixed {
 		if a.IsValid() {
-			o.fixed[a.Unmap()] = true
+			m[a.Unmap()] = true
 		}
 	}
-	return o
+	o.fixed.Store(&m)
 }
 
 // has reports whether addr is an address of this host, or one that leads to it.
-func (o *ownAddrs) has(addr netip.Addr) bool { return o.fixed[addr] || o.local(addr) }
+func (o *ownAddrs) has(addr netip.Addr) bool { return (*o.fixed.Load())[addr] || o.local(addr) }
 
 // local reports whether addr is one of this host's network interfaces.
 func (o *ownAddrs) local(addr netip.Addr) bool {

@@ -94,6 +94,15 @@ type names struct {
 // maxNames bounds the names that are remembered.
 const maxNames = 1 << 16
 
+// setRealm forgets all names where the realm is another: it is part of their hashes.
+func (n *names) setRealm(realm string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.by == nil || n.realm != realm {
+		n.realm, n.by = realm, map[[sha256.Size]byte]string{}
+	}
+}
+
 // userhash is the USERHASH of a user name: RFC 8489, section 14.4.
 func userhash(username, realm string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(username + ":" + realm))

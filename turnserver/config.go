@@ -19,8 +19,18 @@ const (
 	DefaultRelayPortMax = 65535
 )
 
-// Config is what a Server keeps for its whole life. What may change while it
-// runs is in Policy.
+// Settings are the part of a Config that allocations are made with. SetSettings replaces them: new
+// allocations and challenges are made with the new ones, older allocations go on as
+// they were made.
+type Settings struct {
+	Realm                       string
+	RelayAddress, RelayAddress6 netip.Addr
+	RelayBind, RelayBind6       netip.Addr
+	RelayPorts                  PortRange
+	OwnAddresses                []netip.Addr
+}
+
+// Config is what a Server keeps for its whole life, and what it begins with.
 type Config struct {
 	// Realm is the REALM of the long-term credential mechanism. Default: "viewmesh".
 	Realm string
@@ -50,13 +60,8 @@ type Config struct {
 	// network interfaces are found without being listed.
 	OwnAddresses []netip.Addr
 
-	// MaxConns bounds the open TCP and TLS connections. Default: 16384.
-	MaxConns int
-
-	// MaxConnsPerSource bounds the open TCP and TLS connections of one source
-	// address (of one /64 for IPv6). Default: 1024, as many viewers may share one
-	// address behind a carrier's NAT.
-	MaxConnsPerSource int
+	// MaxConns and MaxConnsPerSource hold where the policy's are zero.
+	MaxConns, MaxConnsPerSource int
 
 	// Policy is the first policy; SetPolicy replaces it.
 	Policy Policy
@@ -81,8 +86,12 @@ type Config struct {
 // PortRange is a range of ports, both ends included.
 type PortRange struct{ Min, Max uint16 }
 
+func (c *Config) settings() Settings {
+	return Settings{c.Realm, c.RelayAddress, c.RelayAddress6, c.RelayBind, c.RelayBind6, c.RelayPorts, c.OwnAddresses}
+}
+
 // withDefaults checks c and returns it with every default filled in.
-func (c Config) withDefaults() (Config, error) {
+func (c Settings) withDefaults() (Settings, error) {
 	if c.Realm == "" {
 		c.Realm = "viewmesh"
 	}
@@ -106,15 +115,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.RelayBind6, err = relayBind(c.RelayAddress6, c.RelayBind6); err != nil {
 		return c, err
-	}
-	if c.MaxConns <= 0 {
-		c.MaxConns = 16384
-	}
-	if c.MaxConnsPerSource <= 0 {
-		c.MaxConnsPerSource = 1024
-	}
-	if c.Logger == nil {
-		c.Logger = zap.NewNop()
 	}
 	return c, nil
 }

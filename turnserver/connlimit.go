@@ -7,17 +7,18 @@ import (
 
 // connLimit counts open connections, in all and by source.
 type connLimit struct {
-	mu             sync.Mutex
-	all            int
-	bySource       map[netip.Addr]int
-	max, perSource int
+	mu       sync.Mutex
+	all      int
+	bySource map[netip.Addr]int
 }
 
-func (l *connLimit) acquire(addr netip.Addr) bool {
+// acquire counts a connection of addr, unless that makes more than most, or more than
+// perSource of one source.
+func (l *connLimit) acquire(addr netip.Addr, most, perSource int) bool {
 	key := sourceKey(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all >= l.max || l.bySource[key] >= l.perSource {
+	if l.all >= most || l.bySource[key] >= perSource {
 		return false
 	}
 	l.all++

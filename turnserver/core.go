@@ -20,18 +20,21 @@ type core struct {
 	start time.Time
 	done  chan struct{}
 
+	settings     atomic.Pointer[Settings]
 	policy       atomic.Pointer[Policy]
 	counters     counters
 	relayed      atomic.Int64 // payload bytes, both directions
 	rate         bucket
-	answers      *sourceLimit
+	answers      *sourceLimit // to requests without credentials
+	bindings     *sourceLimit
 	pionKey      []byte // signs what is written for pion
 	names        names
 	users        users
 	relays       relays
 	reservations reservations
+	listeners    listeners
 	conns        connLimit
-	own          *ownAddrs
+	own          ownAddrs
 	complained   atomic.Int64 // when
 	timeouts     timeouts
 
@@ -71,9 +74,13 @@ func (s *core) forget(c io.Closer) {
 	delete(s.closers, c)
 }
 
-// lost is forget for a listening socket, which only Close may end.
-func (s *core) lost(sock packetSocket) {
+// lost is forget for a listening socket, which only Close may end, and who has retired
+// it.
+func (s *core) lost(sock packetSocket, retired bool) {
 	s.forget(sock)
+	if retired {
+		return
+	}
 	select {
 	case <-s.done:
 	default:

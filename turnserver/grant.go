@@ -58,6 +58,8 @@ func (s *stub) Close() error {
 func (in *intake) admitAllocate() (code int) {
 	r, m := &in.req, &in.msg
 	switch a := r.alloc; {
+	case in.door.retired.Load() && a == nil:
+		return codeInsufficient
 	case a != nil && a.madeBy == m.txid:
 		r.answer = allocated(m, a, r.proof)
 		return 0
@@ -89,7 +91,7 @@ func (in *intake) lifetime(p *Policy) uint32 {
 
 // addresses are where allocations of one family are made.
 func (in *intake) addresses(family byte) (public, bind netip.Addr) {
-	cfg := &in.s.cfg
+	cfg := in.s.settings.Load()
 	if family == familyIPv6 && cfg.RelayAddress.Is4() {
 		return cfg.RelayAddress6, cfg.RelayBind6
 	}
@@ -109,7 +111,7 @@ func (in *intake) allocate() (*allocation, int) {
 	}
 	public, bind := in.addresses(family)
 	switch {
-	case !p.RelayEnabled || !s.cfg.RelayAddress.IsValid():
+	case !p.RelayEnabled || !s.settings.Load().RelayAddress.IsValid():
 		return nil, codeForbidden
 	case !public.IsValid():
 		return nil, codeFamily
@@ -142,7 +144,7 @@ func (in *intake) allocate() (*allocation, int) {
 func (in *intake) make(p *Policy, public, bind netip.Addr, wish portWish) (*allocation, int) {
 	s, r := in.s, &in.req
 	a := &allocation{
-		s: s, in: in, client: r.from, madeBy: in.msg.txid, granted: in.lifetime(p),
+		s: s, in: in, client: r.from, made: time.Now(), madeBy: in.msg.txid, granted: in.lifetime(p),
 		permissions: map[netip.Addr]int64{},
 		channels:    map[uint16]*channel{},
 		bound:       map[netip.AddrPort]*channel{},

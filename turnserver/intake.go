@@ -35,6 +35,8 @@ type intake struct {
 	transport Transport
 	client    clientSide
 	local     net.Addr
+	listener  string // network and address of what the client came in by
+	door      door
 
 	msg message
 	up  upQueue
@@ -53,6 +55,14 @@ func (in *intake) lookup(client tuple) *allocation {
 func (in *intake) remove(a *allocation) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.door.retired.Load() {
+		// The answer to what has ended it is still to be sent, and may be asked for again.
+		time.AfterFunc(lastAnswer, func() {
+			if in.count() == 0 && in.door.retired.Load() {
+				in.door.shut()
+			}
+		})
+	}
 	switch first := in.allocs[a.client]; {
 	case first == nil:
 	case first == a && a.second.Load() != nil:
@@ -129,7 +139,7 @@ func (in *intake) relayUp(m *message, from tuple, now int64) Drop {
 	if peer.Port() == 0 {
 		return DropPermission // nobody is there, and the system refuses it
 	}
-	if d := a.admit(now, len(m.payload)); d != dropNone {
+	if d := a.admit(now, len(m.payload), true); d != dropNone {
 		return d
 	}
 	var to *allocation
@@ -150,10 +160,16 @@ func (in *intake) SetDeadline(time.Time) error      { return nil }
 func (in *intake) SetReadDeadline(time.Time) error  { return nil }
 func (in *intake) SetWriteDeadline(time.Time) error { return nil }
 
+// lastAnswer is how long a retired socket stays open behind its last allocation.
+const lastAnswer = time.Second
+
+// pionRealm is the realm in what is written for pion: clients see the settings' one.
+const pionRealm = "r"
+
 // serve starts a pion server that reads conn, which embeds in.
 func (in *intake) serve(conn net.PacketConn) error {
 	_, err := turn.NewServer(turn.ServerConfig{
-		Realm:         in.s.cfg.Realm,
+		Realm:         pionRealm,
 		AuthHandler:   in.authenticate,
 		LoggerFactory: silent{},
 		InboundMTU:    bufferSize,

@@ -43,14 +43,14 @@ type sourceLimit struct {
 
 func newSourceLimit() *sourceLimit { return &sourceLimit{seed: maphash.MakeSeed()} }
 
-// take reports whether an answer of the given cost may go to addr; rate answers per
-// second may, with a burst of five seconds' worth.
-func (l *sourceLimit) take(now int64, addr netip.Addr, cost float64, rate int) bool {
+// take reports whether an answer may go to addr; rate answers per second may, with a
+// burst of five seconds' worth.
+func (l *sourceLimit) take(now int64, addr netip.Addr, rate int) bool {
 	if rate < 0 {
 		return true
 	}
 	i := maphash.Comparable(l.seed, sourceKey(addr)) % uint64(len(l.buckets))
-	return l.buckets[i].take(now, cost, float64(rate), 5*float64(rate))
+	return l.buckets[i].take(now, 1, float64(rate), 5*float64(rate))
 }
 
 // sourceKey is what limits per source count by: the address, or the /64 of an IPv6 one.

@@ -10,9 +10,11 @@ import (
 
 // Defaults of Policy, used where a field is zero.
 const (
-	DefaultUserAllocations = 64
-	DefaultUnauthRate      = 100
-	DefaultMaxLifetime     = 2 * time.Hour
+	DefaultUserAllocations   = 64
+	DefaultUnauthRate        = 300
+	DefaultMaxLifetime       = 2 * time.Hour
+	DefaultMaxConns          = 16384
+	DefaultMaxConnsPerSource = 1024
 )
 
 // Policy is what may change while a Server runs, without rebinding a socket.
@@ -58,9 +60,26 @@ type Policy struct {
 
 	// UnauthRate bounds the answers to unauthenticated datagrams (401 and the like)
 	// per second and source address (/64 for IPv6), with a burst of five times as
-	// many; Binding answers, which are smaller, count a quarter. It keeps the server
-	// from being used for amplification. Default: 100; negative: no bound.
+	// many. It keeps the server from being used for amplification. Default: 300, so
+	// that a few forged kilobytes a second do not silence all who share an address;
+	// negative: no bound.
 	UnauthRate int
+
+	// BindingRate is UnauthRate for the answers to Binding requests, which are hardly
+	// larger than the requests. Default: four times UnauthRate; negative: no bound.
+	BindingRate int
+
+	// MaxConns bounds the open TCP and TLS connections. Default: 16384.
+	MaxConns int
+
+	// MaxConnsPerSource bounds the open TCP and TLS connections of one source address
+	// (of one /64 for IPv6). Default: 1024, as many viewers may share one address
+	// behind a carrier's NAT.
+	MaxConnsPerSource int
+
+	// Audit writes one log line for each allocation when it ends: user, transport,
+	// relayed port, payload bytes, duration, and with LogAddresses the client.
+	Audit bool
 
 	// MaxLifetime bounds the lifetime of an allocation between refreshes, as a client may
 	// ask for one. Default: 2 hours; at least 10 minutes.
@@ -94,6 +113,7 @@ func (p Policy) Validate() error {
 	for name, v := range map[string]int64{
 		"user bandwidth": p.UserBandwidth, "user bytes": p.UserBytes,
 		"total bandwidth": p.TotalBandwidth, "total bytes": p.TotalBytes,
+		"connections": int64(p.MaxConns), "connections per source": int64(p.MaxConnsPerSource),
 	} {
 		if v < 0 {
 			return fmt.Errorf("%s is %d: give a positive number, or 0 for no bound", name, v)
@@ -120,6 +140,9 @@ func (p Policy) clone() Policy {
 	if p.UnauthRate == 0 {
 		p.UnauthRate = DefaultUnauthRate
 	}
+	if p.BindingRate == 0 {
+		p.BindingRate = 4 * p.UnauthRate
+	}
 	return p
 }
 
@@ -141,9 +164,9 @@ const (
 // are and as the IPv4 address within.
 //
 // The relay address itself may be given a permission even though it is the
-// host's own, as two viewers that both need the relay meet there: the data plane
-// delivers such datagrams to other allocations only (relay.go), unless AllowPeers
-// opens the address for any port.
+// host's own, and private on an intranet, as two viewers that both need the relay meet
+// there: the data plane delivers such datagrams to other allocations only (relay.go),
+// unless AllowPeers opens the address for any port.
 func (p *Policy) checkPeer(peer, relay netip.Addr, own func(netip.Addr) bool) verdict {
 	inner, form := unembed(peer)
 	if form == formDisguised {
@@ -172,9 +195,9 @@ func (p *Policy) checkPlain(peer, relay netip.Addr, own func(netip.Addr) bool) v
 		return peerDenied
 	case contains(p.AllowPeers, peer):
 		return peerAllowed
-	case isSpecial(peer):
-		return peerDenied
-	case peer != relay && own(peer):
+	case peer == relay && !peer.IsLoopback():
+		return peerAllowed
+	case isSpecial(peer), own(peer):
 		return peerDenied
 	}
 	return peerAllowed

@@ -127,7 +127,7 @@ func TestCheckPeer(t *testing.T) {
 		{"", "", relay6, "::ffff:10.0.0.1", peerDenied},
 		{"10.0.0.0/8", "", relay6, "::ffff:10.0.0.1", peerFamily},
 		{"", "", relay6, "2002:909:909::1", peerAllowed},
-		{"", "", relay6, "64:ff9b::9.9.9.9", peerAllowed},
+		{"", "", relay6, "64:ff9b::9.9.9.9", peerDenied},
 		{"", "9.9.9.0/24", relay6, "64:ff9b::9.9.9.9", peerDenied},
 		{"", "", relay4, relay4, peerAllowed}, // other allocations only: relayUp sees to that
 		{"", "", relay4, "5.6.7.9", peerDenied},

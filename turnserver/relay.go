@@ -41,6 +41,7 @@ type allocation struct {
 	sock   packetSocket
 	txid   [12]byte // of Data indications: any value does, as nobody answers them
 
+	made time.Time
 	// What the answer to its Allocate says, should that be asked for again.
 	madeBy     [12]byte // transaction id
 	granted    uint32   // lifetime in seconds
@@ -115,6 +116,16 @@ func (a *allocation) bind(number uint16, peer netip.AddrPort) (code int) {
 	return 0
 }
 
+// revoke takes back the permissions and channels of peers that a policy denies.
+func (a *allocation) revoke(p *Policy) {
+	denied := func(peer netip.Addr) bool { return p.checkPeer(peer, a.addr.Addr(), a.s.own.has) != peerAllowed }
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.permissions, func(peer netip.Addr, _ int64) bool { return denied(peer) })
+	maps.DeleteFunc(a.channels, func(_ uint16, c *channel) bool { return denied(c.peer.Addr()) })
+	maps.DeleteFunc(a.bound, func(peer netip.AddrPort, _ *channel) bool { return denied(peer.Addr()) })
+}
+
 // permitted reports whether datagrams may pass to and from peer.
 func (a *allocation) permitted(peer netip.Addr, now int64) bool {
 	a.mu.RLock()
@@ -143,15 +154,16 @@ func (a *allocation) channelOf(peer netip.AddrPort, now int64) uint16 {
 	return 0
 }
 
-// admit holds the quotas for n payload bytes.
-func (a *allocation) admit(now int64, n int) Drop {
+// admit holds the quotas for n payload bytes. first is false for those that another
+// allocation of the server has admitted already: in all, they count once.
+func (a *allocation) admit(now int64, n int, first bool) Drop {
 	p := a.policy.Load()
 	switch {
 	case p.UserBytes > 0 && a.user.used() >= p.UserBytes,
-		p.TotalBytes > 0 && a.s.relayed.Load() >= p.TotalBytes:
+		first && p.TotalBytes > 0 && a.s.relayed.Load() >= p.TotalBytes:
 		return DropQuota
 	case p.UserBandwidth > 0 && !a.user.rate.takeBytes(now, int64(n), p.UserBandwidth),
-		p.TotalBandwidth > 0 && !a.s.rate.takeBytes(now, int64(n), p.TotalBandwidth):
+		first && p.TotalBandwidth > 0 && !a.s.rate.takeBytes(now, int64(n), p.TotalBandwidth):
 		return DropBandwidth
 	}
 	return dropNone
@@ -166,15 +178,20 @@ func (a *allocation) countUp(packets int, bytes int64) {
 	a.s.relayed.Add(bytes)
 }
 
-func (a *allocation) countDown(packets int, bytes int64) {
+func (a *allocation) countDown(packets int, bytes int64, first bool) {
 	a.flow.downPackets.Add(int64(packets))
 	a.flow.downBytes.Add(bytes)
 	a.user.down.Add(bytes)
-	a.s.relayed.Add(bytes)
+	if first {
+		a.s.relayed.Add(bytes)
+	}
 }
 
 // down relays a batch that came in at the relayed address to the client.
-func (a *allocation) down(b *batch) bool {
+func (a *allocation) down(b *batch) bool { return a.pass(b, true) }
+
+// pass is down; first is false for what comes from another allocation of the server.
+func (a *allocation) pass(b *batch, first bool) bool {
 	now := a.s.now()
 	b.out = b.out[:0]
 	var bytes int64
@@ -184,7 +201,7 @@ func (a *allocation) down(b *batch) bool {
 			a.s.counters.drop(DropOversize)
 			continue
 		}
-		msg, d := a.wrap(p.buf, p.size, p.from, now)
+		msg, d := a.wrap(p.buf, p.size, p.from, now, first)
 		if d != dropNone {
 			a.s.counters.drop(d)
 			continue
@@ -192,19 +209,19 @@ func (a *allocation) down(b *batch) bool {
 		b.out = append(b.out, msg)
 		bytes += int64(p.size)
 	}
-	a.deliver(b.out, bytes)
+	a.deliver(b.out, bytes, first)
 	return true
 }
 
 // wrap makes the message that tells the client of a datagram from peer: ChannelData
 // where there is a channel, a Data indication where there is a permission. The
 // datagram lies in buf at headroom; the message is built around it in place.
-func (a *allocation) wrap(buf []byte, size int, peer netip.AddrPort, now int64) ([]byte, Drop) {
+func (a *allocation) wrap(buf []byte, size int, peer netip.AddrPort, now int64, first bool) ([]byte, Drop) {
 	number := a.channelOf(peer, now)
 	if number == 0 && !a.permitted(peer.Addr(), now) {
 		return nil, DropPermission
 	}
-	if d := a.admit(now, size); d != dropNone {
+	if d := a.admit(now, size, first); d != dropNone {
 		return nil, d
 	}
 	end := headroom + size
@@ -244,7 +261,7 @@ func pad(buf []byte, start, end int) []byte {
 }
 
 // deliver sends messages that carry the given payload bytes to the client.
-func (a *allocation) deliver(msgs [][]byte, bytes int64) {
+func (a *allocation) deliver(msgs [][]byte, bytes int64, first bool) {
 	if len(msgs) == 0 {
 		return
 	}
@@ -255,7 +272,7 @@ func (a *allocation) deliver(msgs [][]byte, bytes int64) {
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		a.s.log.Debug("cannot relay to a client", a.s.errorField(err))
 	}
-	a.countDown(sent, bytes)
+	a.countDown(sent, bytes, first)
 }
 
 // receive hands datagrams to this allocation that another allocation of this server has
@@ -270,7 +287,7 @@ func (a *allocation) receive(from netip.AddrPort, payloads [][]byte) {
 			p := &b.packets[i]
 			p.size, p.from, p.oversize = copy(p.buf[headroom:], payload), from, false
 		}
-		a.down(b)
+		a.pass(b, false)
 		payloads = payloads[n:]
 	}
 }
@@ -309,9 +326,47 @@ func (a *allocation) end() {
 		a.s.relays.remove(a)
 		a.s.users.release(a.user, 1)
 		a.s.counters.live[a.in.transport].Add(-1)
-		a.s.log.Debug("allocation ended", zap.Stringer("transport", a.in.transport), zap.String("user", a.user.name),
-			zap.Int64("up", a.flow.upBytes.Load()), zap.Int64("down", a.flow.downBytes.Load()))
+		a.audit()
 	})
+}
+
+// audit writes the log line of an allocation that has ended.
+func (a *allocation) audit() {
+	p := a.s.policy.Load()
+	level := zap.DebugLevel
+	if p.Audit {
+		level = zap.InfoLevel
+	}
+	entry := a.s.log.Check(level, "allocation ended")
+	if entry == nil {
+		return
+	}
+	i := a.info()
+	fields := []zap.Field{zap.String("user", i.User), zap.String("transport", i.Transport), zap.String("listener", i.Listener),
+		zap.Uint16("relayed_port", i.Relayed.Port()), zap.Int64("up_bytes", i.Up), zap.Int64("down_bytes", i.Down),
+		zap.Duration("duration", time.Since(a.made))}
+	if p.LogAddresses {
+		fields = append(fields, zap.Stringer("client", i.Client))
+	}
+	entry.Write(fields...)
+}
+
+// AllocationInfo is what an operator may know of a live allocation.
+type AllocationInfo struct {
+	User      string
+	Transport string         // udp, tcp or tls
+	Listener  string         // as in Stats.Listeners
+	Client    netip.AddrPort // the client's transport address
+	Relayed   netip.AddrPort // the relayed transport address, which names the allocation
+	Made      time.Time
+	Up, Down  int64 // payload bytes
+}
+
+func (a *allocation) info() AllocationInfo {
+	return AllocationInfo{
+		User: a.user.name, Transport: a.in.transport.String(), Listener: a.in.listener, Client: a.client.addr,
+		Relayed: a.addr, Made: a.made, Up: a.flow.upBytes.Load(), Down: a.flow.downBytes.Load(),
+	}
 }
 
 // relays are the server's live allocations by relayed transport address.
@@ -319,12 +374,42 @@ type relays struct {
 	s  *core
 	mu sync.RWMutex
 	by map[netip.AddrPort]*allocation
+	// ip4 are those of by with an IPv4 address.
+	ip4 int
+	// gone are the counts of allocations that have ended, by listener.
+	gone map[string]Relayed
 }
 
 func (r *relays) get(addr netip.AddrPort) *allocation {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.by[addr]
+}
+
+// count returns how many allocations there are of the family of addr.
+func (r *relays) count(addr netip.Addr) (n int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if addr.Is4() {
+		return r.ip4
+	}
+	return len(r.by) - r.ip4
+}
+
+// byListener returns the counts of all allocations by listener.
+func (r *relays) byListener() map[string]Relayed {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := maps.Clone(r.gone)
+	if out == nil {
+		out = map[string]Relayed{}
+	}
+	for _, a := range r.by {
+		sum := out[a.in.listener]
+		a.flow.addToRelayed(&sum)
+		out[a.in.listener] = sum
+	}
+	return out
 }
 
 func (r *relays) each(f func(*allocation)) {
@@ -343,11 +428,20 @@ func (r *relays) remove(a *allocation) {
 		return
 	}
 	delete(r.by, a.addr)
+	if a.addr.Addr().Is4() {
+		r.ip4--
+	}
 	total := &r.s.counters.flow
 	total.upBytes.Add(a.flow.upBytes.Load())
 	total.upPackets.Add(a.flow.upPackets.Load())
 	total.downBytes.Add(a.flow.downBytes.Load())
 	total.downPackets.Add(a.flow.downPackets.Load())
+	if r.gone == nil {
+		r.gone = map[string]Relayed{}
+	}
+	sum := r.gone[a.in.listener]
+	a.flow.addToRelayed(&sum)
+	r.gone[a.in.listener] = sum
 }
 
 // put enters an allocation whose socket is open.
@@ -355,6 +449,9 @@ func (r *relays) put(a *allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.by[a.addr] = a
+	if a.addr.Addr().Is4() {
+		r.ip4++
+	}
 }
 
 // portWish is what a client wants of its port: RFC 8656, section 18.6.
@@ -379,7 +476,7 @@ func (r *relays) bindFor(public, bind netip.Addr) netip.Addr {
 // open opens a relay socket for public at a random free port of the range, and with
 // wish.next a second one.
 func (r *relays) open(public, bind netip.Addr, wish portWish) (sock, next packetSocket, at netip.AddrPort, err error) {
-	ports := r.s.cfg.RelayPorts
+	ports := r.s.settings.Load().RelayPorts
 	count := int(ports.Max) - int(ports.Min) + 1
 	network := "udp4"
 	if public.Is6() {

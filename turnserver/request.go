@@ -31,12 +31,8 @@ type request struct {
 func (in *intake) request(from tuple, now int64) bool {
 	m, c := &in.msg, &in.s.counters
 	in.req = request{from: from, alloc: in.lookup(from)}
-	limit := in.s.answers
-	cost := 1.0
-	if m.method == methodBinding {
-		cost = 0.25
-	}
-	if (m.method == methodBinding || !m.signed() || m.unproven) && !in.mayAnswer(limit, now, cost) {
+	if m.method == methodBinding && !in.mayAnswer(in.s.bindings, now, in.s.policy.Load().BindingRate) ||
+		m.method != methodBinding && (!m.signed() || m.unproven) && !in.mayChallenge(now) {
 		return false
 	}
 	switch {
@@ -59,12 +55,17 @@ func (in *intake) request(from tuple, now int64) bool {
 
 // mayAnswer holds the limit on answers to unauthenticated datagrams. Streams need
 // none, as nobody can be answered there who has not asked.
-func (in *intake) mayAnswer(limit *sourceLimit, now int64, cost float64) bool {
-	if in.transport != UDP || limit.take(now, in.req.from.addr.Addr(), cost, in.s.policy.Load().UnauthRate) {
+func (in *intake) mayAnswer(limit *sourceLimit, now int64, rate int) bool {
+	if in.transport != UDP || limit.take(now, in.req.from.addr.Addr(), rate) {
 		return true
 	}
 	in.s.counters.drop(DropUnauthLimit)
 	return false
+}
+
+// mayChallenge is mayAnswer for all that is not Binding.
+func (in *intake) mayChallenge(now int64) bool {
+	return in.mayAnswer(in.s.answers, now, in.s.policy.Load().UnauthRate)
 }
 
 // forPion writes the current request into p as one that pion can judge: an Allocate
@@ -88,7 +89,7 @@ func (in *intake) forPion(p []byte) int {
 			nonce = m.nonce[n:]
 		}
 		b = appendAttr(b, attrUsername, []byte("u"))
-		b = appendAttr(b, attrRealm, []byte(in.s.cfg.Realm))
+		b = appendAttr(b, attrRealm, []byte(pionRealm))
 		b = appendAttr(b, attrNonce, nonce)
 		b = proof{key: in.s.pionKey}.sign(b)
 	}
@@ -119,11 +120,11 @@ func (in *intake) identify() (code int) {
 		}
 	}
 	cred, ok := parseCredential(username)
-	if !ok || string(m.realm) != in.s.cfg.Realm {
+	if !ok || string(m.realm) != in.s.settings.Load().Realm {
 		return codeUnauthorized
 	}
 	for _, secret := range in.s.policy.Load().Secrets {
-		p := proof{longTermKey(algorithm, secret, username, in.s.cfg.Realm), m.integrity256 != 0}
+		p := proof{longTermKey(algorithm, secret, username, in.s.settings.Load().Realm), m.integrity256 != 0}
 		if p.proves(m) {
 			r.cred, r.proof = cred, p
 			in.s.names.add(username, time.Now())
@@ -179,8 +180,8 @@ func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
 		in.refuse(codeInsufficient) // pion has not asked
 	case findAttr(b, attrNonce) != nil:
 		// A challenge, or a stale nonce.
-		if !in.msg.signed() || in.mayAnswer(in.s.answers, in.s.now(), 1) {
-			in.reply(challenge(&in.msg, errorCode(b), in.s.cfg.Realm, append([]byte(nonceCookie), findAttr(b, attrNonce)...)))
+		if !in.msg.signed() || in.mayChallenge(in.s.now()) {
+			in.reply(challenge(&in.msg, errorCode(b), in.s.settings.Load().Realm, append([]byte(nonceCookie), findAttr(b, attrNonce)...)))
 		}
 		r.answered = true
 	default:
@@ -207,11 +208,11 @@ func (in *intake) refuse(code int) {
 	}
 	if known {
 		c.refused[code].Add(1)
-	} else if r.active && !in.mayAnswer(in.s.answers, in.s.now(), 1) {
+	} else if r.active && !in.mayChallenge(in.s.now()) {
 		return
 	}
 	if code == codeUnauthorized {
-		in.reply(challenge(&in.msg, code, in.s.cfg.Realm, in.msg.nonce)) // pion has found the nonce good
+		in.reply(challenge(&in.msg, code, in.s.settings.Load().Realm, in.msg.nonce)) // pion has found the nonce good
 		return
 	}
 	in.reply(errorAnswer(&in.msg, code, r.proof))

@@ -1,8 +1,8 @@
 package turnserver
 
 import (
+	"cmp"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // usageInterval is how often Config.OnUsage is told of what was relayed.
@@ -23,28 +25,28 @@ type Server struct{ *core }
 // New makes a server that listens nowhere yet. Close must be called when it is no
 // longer needed.
 func New(cfg Config) (*Server, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
 	}
 	s := &Server{&core{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		start:   time.Now(),
-		done:    make(chan struct{}),
-		answers: newSourceLimit(),
-		pionKey: make([]byte, 16),
-		names:   names{realm: cfg.Realm, by: map[[sha256.Size]byte]string{}},
-		users:   users{all: map[string]*user{}},
-		conns:   connLimit{bySource: map[netip.Addr]int{}, max: cfg.MaxConns, perSource: cfg.MaxConnsPerSource},
-		own: newOwnAddrs(append([]netip.Addr{cfg.RelayAddress, cfg.RelayAddress6, cfg.RelayBind, cfg.RelayBind6},
-			cfg.OwnAddresses...)...),
+		cfg:      cfg,
+		log:      cfg.Logger,
+		start:    time.Now(),
+		done:     make(chan struct{}),
+		answers:  newSourceLimit(),
+		pionKey:  make([]byte, 16),
+		users:    users{all: map[string]*user{}},
+		bindings: newSourceLimit(),
+		conns:    connLimit{bySource: map[netip.Addr]int{}},
 		closers:  map[io.Closer]struct{}{},
 		timeouts: defaultTimeouts,
 	}}
 	_, _ = rand.Read(s.pionKey) // it never fails
 	s.relays = relays{s: s.core, by: map[netip.AddrPort]*allocation{}}
 	s.reservations = reservations{s: s.core, by: map[string]*reservation{}}
+	if err := s.SetSettings(cfg.settings()); err != nil {
+		return nil, err
+	}
 	if err := s.SetPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
@@ -53,15 +55,36 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// SetSettings replaces the settings. No socket is touched: allocations that were made
+// with other settings go on. Where c is not valid the old settings stay.
+func (s *Server) SetSettings(c Settings) error {
+	c, err := c.withDefaults()
+	if err != nil {
+		return err
+	}
+	s.own.set(append([]netip.Addr{c.RelayAddress, c.RelayAddress6, c.RelayBind, c.RelayBind6}, c.OwnAddresses...)...)
+	s.names.setRealm(c.Realm)
+	s.settings.Store(&c)
+	return nil
+}
+
 // SetPolicy replaces the policy. No socket is touched and no allocation ends: new
 // allocations and permissions obey the new policy at once, existing allocations at
-// their next refresh. Where p is not valid the old policy stays.
+// their next refresh; but permissions and channels of peers that p denies end now.
+// Where p is not valid the old policy stays.
 func (s *Server) SetPolicy(p Policy) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("TURN policy: %w", err)
 	}
 	p = p.clone()
+	if p.MaxConns == 0 {
+		p.MaxConns = cmp.Or(s.cfg.MaxConns, DefaultMaxConns)
+	}
+	if p.MaxConnsPerSource == 0 {
+		p.MaxConnsPerSource = cmp.Or(s.cfg.MaxConnsPerSource, DefaultMaxConnsPerSource)
+	}
 	s.policy.Store(&p)
+	s.relays.each(func(a *allocation) { a.revoke(&p) })
 	return nil
 }
 
@@ -78,12 +101,11 @@ func (s *Server) ExpectUser(username string) { s.names.add(username, time.Now())
 // session that asks for ICE servers while it is false should be offered STUN only.
 func (s *Server) RelayAvailable() bool {
 	p := s.policy.Load()
-	if !p.RelayEnabled || !s.cfg.RelayAddress.IsValid() || p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes {
+	c := s.settings.Load()
+	if !p.RelayEnabled || !c.RelayAddress.IsValid() || p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes {
 		return false
 	}
-	s.relays.mu.RLock()
-	defer s.relays.mu.RUnlock()
-	return len(s.relays.by) <= int(s.cfg.RelayPorts.Max)-int(s.cfg.RelayPorts.Min)
+	return s.relays.count(c.RelayAddress) <= int(c.RelayPorts.Max)-int(c.RelayPorts.Min)
 }
 
 // Close stops the server: it closes every socket and connection, ends every
@@ -131,9 +153,11 @@ func (s *Server) reportUsage() {
 
 // Stats returns the counters as they stand.
 func (s *Server) Stats() Stats {
-	return s.counters.stats(func(f func(*flow)) {
+	st := s.counters.stats(func(f func(*flow)) {
 		s.relays.each(func(a *allocation) { f(&a.flow) })
 	})
+	st.Listeners, st.Relayed = s.relays.byListener(), s.relayed.Load()
+	return st
 }
 
 // User returns what the user of the given name holds and has relayed; ok is false
@@ -144,7 +168,7 @@ func (s *Server) User(name string) (st UserStats, ok bool) { return s.users.stat
 // ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
 // address that was bound.
 func (s *Server) ListenTCP(addr string) (net.Addr, error) {
-	return listenStream(s.core, "tcp", addr, nil)
+	return s.listeners.add("tcp", addr, func() (*listener, error) { return listenStream(s.core, "tcp", addr, nil) })
 }
 
 // ListenTLS serves STUN and TURN over TLS on a TCP address, "host:port", and returns
@@ -155,7 +179,7 @@ func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, er
 	if config == nil {
 		return nil, errors.New("cannot listen for TURN over TLS without a TLS config: give one")
 	}
-	return listenStream(s.core, "tls", addr, config)
+	return s.listeners.add("tls", addr, func() (*listener, error) { return listenStream(s.core, "tls", addr, config) })
 }
 
 // ListenUDP serves STUN and TURN on a UDP address, "host:port", with the given number
@@ -166,7 +190,37 @@ func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, er
 // Answers from a socket on the unspecified address leave, on Linux, from the address
 // that was asked; elsewhere from the one that the system picks.
 func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
-	return listenUDP(s.core, addr, sockets)
+	return s.listeners.add("udp", addr, func() (*listener, error) { return listenUDP(s.core, addr, sockets) })
+}
+
+// Retire stops listening at an address that one of the Listen methods has returned.
+// What clients have allocated there lives on: connections stay, and a UDP socket
+// closes when its last allocation ends. To listen there again before that takes the
+// socket back.
+func (s *Server) Retire(bound net.Addr) {
+	s.listeners.retire(bound, func(d *door) bool {
+		busy := false
+		s.relays.each(func(a *allocation) { busy = busy || &a.in.door == d })
+		return !busy
+	})
+}
+
+// Allocations returns the live allocations.
+func (s *Server) Allocations() []AllocationInfo {
+	out := []AllocationInfo{}
+	s.relays.each(func(a *allocation) { out = append(out, a.info()) })
+	return out
+}
+
+// EndAllocation ends the allocation with the relayed transport address addr, and
+// reports whether there was one.
+func (s *Server) EndAllocation(addr netip.AddrPort) bool {
+	a := s.relays.get(addr)
+	if a == nil {
+		return false
+	}
+	a.end()
+	return true
 }
 
 // ServeConn serves STUN and TURN on a connection that was accepted elsewhere, such as
@@ -174,4 +228,4 @@ func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
 // and closes it when the client is gone, idle or in error, when a limit is exceeded,
 // or when the server is closed. The connection's remote address must be a TCP
 // address. A connection with a ConnectionState method counts as TLS.
-func (s *Server) ServeConn(conn net.Conn) { serveConn(s.core, conn, nil) }
+func (s *Server) ServeConn(conn net.Conn) { serveConn(s.core, conn, sharedListener(conn), nil) }

@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -60,6 +61,9 @@ type batch struct {
 }
 
 const (
+	// maxFailures is how many times in a row a socket may fail before it counts as gone.
+	maxFailures = 100
+
 	intakeBatch = 64
 	relayBatch  = 32
 )
@@ -83,15 +87,19 @@ func (s *plainSocket) receive(b *batch, f func(*batch) bool) error {
 	if b == nil {
 		b = newBatch(1)
 	}
-	for {
+	for failures := 0; ; {
 		p := &b.room[0]
 		n, from, err := s.ReadFrom(p.buf[headroom:])
 		if err != nil {
-			if !transient(err) {
+			// What a socket reports of one datagram, such as that it is too large (Windows),
+			// or of earlier sends, is not its end. That it fails all the time is.
+			if failures++; failures == maxFailures || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
 				return net.ErrClosed
 			}
+			time.Sleep(time.Millisecond)
 			continue
 		}
+		failures = 0
 		p.from, p.oversize = addrPortOf(from), n > maxDatagram
 		p.size = min(n, maxDatagram)
 		b.packets = b.room[:1]
@@ -109,17 +117,6 @@ func (s *plainSocket) send(_ netip.Addr, addr netip.AddrPort, msgs [][]byte) (in
 		}
 	}
 	return len(msgs), nil
-}
-
-// transient reports whether a socket that failed with err can be read again. What
-// is not known to pass is taken for the socket's end, so that no loop spins on it.
-func transient(err error) bool {
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		time.Sleep(time.Millisecond) // a deadline that nobody here has set
-		return true
-	}
-	return false
 }
 
 // addrPortOf reads a UDP or TCP address; it is invalid where addr is neither.

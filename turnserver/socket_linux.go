@@ -160,7 +160,7 @@ func (s *systemSocket) receive(own *batch, f func(*batch) bool) error {
 			case errno == unix.EINTR:
 				continue
 			case errno != 0:
-				if failures++; failures > 100 {
+				if failures++; failures == maxFailures {
 					return true
 				}
 				continue // what a socket reports of earlier sends

@@ -59,6 +59,12 @@ type Stats struct {
 	// UpBytes and UpPackets count payload relayed from clients to peers, DownBytes
 	// and DownPackets from peers to clients.
 	UpBytes, UpPackets, DownBytes, DownPackets int64
+	// Listeners are the payload counts by the listener that clients came in by:
+	// "udp/ADDRESS", "tcp/ADDRESS", "tls/ADDRESS", or "shared/:PORT" for ServeConn.
+	Listeners map[string]Relayed
+	// Relayed is all payload, in bytes. What one allocation of this server sends to
+	// another counts once.
+	Relayed int64
 	// Bindings counts the STUN Binding requests answered.
 	Bindings int64
 	// AuthFailures counts requests with credentials that were refused.
@@ -71,6 +77,9 @@ type Stats struct {
 	// Drops counts what was neither relayed nor answered, by reason.
 	Drops map[string]int64
 }
+
+// Relayed counts relayed payload.
+type Relayed struct{ UpBytes, UpPackets, DownBytes, DownPackets int64 }
 
 // counters is the living form of Stats.
 type counters struct {
@@ -131,4 +140,11 @@ func (f *flow) addTo(st *Stats) {
 	st.UpPackets += f.upPackets.Load()
 	st.DownBytes += f.downBytes.Load()
 	st.DownPackets += f.downPackets.Load()
+}
+
+func (f *flow) addToRelayed(r *Relayed) {
+	r.UpBytes += f.upBytes.Load()
+	r.UpPackets += f.upPackets.Load()
+	r.DownBytes += f.downBytes.Load()
+	r.DownPackets += f.downPackets.Load()
 }

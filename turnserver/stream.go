@@ -3,6 +3,7 @@ package turnserver
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -13,17 +14,23 @@ import (
 
 const streamBuffer = 8 << 10
 
+// sharedListener names the listener of another server that a connection came in by.
+func sharedListener(conn net.Conn) string {
+	return fmt.Sprintf("shared/:%d", addrPortOf(conn.LocalAddr()).Port())
+}
+
 // serveConn serves a connection; see Server.ServeConn.
-func serveConn(s *core, conn net.Conn, cork *corkConn) {
+func serveConn(s *core, conn net.Conn, listener string, cork *corkConn) {
 	client := addrPortOf(conn.RemoteAddr())
-	if !client.IsValid() || !s.conns.acquire(client.Addr()) {
+	p := s.policy.Load()
+	if !client.IsValid() || !s.conns.acquire(client.Addr(), p.MaxConns, p.MaxConnsPerSource) {
 		s.counters.drop(DropConnLimit)
 		_ = conn.Close()
 		return
 	}
 	limitUnsent(conn)
 	st := &streamIntake{conn: conn, peer: client, buf: make([]byte, streamBuffer), active: time.Now()}
-	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), allocs: map[tuple]*allocation{}}
+	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), listener: listener, allocs: map[tuple]*allocation{}}
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}

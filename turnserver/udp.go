@@ -14,10 +14,11 @@ type udpIntake struct {
 }
 
 // listenUDP serves a UDP address; see Server.ListenUDP.
-func listenUDP(s *core, addr string, sockets int) (net.Addr, error) {
+func listenUDP(s *core, addr string, sockets int) (*listener, error) {
 	if sockets < 1 || !canShare || s.cfg.ListenPacket != nil {
 		sockets = 1
 	}
+	asked := addr
 	var all []packetSocket
 	for range sockets {
 		sock, err := s.listenPacket("udp", addr, sockets > 1)
@@ -25,14 +26,16 @@ func listenUDP(s *core, addr string, sockets int) (net.Addr, error) {
 			for _, sock := range all {
 				_ = sock.Close()
 			}
-			return nil, fmt.Errorf("cannot listen for TURN on udp/%s: %w", addr, err)
+			return nil, fmt.Errorf("cannot listen for TURN on udp/%s: %w", asked, err)
 		}
 		all = append(all, sock)
 		addr = sock.LocalAddr().String() // port 0 has become a port, which the others share
 	}
+	l := &listener{bound: all[0].LocalAddr()}
 	for i, sock := range all {
 		u := &udpIntake{sock: sock, batch: newBatch(intakeBatch)}
-		u.intake = intake{s: s, transport: UDP, client: u, local: sock.LocalAddr(), allocs: map[tuple]*allocation{}}
+		u.intake = intake{s: s, transport: UDP, client: u, local: sock.LocalAddr(), listener: "udp/" + addr,
+			door: door{close: sock.Close}, allocs: map[tuple]*allocation{}}
 		if err := s.adopt(sock); err != nil {
 			for _, rest := range all[i:] {
 				_ = rest.Close()
@@ -43,11 +46,12 @@ func listenUDP(s *core, addr string, sockets int) (net.Addr, error) {
 			s.wg.Done()
 			s.forget(sock)
 			_ = sock.Close()
-			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", addr, err)
+			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", asked, err)
 		}
+		l.packets = append(l.packets, &u.door)
 	}
-	s.log.Info("TURN listens", s.addressField("udp", all[0].LocalAddr()))
-	return all[0].LocalAddr(), nil
+	s.log.Info("TURN listens", s.addressField("udp", l.bound))
+	return l, nil
 }
 
 // ReadFrom gives pion the next request. Everything else that comes in is worked on
@@ -56,7 +60,7 @@ func (u *udpIntake) ReadFrom(p []byte) (int, net.Addr, error) {
 	u.settle()
 	if u.drain() {
 		if err := u.sock.receive(u.batch, func(*batch) bool { u.next = 0; return u.drain() }); err != nil {
-			u.s.lost(u.sock)
+			u.s.lost(u.sock, u.door.closed.Load())
 			u.endAll()
 			u.s.wg.Done()
 			return 0, nil, err
