@@ -15,6 +15,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -37,6 +38,10 @@ type App struct {
 
 	// TURN is the relay. Default: none.
 	TURN *turn.Config `json:"turn,omitempty"`
+
+	// ICEServers are STUN and TURN servers of other providers, which viewers are told
+	// of behind this one's. Default: none.
+	ICEServers []signal.ICEServer `json:"ice_servers,omitempty"`
 
 	rt      *runtime
 	pooled  bool
@@ -81,7 +86,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	mac := hmac.New(sha256.New, a.rt.secret)
 	mac.Write([]byte("turn"))
 	a.relay, err = turn.Provision(ctx, turn.Options{
-		STUN: a.STUN, TURN: a.TURN, Secret: mac.Sum(nil), Logger: a.rt.logger.Named("turn"), Usage: a.rt.relayUsage,
+		STUN: a.STUN, TURN: a.TURN, ICEServers: a.ICEServers, Secret: mac.Sum(nil), Logger: a.rt.logger.Named("turn"), Usage: a.rt.relayUsage,
 	})
 	if err != nil {
 		return err

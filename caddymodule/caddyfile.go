@@ -27,9 +27,10 @@ func init() {
 //		stun      LISTEN|off
 //		keys_file FILE
 //		turn { ... }
+//		ice_servers URL... { ... }
 //	}
 //
-// Package turn describes the block turn.
+// Package turn describes the blocks turn and ice_servers.
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next()
 	if existing != nil {
@@ -51,11 +52,16 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			return option.Wrap(d, err)
 		},
 		"keys_file": option.String(&a.KeysFile),
+		"ice_servers": func(d *caddyfile.Dispenser) error {
+			s, err := turn.UnmarshalICEServer(d)
+			a.ICEServers = append(a.ICEServers, s)
+			return err
+		},
 		"turn": func(d *caddyfile.Dispenser) error {
 			a.TURN = &turn.Config{}
 			return a.TURN.UnmarshalCaddyfile(d)
 		},
-	})
+	}, "ice_servers")
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,12 @@ const (
 	maxHandshakesPerSource = 128
 )
 
+// wrapper reads what comes before STUN on a connection that was just accepted, such as
+// a PROXY header. It may wait.
+type wrapper func(net.Conn) (net.Conn, error)
+
 // listenStream serves connections to a TCP address, over TLS where config is not nil.
-func listenStream(s *core, name, addr string, config func() *tls.Config) (*listener, error) {
+func listenStream(s *core, name, addr string, wrap wrapper, config func() *tls.Config) (*listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for TURN on %s/%s: %w", name, addr, err)
@@ -27,15 +31,20 @@ func listenStream(s *core, name, addr string, config func() *tls.Config) (*liste
 	go func() {
 		defer s.wg.Done()
 		defer s.forget(ln)
-		accept(s, ln, config)
+		accept(s, ln, name, wrap, config)
 	}()
 	s.log.Info("TURN listens", s.addressField(name, ln.Addr()))
 	return &listener{bound: ln.Addr(), stream: ln}, nil
 }
 
 // accept takes connections from ln until it is closed.
-func accept(s *core, ln net.Listener, config func() *tls.Config) {
-	handshakes := connLimit{bySource: map[netip.Addr]int{}}
+func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *tls.Config) {
+	name += "/" + ln.Addr().String()
+	opening := connLimit{bySource: map[netip.Addr]int{}}
+	perSource := maxHandshakesPerSource
+	if wrap != nil {
+		perSource = maxHandshakes // a balancer in front is one source
+	}
 	for {
 		conn, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -51,12 +60,12 @@ func accept(s *core, ln net.Listener, config func() *tls.Config) {
 			}
 			continue
 		}
-		if config == nil {
-			serveConn(s, conn, "tcp/"+ln.Addr().String(), nil)
+		if config == nil && wrap == nil {
+			serveConn(s, conn, name, nil)
 			continue
 		}
 		source := addrPortOf(conn.RemoteAddr()).Addr()
-		if !handshakes.acquire(source, maxHandshakes, maxHandshakesPerSource) {
+		if !opening.acquire(source, maxHandshakes, perSource) {
 			s.counters.drop(DropConnLimit)
 			_ = conn.Close()
 			continue
@@ -67,19 +76,41 @@ func accept(s *core, ln net.Listener, config func() *tls.Config) {
 		}
 		go func() {
 			defer s.wg.Done()
-			cork := &corkConn{Conn: conn}
-			tc := tls.Server(cork, config())
-			_ = tc.SetDeadline(time.Now().Add(s.timeouts.handshake))
-			err := tc.Handshake()
-			_ = tc.SetDeadline(time.Time{})
+			served, cork, err := begin(s, conn, wrap, config)
 			s.forget(conn)
-			handshakes.release(source)
+			opening.release(source)
 			if err != nil {
 				s.counters.drop(DropHandshake)
 				_ = conn.Close()
 				return
 			}
-			serveConn(s, tc, "tls/"+ln.Addr().String(), cork)
+			serveConn(s, served, name, cork)
 		}()
 	}
+}
+
+// begin does with a connection what comes before STUN.
+func begin(s *core, conn net.Conn, wrap wrapper, config func() *tls.Config) (net.Conn, *corkConn, error) {
+	deadline := time.Now().Add(s.timeouts.handshake)
+	if wrap != nil {
+		wrapped, err := wrap(conn)
+		if err != nil {
+			return nil, nil, err
+		}
+		if wrapped != conn {
+			_ = conn.SetReadDeadline(deadline)
+			_ = wrapped.RemoteAddr() // reads the header
+			_ = conn.SetReadDeadline(time.Time{})
+		}
+		conn = wrapped
+	}
+	if config == nil {
+		return conn, nil, nil
+	}
+	cork := &corkConn{Conn: conn}
+	tc := tls.Server(cork, config())
+	_ = tc.SetDeadline(deadline)
+	err := tc.Handshake()
+	_ = tc.SetDeadline(time.Time{})
+	return tc, cork, err
 }

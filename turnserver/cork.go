@@ -5,14 +5,19 @@ import (
 	"sync"
 )
 
-// bottom returns the connection that conn and those below it stand on.
-func bottom(conn net.Conn) net.Conn {
+// Underlying returns the connection that conn and those below it stand on: below TLS,
+// and below a reader of the PROXY protocol, whose own addresses are those that the
+// header names, and wait for it.
+func Underlying(conn net.Conn) net.Conn {
 	for {
-		c, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
+		switch c := conn.(type) {
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		case interface{ Raw() net.Conn }:
+			conn = c.Raw()
+		default:
 			return conn
 		}
-		conn = c.NetConn()
 	}
 }
 

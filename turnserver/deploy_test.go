@@ -294,7 +294,7 @@ func TestAuditAndList(t *testing.T) {
 		var list []AllocationInfo
 		eventually(t, "all is counted", func() bool {
 			list = s.Allocations()
-			return len(list) == 1 && list[0].Up == 12
+			return len(list) == 1 && list[0].Up == 12 && list[0].Down == 12
 		})
 		if len(list) != 1 || list[0].User != "viewer" || list[0].Transport != "udp" || list[0].Up != 12 || list[0].Down != 12 ||
 			list[0].Listener != "udp/"+server.String() || list[0].Client.String() != c.conn.LocalAddr().String() {

@@ -1,11 +1,17 @@
 package turnserver
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
+
+// sharedListener names the listener of another server, by its address.
+func sharedListener(local net.Addr) string {
+	return fmt.Sprintf("shared/:%d", addrPortOf(local).Port())
+}
 
 // listener is an address that the server listens on.
 type listener struct {

@@ -167,8 +167,13 @@ func (s *Server) User(name string) (st UserStats, ok bool) { return s.users.stat
 
 // ListenTCP serves STUN and TURN on a TCP address, "host:port", and returns the
 // address that was bound.
-func (s *Server) ListenTCP(addr string) (net.Addr, error) {
-	return s.listeners.add("tcp", addr, func() (*listener, error) { return listenStream(s.core, "tcp", addr, nil) })
+func (s *Server) ListenTCP(addr string) (net.Addr, error) { return s.ListenTCPWith(addr, nil) }
+
+// ListenTCPWith is ListenTCP with a function that each connection passes through
+// first, such as a reader of the PROXY protocol. It may wait, and may return the
+// connection as it is.
+func (s *Server) ListenTCPWith(addr string, wrap func(net.Conn) (net.Conn, error)) (net.Addr, error) {
+	return s.listeners.add("tcp", addr, func() (*listener, error) { return listenStream(s.core, "tcp", addr, wrap, nil) })
 }
 
 // ListenTLS serves STUN and TURN over TLS on a TCP address, "host:port", and returns
@@ -176,10 +181,15 @@ func (s *Server) ListenTCP(addr string) (net.Addr, error) {
 // certificates are used at once; a config with NextProtos should list "stun.turn"
 // (RFC 7443).
 func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, error) {
+	return s.ListenTLSWith(addr, nil, config)
+}
+
+// ListenTLSWith is to ListenTLS what ListenTCPWith is to ListenTCP.
+func (s *Server) ListenTLSWith(addr string, wrap func(net.Conn) (net.Conn, error), config func() *tls.Config) (net.Addr, error) {
 	if config == nil {
 		return nil, errors.New("cannot listen for TURN over TLS without a TLS config: give one")
 	}
-	return s.listeners.add("tls", addr, func() (*listener, error) { return listenStream(s.core, "tls", addr, config) })
+	return s.listeners.add("tls", addr, func() (*listener, error) { return listenStream(s.core, "tls", addr, wrap, config) })
 }
 
 // ListenUDP serves STUN and TURN on a UDP address, "host:port", with the given number
@@ -191,6 +201,13 @@ func (s *Server) ListenTLS(addr string, config func() *tls.Config) (net.Addr, er
 // that was asked; elsewhere from the one that the system picks.
 func (s *Server) ListenUDP(addr string, sockets int) (net.Addr, error) {
 	return s.listeners.add("udp", addr, func() (*listener, error) { return listenUDP(s.core, addr, sockets) })
+}
+
+// SharePacketConn serves STUN and TURN on a UDP socket that belongs to a QUIC server,
+// and returns what that server is to use in its place (RFC 9443). Who closes that ends
+// TURN there; to close s leaves the socket to QUIC.
+func (s *Server) SharePacketConn(conn net.PacketConn) (net.PacketConn, error) {
+	return sharePacketConn(s.core, conn)
 }
 
 // Retire stops listening at an address that one of the Listen methods has returned.
@@ -228,4 +245,6 @@ func (s *Server) EndAllocation(addr netip.AddrPort) bool {
 // and closes it when the client is gone, idle or in error, when a limit is exceeded,
 // or when the server is closed. The connection's remote address must be a TCP
 // address. A connection with a ConnectionState method counts as TLS.
-func (s *Server) ServeConn(conn net.Conn) { serveConn(s.core, conn, sharedListener(conn), nil) }
+func (s *Server) ServeConn(conn net.Conn) {
+	serveConn(s.core, conn, sharedListener(conn.LocalAddr()), nil)
+}

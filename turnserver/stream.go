@@ -3,7 +3,6 @@ package turnserver
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -14,14 +13,13 @@ import (
 
 const streamBuffer = 8 << 10
 
-// sharedListener names the listener of another server that a connection came in by.
-func sharedListener(conn net.Conn) string {
-	return fmt.Sprintf("shared/:%d", addrPortOf(conn.LocalAddr()).Port())
-}
-
 // serveConn serves a connection; see Server.ServeConn.
 func serveConn(s *core, conn net.Conn, listener string, cork *corkConn) {
 	client := addrPortOf(conn.RemoteAddr())
+	if !client.IsValid() {
+		// A proxy that speaks for itself, or for a client without an IP address.
+		client = addrPortOf(Underlying(conn).RemoteAddr())
+	}
 	p := s.policy.Load()
 	if !client.IsValid() || !s.conns.acquire(client.Addr(), p.MaxConns, p.MaxConnsPerSource) {
 		s.counters.drop(DropConnLimit)

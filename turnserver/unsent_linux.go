@@ -13,7 +13,7 @@ const notSentLowWater = 16 << 10
 
 // limitUnsent bounds what the kernel holds unsent for a stream.
 func limitUnsent(conn net.Conn) {
-	sc, ok := bottom(conn).(syscall.Conn)
+	sc, ok := Underlying(conn).(syscall.Conn)
 	if !ok {
 		return
 	}

@@ -10,7 +10,7 @@ const sendBuffer = 64 << 10
 
 // limitUnsent bounds what the kernel holds for a stream.
 func limitUnsent(conn net.Conn) {
-	if c, ok := bottom(conn).(interface{ SetWriteBuffer(int) error }); ok {
+	if c, ok := Underlying(conn).(interface{ SetWriteBuffer(int) error }); ok {
 		_ = c.SetWriteBuffer(sendBuffer)
 	}
 }

@@ -1,16 +1,28 @@
 package turn
 
-// Config configures the relay. Listen, the relay addresses, RelayPorts and Realm make
-// the sockets: a config that changes one of them gets another server, and the old
-// one's allocations end. As both are there for a moment, a tcp or tls listener that
-// stays the same beside such a change needs a restart; a reload says so and changes
-// nothing. The rest may change over a reload: new allocations obey it at once,
-// older ones when they are refreshed.
+import "github.com/caddyserver/caddy/v2"
+
+// Config configures the relay. All of it may change over a reload without ending an
+// allocation: what is allocated then is made as the new config says, older allocations
+// go on and obey its bounds when they are refreshed. A listener that is taken out
+// serves what was allocated over it to its end.
 type Config struct {
 	// Listen are the addresses: "udp/HOST:PORT", "tcp/HOST:PORT" or
 	// "tls/HOST:PORT", the last with Caddy's certificates. Default: udp/:3478 and
 	// tcp/:3478.
 	Listen []string `json:"listen,omitempty"`
+
+	// Advertise is what viewers are told of the listeners, where that is not the
+	// default: "HOST" for all of them, or "NETWORK/HOST", "NETWORK/HOST:PORT" for those
+	// of one network. HOST is a name or an IP address; behind a CDN, which carries
+	// neither UDP nor TURN, it is one that leads here. Default: the relay's public
+	// addresses for udp and tcp, the name of the site's certificate for tls; the
+	// listener's port.
+	Advertise []string `json:"advertise,omitempty"`
+
+	// ProxyProtocol has tcp and tls listeners read the PROXY protocol, versions 1 and 2.
+	// Default: they do not.
+	ProxyProtocol *ProxyProtocol `json:"proxy_protocol,omitempty"`
 
 	// RelayAddress is the public IP address of the relay, as peers reach it.
 	// Required.
@@ -21,7 +33,7 @@ type Config struct {
 	RelayAddress6 string `json:"relay_address6,omitempty"`
 
 	// RelayBind is the local IP address of the relay's sockets, where it is not the
-	// public one. Default: any.
+	// public one. Default: RelayAddress while this host has it, else any.
 	RelayBind string `json:"relay_bind,omitempty"`
 
 	// RelayBind6 is RelayBind for RelayAddress6. Default: any.
@@ -64,8 +76,23 @@ type Config struct {
 	TotalBytes int64 `json:"total_bytes,omitempty"`
 
 	// UnauthRate bounds the answers a second to one source that has not shown
-	// credentials; -1 is no bound. Default: 100.
+	// credentials; -1 is no bound. Default: 300.
 	UnauthRate int `json:"unauth_rate,omitempty"`
+
+	// BindingRate bounds the answers a second to STUN Binding requests of one source; -1
+	// is no bound. Default: four times UnauthRate.
+	BindingRate int `json:"binding_rate,omitempty"`
+
+	// MaxConnections bounds the open TCP and TLS connections. Default: 16384.
+	MaxConnections int `json:"max_connections,omitempty"`
+
+	// MaxConnectionsPerSource bounds those of one source address, or IPv6 /64. Default:
+	// 1024.
+	MaxConnectionsPerSource int `json:"max_connections_per_source,omitempty"`
+
+	// MaxLifetime bounds the lifetime of an allocation between two refreshes, of which
+	// clients ask for one; from 10m. Default: 2h.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
 
 	// SharedSecrets let other applications make credentials for the relay
 	// (draft-uberti-behave-turn-rest-00); any of them is good, so that they can be
@@ -76,7 +103,25 @@ type Config struct {
 	// Realm is the realm of the credentials. Default: viewmesh.
 	Realm string `json:"realm,omitempty"`
 
+	// Audit writes a log line for each allocation when it ends: user, transport, relayed
+	// port, bytes, duration, and the client where LogAddresses is set. Default: false.
+	Audit bool `json:"audit,omitempty"`
+
 	// LogAddresses lets the relay's log lines name addresses of viewers. Default:
 	// false.
 	LogAddresses bool `json:"log_addresses,omitempty"`
+}
+
+// ProxyProtocol says whose PROXY headers are believed, as in Caddy's listener wrapper of
+// that name.
+type ProxyProtocol struct {
+	// Timeout bounds how long a header may take. Default: 5s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// Allow are the prefixes that PROXY headers are believed from. Default: none, and
+	// what a header says is not used.
+	Allow []string `json:"allow,omitempty"`
+
+	// Deny are prefixes from which a PROXY header ends the connection. Default: none.
+	Deny []string `json:"deny,omitempty"`
 }

@@ -17,9 +17,12 @@ func Running() map[*turnserver.Server][]Bound {
 	out := map[*turnserver.Server][]Bound{}
 	servers.Range(func(_, v any) bool {
 		s := v.(*server)
-		for _, b := range s.bound {
+		out[s.Server] = nil
+		s.listeners.Range(func(_, v any) bool {
+			b := v.(*bound)
 			out[s.Server] = append(out[s.Server], Bound{b.network, b.addr})
-		}
+			return true
+		})
 		return true
 	})
 	return out

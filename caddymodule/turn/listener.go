@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 	// maxSorting is how many connections are looked at at once. Beyond, they go to
 	// the HTTP server unseen, so that it is never worse off for this listener.
 	maxSorting = 1024
+	// maxSortingPerSource is how many of those one source may have. Where all slots are
+	// taken, the source with the most gives one up for a source with less.
+	maxSortingPerSource = maxSorting / 4
 
 	alpnTURN   = "stun.turn" // RFC 7443
 	alpnSTUN   = "stun.nat-discovery"
@@ -55,20 +59,26 @@ func (*ListenerWrapper) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision finds the relay.
-func (l *ListenerWrapper) Provision(ctx caddy.Context) error {
+func (l *ListenerWrapper) Provision(ctx caddy.Context) (err error) {
+	l.relay, err = relayOf(ctx, "the listener wrapper mesh_turn")
+	return err
+}
+
+// relayOf returns the relay of the app, for what cannot be without.
+func relayOf(ctx caddy.Context, who string) (*Relay, error) {
 	v, err := ctx.App("mesh")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	app, ok := v.(App)
 	if !ok {
-		return fmt.Errorf("the app mesh is %T, which has no relay", v)
+		return nil, fmt.Errorf("the app mesh is %T, which has no relay", v)
 	}
-	l.relay = app.Relay()
-	if l.relay == nil || l.relay.opts.TURN == nil || l.relay.server == nil {
-		return errors.New("the listener wrapper mesh_turn needs a relay: configure turn in the global option mesh")
+	r := app.Relay()
+	if r == nil || r.opts.TURN == nil || r.server == nil {
+		return nil, errors.New(who + " needs a relay: configure turn in the global option mesh")
 	}
-	return nil
+	return r, nil
 }
 
 // UnmarshalCaddyfile reads mesh_turn, which has no options.
@@ -88,7 +98,7 @@ func (l *ListenerWrapper) WrapListener(ln net.Listener) net.Listener {
 	}
 	return &sortingListener{
 		Listener: ln, server: l.relay.server.Server,
-		ready: make(chan accepted), closed: make(chan struct{}), slots: make(chan struct{}, maxSorting),
+		ready: make(chan accepted), closed: make(chan struct{}),
 	}
 }
 
@@ -106,7 +116,7 @@ type sortingListener struct {
 	end    sync.Once
 	ready  chan accepted
 	closed chan struct{}
-	slots  chan struct{}
+	slots  slots
 }
 
 // Accept gives the next connection that is not TURN.
@@ -137,18 +147,47 @@ func (l *sortingListener) acceptAll() {
 			}
 			continue
 		}
-		select {
-		case l.slots <- struct{}{}:
-			go func() {
-				defer func() { <-l.slots }()
-				l.sort(tc)
-			}()
-		default:
+		source, known := sourceOf(tc)
+		sl := l.slots.take(tc, source)
+		if sl == nil {
 			if !l.hand(tc, nil) {
 				return
 			}
+			continue
 		}
+		go func() {
+			defer l.slots.give(sl)
+			if !known { // it waits for the PROXY header
+				behind, _ := addrOf(tc)
+				if !l.slots.move(sl, behind) {
+					l.hand(tc, nil)
+					return
+				}
+			}
+			l.sort(tc, sl)
+		}()
 	}
+}
+
+// sourceOf returns the source of a connection. known is false where that is a proxy,
+// whose header names the source.
+func sourceOf(tc *tls.Conn) (source netip.Addr, known bool) {
+	below := turnserver.Underlying(tc)
+	if below == tc.NetConn() {
+		return addrOf(tc)
+	}
+	source, _ = addrOf(below)
+	return source, false
+}
+
+func addrOf(conn net.Conn) (netip.Addr, bool) {
+	ap, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	addr := ap.Addr().Unmap()
+	if addr.Is6() {
+		p, _ := addr.WithZone("").Prefix(64)
+		addr = p.Addr()
+	}
+	return addr, err == nil
 }
 
 // hand gives a connection or an error to Accept; it reports whether there will be
@@ -167,7 +206,7 @@ func (l *sortingListener) hand(conn net.Conn, err error) bool {
 
 // sort finds out what a client speaks. Where it does not say in time, or its
 // handshake fails, the HTTP server gets it and deals with that as ever.
-func (l *sortingListener) sort(tc *tls.Conn) {
+func (l *sortingListener) sort(tc *tls.Conn, sl *slot) {
 	ctx, cancel := context.WithTimeout(context.Background(), sortWait)
 	defer cancel()
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -178,7 +217,7 @@ func (l *sortingListener) sort(tc *tls.Conn) {
 	case alpnTURN:
 		l.server.ServeConn(tc)
 	case "":
-		first, isTURN := peekSTUN(tc)
+		first, isTURN := peekSTUN(tc, sl)
 		switch {
 		case isTURN:
 			l.server.ServeConn(&peekedConn{tc, first})
@@ -194,8 +233,8 @@ func (l *sortingListener) sort(tc *tls.Conn) {
 
 // peekSTUN reads the first bytes, at most eight, and says whether they begin a
 // STUN message (RFC 8489, section 5): two zero bits and, at four, the cookie.
-func peekSTUN(c net.Conn) (first []byte, isSTUN bool) {
-	_ = c.SetReadDeadline(time.Now().Add(sortWait))
+func peekSTUN(c net.Conn, sl *slot) (first []byte, isSTUN bool) {
+	sl.deadline(time.Now().Add(sortWait))
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	var b [8]byte
 	n := 0

@@ -19,6 +19,8 @@ var (
 		"Payload bytes relayed: up from a viewer to its peers, down to it.", []string{"direction"}, nil)
 	descPackets = prometheus.NewDesc("mesh_turn_relayed_packets_total",
 		"Payload packets relayed: up from a viewer to its peers, down to it.", []string{"direction"}, nil)
+	descListener = prometheus.NewDesc("mesh_turn_listener_bytes_total",
+		"Payload bytes relayed for clients of a listener: up from a viewer to its peers, down to it.", []string{"listener", "direction"}, nil)
 	descBindings  = prometheus.NewDesc("mesh_stun_bindings_total", "STUN Binding requests answered.", nil, nil)
 	descAuth      = prometheus.NewDesc("mesh_turn_auth_failures_total", "Requests with credentials that were refused.", nil, nil)
 	descChallenge = prometheus.NewDesc("mesh_turn_challenges_total", "Requests without credentials, answered 401.", nil, nil)
@@ -28,7 +30,7 @@ var (
 
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAvailable, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets,
+	for _, d := range []*prometheus.Desc{descAvailable, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets, descListener,
 		descBindings, descAuth, descChallenge, descRefused, descDrops} {
 		ch <- d
 	}
@@ -58,6 +60,10 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	send(descRelayed, prometheus.CounterValue, st.DownBytes, "down")
 	send(descPackets, prometheus.CounterValue, st.UpPackets, "up")
 	send(descPackets, prometheus.CounterValue, st.DownPackets, "down")
+	for listener, sum := range st.Listeners {
+		send(descListener, prometheus.CounterValue, sum.UpBytes, listener, "up")
+		send(descListener, prometheus.CounterValue, sum.DownBytes, listener, "down")
+	}
 	send(descBindings, prometheus.CounterValue, st.Bindings)
 	send(descAuth, prometheus.CounterValue, st.AuthFailures)
 	send(descChallenge, prometheus.CounterValue, st.Challenges)

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/turnserver"
 )
 
@@ -59,4 +61,65 @@ func parsePrefixes(option string, list []string) (out []netip.Prefix, err error)
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// networks are the ways that a listener can be reached by.
+var networks = []string{"udp", "tcp", "tls"}
+
+// advertised is what viewers are told of the listeners of a network.
+type advertised struct {
+	host string
+	port string // empty for the listener's
+}
+
+// parseAdvertise reads "[NETWORK/]HOST[:PORT]".
+func parseAdvertise(s string) (network string, a advertised, err error) {
+	rest := s
+	if n, r, ok := strings.Cut(s, "/"); ok {
+		network, rest = n, r
+	}
+	a.host = strings.Trim(rest, "[]")
+	if h, p, err := net.SplitHostPort(rest); err == nil {
+		a.host, a.port = h, p
+	}
+	port, perr := strconv.ParseUint(a.port, 10, 16)
+	switch {
+	case network != "" && !slices.Contains(networks, network):
+		return network, a, fmt.Errorf("turn advertise %q: the network must be udp, tcp or tls", s)
+	case a.host == "" || strings.ContainsAny(a.host, "/ ?") || strings.Contains(a.host, ":") && net.ParseIP(a.host) == nil:
+		return network, a, fmt.Errorf("turn advertise %q: give a host name or an IP address", s)
+	case a.port != "" && (perr != nil || port == 0 || network == ""):
+		return network, a, fmt.Errorf("turn advertise %q: give a port from 1 to 65535, and with it the network, such as tls/HOST:443", s)
+	}
+	return network, a, nil
+}
+
+// advertisedBy returns what each network is advertised as.
+func advertisedBy(list []string) (map[string]advertised, error) {
+	out := map[string]advertised{}
+	for _, s := range list {
+		network, a, err := parseAdvertise(s)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := out[network]; twice {
+			return nil, fmt.Errorf("turn advertise %q: that network is advertised already", s)
+		}
+		out[network] = a
+	}
+	return out, nil
+}
+
+// ValidateICEServer reports what is wrong with a server of another provider.
+func ValidateICEServer(s signal.ICEServer) error {
+	for _, url := range s.URLs {
+		scheme, host, _ := strings.Cut(url, ":")
+		switch {
+		case host == "" || strings.HasPrefix(host, "//") || !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme):
+			return fmt.Errorf("ice_servers %q: write stun:HOST, turn:HOST or turns:HOST, with :PORT and ?transport=udp or tcp where needed", url)
+		case strings.HasPrefix(scheme, "turn") && (s.Username == "" || s.Credential == ""):
+			return fmt.Errorf("ice_servers %q: a TURN server needs username and credential", url)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package turn
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/viewmesh/viewmesh/turnserver"
 )
@@ -17,7 +18,9 @@ func policyOf(opts Options) (turnserver.Policy, error) {
 	p.RelayEnabled = true
 	p.UserBandwidth, p.UserBytes, p.UserAllocations = t.UserBandwidth, t.UserBytes, t.UserAllocations
 	p.TotalBandwidth, p.TotalBytes = t.TotalBandwidth, t.TotalBytes
-	p.UnauthRate, p.LogAddresses = t.UnauthRate, t.LogAddresses
+	p.UnauthRate, p.BindingRate = t.UnauthRate, t.BindingRate
+	p.MaxConns, p.MaxConnsPerSource, p.MaxLifetime = t.MaxConnections, t.MaxConnectionsPerSource, time.Duration(t.MaxLifetime)
+	p.Audit, p.LogAddresses = t.Audit, t.LogAddresses
 	for _, s := range t.SharedSecrets {
 		p.Secrets = append(p.Secrets, []byte(s))
 	}
@@ -54,4 +57,28 @@ func ownAddresses(t *Config) ([]netip.Prefix, error) {
 		}
 	}
 	return out, nil
+}
+
+// settingsOf returns what a config has allocations made with; t may be nil.
+func settingsOf(t *Config) (s turnserver.Settings, err error) {
+	if t == nil {
+		return s, nil
+	}
+	s.Realm = t.Realm
+	for _, of := range []struct {
+		option, value string
+		to            *netip.Addr
+	}{
+		{"relay_address", t.RelayAddress, &s.RelayAddress}, {"relay_address6", t.RelayAddress6, &s.RelayAddress6},
+		{"relay_bind", t.RelayBind, &s.RelayBind}, {"relay_bind6", t.RelayBind6, &s.RelayBind6},
+	} {
+		if of.value == "" {
+			continue
+		}
+		if *of.to, err = netip.ParseAddr(of.value); err != nil {
+			return s, fmt.Errorf("turn %s must be an IP address: %w", of.option, err)
+		}
+	}
+	s.RelayPorts, err = parsePorts(t.RelayPorts)
+	return s, err
 }

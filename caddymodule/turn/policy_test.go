@@ -185,36 +185,44 @@ func TestSecondRelayAddress(t *testing.T) {
 	}
 }
 
-// TestOtherSocketsNeedFreePorts: a config that changes the relay's ports but keeps
-// its TCP port cannot have that while the old one runs; it is refused with what to
-// do, and the old relay goes on.
-func TestOtherSocketsNeedFreePorts(t *testing.T) {
+// TestOtherPortsAndListenersNeedNoRestart: a reload that changes the relay's ports and
+// listeners makes new allocations there, and the old ones live on.
+func TestOtherPortsAndListenersNeedNoRestart(t *testing.T) {
 	e := newEdge(t)
-	addr := freeport.Addr(t)
+	addr, other := freeport.Addr(t), freeport.Addr(t)
 	site := "mesh\n root " + vod(t, 100) + "\n file_server"
-	global := func(ports string) string {
-		return "mesh {\n turn {\n listen udp/127.0.0.1:0 tcp/" + addr + "\n relay_address 127.0.0.1\n allow_peers 127.0.0.1\n shared_secret north\n relay_ports " + ports + "\n }\n }"
+	load := func(listen, ports string) {
+		e.load("mesh {\n turn {\n listen "+listen+"\n relay_address 127.0.0.1\n allow_peers 127.0.0.1\n shared_secret north\n relay_ports "+ports+"\n }\n }", site)
 	}
-	e.load(global("50000-50100"), site)
+	load("udp/"+addr+" tcp/"+addr, "50000-50100")
 	peer := echoPeer(t)
-	over := func() *turnClient {
-		conn, err := net.Dial("tcp", addr)
+	over := func(network, addr string) *turnClient {
+		conn, err := net.Dial(network, addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
 		return viewerOver(t, conn, "north", "viewer", peer)
 	}
-	c := over()
-	if p := c.relay.Port(); p < 50000 || p > 50100 {
-		t.Errorf("relay port %d", p)
+	old := []*turnClient{over("tcp", addr), over("udp", addr)}
+	load("udp/"+addr+" tcp/"+addr, "50200-50300")
+	for _, network := range []string{"udp", "tcp"} {
+		if p := over(network, addr).relay.Port(); p < 50200 || p > 50300 {
+			t.Errorf("relay port %d, want one of the new range", p)
+		}
 	}
-	err := e.tryLoad(e.caddyfile(global("50000-50200"), site))
-	if err == nil || !strings.Contains(err.Error(), "restart Caddy") {
-		t.Errorf("other ports: %v", err)
+	load("udp/"+other, "50200-50300")
+	over("udp", other)
+	for i, c := range old {
+		if p := c.relay.Port(); p < 50000 || p > 50100 {
+			t.Errorf("relay port %d", p)
+		}
+		if err := c.ask("still there", turnWait); err != nil {
+			t.Errorf("allocation %d: %v", i, err)
+		}
 	}
-	if err := c.ask("still there", turnWait); err != nil {
-		t.Error(err)
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		conn.Close()
+		t.Error("a listener that was taken out still accepts connections")
 	}
-	over()
 }

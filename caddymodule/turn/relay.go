@@ -1,15 +1,16 @@
 package turn
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddytls"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/proxyprotocol"
 	"go.uber.org/zap"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // defaultSTUN is where the STUN server listens unless something else is said.
@@ -22,6 +23,9 @@ type Options struct {
 	STUN string
 	// TURN is the relay, nil for none.
 	TURN *Config
+	// ICEServers are STUN and TURN servers of other providers, which viewers are told
+	// of behind the own ones.
+	ICEServers []signal.ICEServer
 	// Secret makes the credentials that ICEServers returns. It stays the same over
 	// reloads.
 	Secret []byte
@@ -32,46 +36,47 @@ type Options struct {
 }
 
 // Relay is what one config holds of the STUN and TURN server, which it shares with
-// the configs before and after it where they ask for the same sockets.
+// the configs before and after it.
 type Relay struct {
 	opts   Options
+	ctx    caddy.Context
 	logger *zap.Logger
 	server *server // nil where there is none
-	pooled string  // key of server, empty once it is given back
-	tls    *tls.Config
+	pooled bool
+	bound  []*bound
+	keys   []string // of bound in the server's pool
+	own    current  // what listeners take from this config
 	// shared are the ports of this config's HTTPS listeners that serve TURN too.
 	shared sync.Map
 }
 
 // Provision opens the sockets that a config asks for, or finds them open, and
-// registers the metrics. The server's policy stays what it is until Apply.
+// registers the metrics. Settings and policy of the server stay what they are until
+// Apply.
 func Provision(ctx caddy.Context, opts Options) (*Relay, error) {
-	r := &Relay{opts: opts, logger: ctx.Logger()}
+	r := &Relay{opts: opts, ctx: ctx, logger: ctx.Logger()}
 	if opts.TURN != nil {
 		opts.TURN.replaceSecrets()
 		if err := opts.TURN.validate(); err != nil {
 			return nil, err
 		}
 	}
-	s, optional := r.sockets()
-	if len(s.Listen) == 0 {
+	r.opts.ICEServers = replaced(opts.ICEServers)
+	for _, s := range r.opts.ICEServers {
+		if err := ValidateICEServer(s); err != nil {
+			return nil, err
+		}
+	}
+	listen, optional := r.listen()
+	if len(listen) == 0 {
 		return r, nil
 	}
-	policy, err := policyOf(r.opts)
-	if err != nil {
+	if _, err := policyOf(opts); err != nil {
 		return nil, err
 	}
-	if err := r.provisionTLS(ctx, s.Listen); err != nil {
-		return nil, err
-	}
-	key, err := s.key()
-	if err != nil {
-		return nil, err
-	}
-	v, _, err := servers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return s.open(policy, r.tls, opts.Logger, opts.Usage)
-	})
-	if err != nil {
+	if err := r.provision(listen); err != nil {
+		err = errors.Join(err, r.Cleanup())
+		r.server, r.bound, r.keys = nil, nil, nil
 		if optional {
 			r.logger.Warn("no STUN server: viewers behind NATs will not find each other; free the port or set the global option mesh { stun ADDRESS }",
 				zap.String("listen", defaultSTUN), zap.Error(err))
@@ -79,23 +84,55 @@ func Provision(ctx caddy.Context, opts Options) (*Relay, error) {
 		}
 		return nil, err
 	}
-	r.server, r.pooled = v.(*server), key
-	if err := ctx.GetMetricsRegistry().Register(meters{r.server}); err != nil {
-		return nil, errors.Join(fmt.Errorf("register metrics of the relay: %w", err), r.Cleanup())
-	}
 	return r, nil
 }
 
-// Apply makes this config's policy and certificates the server's.
+func (r *Relay) provision(listen []string) error {
+	if err := r.provisionStreams(listen); err != nil {
+		return err
+	}
+	v, loaded, err := servers.LoadOrNew(serverKey, func() (caddy.Destructor, error) { return newServer(r.opts.Logger, r.opts.Usage) })
+	if err != nil {
+		return err
+	}
+	r.server, r.pooled = v.(*server), true
+	if !loaded {
+		// Nobody else has it: what comes before Apply is served as this config wants it.
+		r.apply(r.own)
+	}
+	for i, l := range listen {
+		b, key, err := r.server.listen(l, i)
+		if err != nil {
+			return err
+		}
+		r.bound, r.keys = append(r.bound, b), append(r.keys, key)
+	}
+	if err := r.ctx.GetMetricsRegistry().Register(meters{r.server}); err != nil {
+		return fmt.Errorf("register metrics of the relay: %w", err)
+	}
+	return nil
+}
+
+// Apply makes this config's settings, policy and certificates the server's.
 func (r *Relay) Apply() {
 	if r.server == nil {
 		return
 	}
-	if r.tls != nil {
-		r.server.tls.Store(r.tls)
+	own := r.own
+	if own.tls != nil {
+		own.tls = r.siteTLS()
 	}
-	p, err := policyOf(r.opts)
+	r.apply(own)
+}
+
+func (r *Relay) apply(own current) {
+	r.server.now.Store(&own)
+	settings, err := settingsOf(r.opts.TURN)
 	if err == nil {
+		err = r.server.SetSettings(settings)
+	}
+	p, perr := policyOf(r.opts)
+	if err = errors.Join(err, perr); err == nil {
 		err = r.server.SetPolicy(p)
 	}
 	if err != nil {
@@ -103,56 +140,70 @@ func (r *Relay) Apply() {
 	}
 }
 
-// Cleanup gives the server back. It closes when no config holds it. A session that
-// is being opened may still ask for ICEServers.
+// Cleanup gives the listeners and the server back. What no config holds closes, but
+// for what is allocated over it. A session that is being opened may still ask for
+// ICEServers.
 func (r *Relay) Cleanup() error {
-	if r == nil || r.pooled == "" {
+	if r == nil || !r.pooled {
 		return nil
 	}
-	key := r.pooled
-	r.pooled = ""
-	_, err := servers.Delete(key)
-	return err
+	r.pooled = false
+	var errs []error
+	for _, key := range r.keys {
+		_, err := r.server.listeners.Delete(key)
+		errs = append(errs, err)
+	}
+	_, err := servers.Delete(serverKey)
+	return errors.Join(append(errs, err)...)
 }
 
-// sockets returns what the config asks for; optional reports that it may fail,
-// because nobody asked for it.
-func (r *Relay) sockets() (s sockets, optional bool) {
+// listen returns where the config listens; optional reports that it may fail, because
+// nobody asked for it.
+func (r *Relay) listen() (listen []string, optional bool) {
 	if r.opts.STUN != "" && r.opts.STUN != "off" {
-		s.Listen = append(s.Listen, r.opts.STUN)
+		listen = append(listen, r.opts.STUN)
 	}
 	if t := r.opts.TURN; t != nil {
-		s.RelayAddress, s.RelayAddress6 = t.RelayAddress, t.RelayAddress6
-		s.RelayBind, s.RelayBind6 = t.RelayBind, t.RelayBind6
-		s.RelayPorts, s.Realm = t.RelayPorts, t.Realm
-		listen := t.Listen
-		if len(listen) == 0 {
-			listen = []string{defaultSTUN, "tcp/:3478"}
+		asked := t.Listen
+		if len(asked) == 0 {
+			asked = []string{defaultSTUN, "tcp/:3478"}
 		}
-		for _, l := range listen {
+		for _, l := range asked {
 			if l != r.opts.STUN || strings.HasSuffix(l, ":0") { // the relay answers STUN there anyway
-				s.Listen = append(s.Listen, l)
+				listen = append(listen, l)
 			}
 		}
 	} else if r.opts.STUN == "" {
-		return sockets{Listen: []string{defaultSTUN}}, true
+		return []string{defaultSTUN}, true
 	}
-	return s, false
+	return listen, false
 }
 
-// provisionTLS prepares Caddy's certificates for the tls listeners.
-func (r *Relay) provisionTLS(ctx caddy.Context, listen []string) error {
-	needed := false
+// provisionStreams prepares Caddy's certificates and the PROXY protocol for tcp and tls
+// listeners.
+func (r *Relay) provisionStreams(listen []string) error {
+	if t := r.opts.TURN; t != nil && t.ProxyProtocol != nil {
+		w := &proxyprotocol.ListenerWrapper{Timeout: t.ProxyProtocol.Timeout, Allow: prefixes(t.ProxyProtocol.Allow), Deny: prefixes(t.ProxyProtocol.Deny)}
+		if err := w.Provision(r.ctx); err != nil {
+			return fmt.Errorf("turn proxy_protocol: %w", err)
+		}
+		r.own.proxy = w
+	}
 	for _, l := range listen {
-		needed = needed || strings.HasPrefix(l, "tls/")
+		if strings.HasPrefix(l, "tls/") {
+			var err error
+			r.own.tls, err = ownTLS(r.ctx)
+			return err
+		}
 	}
-	if !needed {
-		return nil
-	}
-	policies := caddytls.ConnectionPolicies{{ALPN: []string{alpnTURN, alpnSTUN}}}
-	if err := policies.Provision(ctx); err != nil {
-		return fmt.Errorf("prepare TLS for turn: %w", err)
-	}
-	r.tls = policies.TLSConfig(ctx)
 	return nil
+}
+
+// prefixes writes single addresses as prefixes; the list has been validated.
+func prefixes(list []string) (out []string) {
+	parsed, _ := parsePrefixes("proxy_protocol", list)
+	for _, p := range parsed {
+		out = append(out, p.String())
+	}
+	return out
 }

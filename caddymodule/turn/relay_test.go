@@ -21,8 +21,8 @@ func TestDefaultSTUN(t *testing.T) {
 		{Options{STUN: "udp/:3478", TURN: &Config{}}, "udp/:3478 tcp/:3478", false},
 		{Options{STUN: "udp/:3479", TURN: &Config{Listen: []string{"tls/:5349"}}}, "udp/:3479 tls/:5349", false},
 	} {
-		s, optional := (&Relay{opts: c.opts}).sockets()
-		if got := strings.Join(s.Listen, " "); got != c.listen || optional != c.optional {
+		listen, optional := (&Relay{opts: c.opts}).listen()
+		if got := strings.Join(listen, " "); got != c.listen || optional != c.optional {
 			t.Errorf("STUN %q, TURN %+v: listens on %q, optional %v", c.opts.STUN, c.opts.TURN, got, optional)
 		}
 	}

@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // validate reports what is wrong with t.
@@ -28,6 +32,14 @@ func (t *Config) validate() error {
 	}
 	if err := t.validateAddresses(); err != nil {
 		return err
+	}
+	if _, err := advertisedBy(t.Advertise); err != nil {
+		return err
+	}
+	if p := t.ProxyProtocol; p != nil {
+		if _, err := parsePrefixes("proxy_protocol", append(slices.Clone(p.Allow), p.Deny...)); err != nil {
+			return err
+		}
 	}
 	if _, err := parsePorts(t.RelayPorts); err != nil {
 		return err
@@ -51,14 +63,18 @@ func (t *Config) validate() error {
 		value  int64
 	}{
 		{"user_bandwidth", t.UserBandwidth}, {"user_bytes", t.UserBytes}, {"user_allocations", int64(t.UserAllocations)},
-		{"total_bandwidth", t.TotalBandwidth}, {"total_bytes", t.TotalBytes},
+		{"total_bandwidth", t.TotalBandwidth}, {"total_bytes", t.TotalBytes}, {"max_connections", int64(t.MaxConnections)},
+		{"max_connections_per_source", int64(t.MaxConnectionsPerSource)},
 	} {
 		if n.value < 0 {
 			return fmt.Errorf("turn %s cannot be negative; leave it out for no bound", n.option)
 		}
 	}
-	if t.UnauthRate < -1 {
-		return errors.New("turn unauth_rate cannot be negative; -1 is no bound")
+	if t.UnauthRate < -1 || t.BindingRate < -1 {
+		return errors.New("turn unauth_rate and binding_rate cannot be negative; -1 is no bound")
+	}
+	if d := time.Duration(t.MaxLifetime); d != 0 && d < 10*time.Minute {
+		return fmt.Errorf("turn max_lifetime %s: give 10m or more, which RFC 8656 grants to all", d)
 	}
 	return nil
 }
@@ -95,4 +111,15 @@ func (t *Config) replaceSecrets() {
 	for i, secret := range t.SharedSecrets {
 		t.SharedSecrets[i] = repl.ReplaceKnown(secret, "")
 	}
+}
+
+// replaced returns servers with their placeholders replaced.
+func replaced(list []signal.ICEServer) []signal.ICEServer {
+	repl := caddy.NewReplacer()
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Username = repl.ReplaceKnown(out[i].Username, "")
+		out[i].Credential = repl.ReplaceKnown(out[i].Credential, "")
+	}
+	return out
 }

@@ -71,13 +71,17 @@ func prefixOf(a netip.Addr) string {
 // KnownAs is what a viewer knows the edge by.
 type KnownAs struct {
 	Host string // of the request, in lower case, with the port if it is not the default
-	TLS  bool   // the viewer's own TLS ends here
+	TLS  bool   // the viewer's own TLS, or a CDN's, ends here
+	Name string // that TLS has asked for, which the certificate is for
 	Port int    // of the listener that took the request; 0 where it is unknown
 }
 
 // Known returns what the sender of r knows the edge by; host is the request's.
 func Known(host string, r *http.Request) KnownAs {
 	at := KnownAs{Host: host, TLS: r.TLS != nil}
+	if r.TLS != nil {
+		at.Name = r.TLS.ServerName
+	}
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		switch a := addr.(type) {
 		case *net.TCPAddr:
