@@ -120,7 +120,7 @@ func (r *Relay) Apply() {
 	}
 	own := r.own
 	if own.tls != nil {
-		own.tls = r.siteTLS()
+		own.tls = siteTLS(r.ctx, own.tls)
 	}
 	r.apply(own)
 }

@@ -23,42 +23,35 @@ func ownTLS(ctx caddy.Context) (*tls.Config, error) {
 }
 
 // siteTLS is the TLS configuration of tls listeners: the connection policies of the
-// HTTPS sites, default_sni among them, with the protocols of TURN. All apps are
-// provisioned when it is called.
-func (r *Relay) siteTLS() *tls.Config {
-	app, err := r.ctx.AppIfConfigured("http")
+// HTTPS sites, default_sni among them, with the protocols of TURN; own where there are
+// none. All apps are provisioned when it is called.
+func siteTLS(ctx caddy.Context, own *tls.Config) *tls.Config {
+	app, err := ctx.AppIfConfigured("http")
 	if err != nil {
-		return r.own.tls
+		return own
 	}
 	http, ok := app.(*caddyhttp.App)
 	if !ok {
-		return r.own.tls
+		return own
 	}
 	names := make([]string, 0, len(http.Servers))
 	for name := range http.Servers {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	var specific, fallback caddytls.ConnectionPolicies
+	var sites []*tls.Config
 	for _, name := range names {
-		for _, p := range http.Servers[name].TLSConnPolicies {
-			if p.TLSConfig == nil {
-				continue // not provisioned, as the config is of no use
-			}
-			if len(p.MatchersRaw) > 0 {
-				specific = append(specific, p)
-			} else {
-				fallback = append(fallback, p)
-			}
+		policies := http.Servers[name].TLSConnPolicies
+		// Those of a config that could not be provisioned are of no use.
+		if len(policies) > 0 && !slices.ContainsFunc(policies, func(p *caddytls.ConnectionPolicy) bool { return p.TLSConfig == nil }) {
+			sites = append(sites, policies.TLSConfig(ctx))
 		}
 	}
-	policies := append(specific, fallback...)
-	if len(policies) == 0 {
-		return r.own.tls
+	if len(sites) == 0 {
+		return own
 	}
-	sites := policies.TLSConfig(r.ctx)
 	return &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		c, err := sites.GetConfigForClient(hello)
+		c, err := chosen(sites, hello)
 		if err != nil || c == nil {
 			return c, err
 		}
@@ -66,4 +59,31 @@ func (r *Relay) siteTLS() *tls.Config {
 		c.NextProtos = protocols
 		return c, nil
 	}}
+}
+
+// chosen returns the configuration of the first server that has a certificate for the
+// client, else that of the first which takes it at all.
+func chosen(sites []*tls.Config, hello *tls.ClientHelloInfo) (first *tls.Config, err error) {
+	for _, site := range sites {
+		c, cerr := site.GetConfigForClient(hello)
+		if cerr != nil || c == nil {
+			err = cerr
+			continue
+		}
+		if len(sites) == 1 {
+			return c, nil
+		}
+		if c.GetCertificate != nil {
+			if _, cerr := c.GetCertificate(hello); cerr == nil {
+				return c, nil
+			}
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	if first != nil {
+		return first, nil
+	}
+	return nil, err
 }
