@@ -48,7 +48,9 @@ func newRuntime(logger *zap.Logger, secret []byte) (*runtime, error) {
 	var err error
 	rt.edge, err = edge.New(edge.Config{
 		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, Log: rt.logger,
-		Server: edge.Server{ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct},
+		Server: edge.Server{
+			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -135,6 +137,22 @@ func originalURL(r *http.Request) *url.URL {
 		return or.URL
 	}
 	return r.URL
+}
+
+// prepare gives a request of the edge's own the context that Caddy's handlers
+// expect: placeholders of its own, and the variables, such as root, that handlers
+// before have set for the viewer's.
+func prepare(r *http.Request, w http.ResponseWriter) *http.Request {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return r
+	}
+	set, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, server)
+	for name, value := range set {
+		caddyhttp.SetVar(r.Context(), name, value)
+	}
+	return r
 }
 
 // bodySlice returns the size of the slices into which Caddy's idle timeouts split

@@ -25,6 +25,7 @@
 //	edge.go       Edge, Config, New, Close
 //	serve.go      Wrap, Serve: which request is whose
 //	endpoints.go  the endpoints below Policy.Path
+//	recall.go     presentations that the edge has forgotten, learned anew
 //	scripts.go    the files of the browser peer
 //	stats.go      GET /mesh/stats and the numbers for metrics
 //	catalog/      presentations and resources: what the manifests of a site have listed

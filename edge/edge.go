@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
@@ -68,6 +69,9 @@ type Server struct {
 	// Direct returns the writer below those that change the header of an answer when
 	// it goes out. Default: the writer itself.
 	Direct func(http.ResponseWriter) http.ResponseWriter
+	// Prepare prepares a request that the edge makes itself, for the handlers behind
+	// it, with the context of the viewer's request. Default: as it is.
+	Prepare func(*http.Request, http.ResponseWriter) *http.Request
 }
 
 // Edge is the mesh of a web server: sessions, swarms, and what the manifests of
@@ -80,6 +84,7 @@ type Edge struct {
 	digests   *digest.Store
 	segments  *response.Segments
 	manifests *response.Manifests
+	recalls   singleflight.Group
 }
 
 // New makes an Edge. Close ends it.
@@ -104,37 +109,6 @@ func New(c Config) (*Edge, error) {
 	return e, nil
 }
 
-// Site returns a site with a policy, whose defaults it sets. The error says what
-// is wrong with the policy.
-func (e *Edge) Site(p Policy) (*Site, error) {
-	p.Default()
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	e.control.Adopt(&p)
-	return &Site{e, &p}, nil
-}
-
-// Wrap returns a handler that puts the mesh before next, which serves the media of
-// a site. It panics if the policy is not valid; use Site to learn why.
-func (e *Edge) Wrap(p Policy, next http.Handler) http.Handler {
-	site, err := e.Site(p)
-	if err != nil {
-		panic("edge: " + err.Error())
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own := *r // Serve takes viewer tokens out of it
-		err := site.Serve(w, &own, func(w http.ResponseWriter, r *http.Request) error {
-			next.ServeHTTP(w, r)
-			return nil
-		})
-		if err != nil {
-			e.config.Log.Error("request failed", zap.Error(err))
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		}
-	})
-}
-
 // Close ends all sessions: each peer is sent to open another one, at this server
 // or elsewhere, after a time of its own within 10 seconds. It waits until their
 // connections are closed, about two seconds at most. The handlers that Wrap
@@ -146,6 +120,13 @@ func (e *Edge) Close() { e.hub.Close() }
 func (e *Edge) Relayed(swarm string, up, down int64, first bool) {
 	e.hub.Relayed(swarm, up, down, first)
 }
+
+// Stats sums up the swarms of a host, in lower case and with its port if that is
+// not the default.
+func (e *Edge) Stats(host string) Stats { return statsOf(e.hub, e.catalog, host) }
+
+// Numbers returns the numbers of now.
+func (e *Edge) Numbers() Numbers { return numbersOf(e.hub, e.segments, e.control) }
 
 // stopSharing ends the sharing of a presentation, and its sessions, for good.
 func (e *Edge) stopSharing(p *catalog.Presentation, path, why string) {
@@ -179,6 +160,9 @@ func (c *Config) setDefaults() {
 	}
 	if s.Direct == nil {
 		s.Direct = func(w http.ResponseWriter) http.ResponseWriter { return w }
+	}
+	if s.Prepare == nil {
+		s.Prepare = func(r *http.Request, _ http.ResponseWriter) *http.Request { return r }
 	}
 	if s.Slice == nil {
 		s.Slice = func(*http.Request) int64 { return 0 }

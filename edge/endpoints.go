@@ -26,7 +26,7 @@ const sessionWait = 10 * time.Second
 // endpoint is what answers requests below Policy.Path.
 type endpoint struct {
 	method string
-	serve  func(*Site, http.ResponseWriter, *http.Request, string) error
+	serve  func(*Site, http.ResponseWriter, *http.Request, string, Next) error
 }
 
 var endpoints = map[string]endpoint{
@@ -38,7 +38,7 @@ var endpoints = map[string]endpoint{
 
 // serveEndpoint answers a request below Policy.Path; handled is false if there is
 // no such endpoint.
-func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string) (handled bool, err error) {
+func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string, next Next) (handled bool, err error) {
 	end, ok := endpoints[name]
 	if !ok || (name == "stats" && !s.policy.Stats) {
 		return serveScript(w, r, s.policy, s.edge.config.Server.settled, name)
@@ -50,7 +50,7 @@ func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name 
 	methods := end.method + ", OPTIONS"
 	switch r.Method {
 	case end.method:
-		return true, end.serve(s, w, r, host)
+		return true, end.serve(s, w, r, host, next)
 	case http.MethodOptions:
 		hd := w.Header()
 		hd.Set("Access-Control-Allow-Methods", methods)
@@ -80,7 +80,7 @@ func (s *Site) busy(w http.ResponseWriter, r *http.Request) (ok bool, err error)
 // serveSession answers POST /mesh/session: it admits a viewer to the swarm of
 // the presentation whose manifest it has got. 4xx and 503 all mean the same to
 // the viewer: play from the origin.
-func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string) error {
+func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string, next Next) error {
 	if ok, err := s.busy(w, r); !ok {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string)
 	if err != nil {
 		return refuseRequest(w, err)
 	}
-	p := s.edge.catalog.BySwarm(req.Swarm)
+	p := presentationOf(s, r, host, &req, next)
 	switch {
 	case p == nil || p.Host != host:
 		return reply.Refuse(w, http.StatusForbidden, "unknown_swarm", "this edge has not handed out that swarm; load the manifest again")
@@ -144,7 +144,7 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 
 // serveSignal answers GET /mesh/signal: it hands the connection to the hub and
 // returns, so that a reload of the server does not see it.
-func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string) error {
+func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string, _ Next) error {
 	if !signaling.IsUpgrade(r) {
 		if r.ProtoMajor == 1 { // HTTP/2 and HTTP/3 know no such fields (RFC 9113, section 8.2.2)
 			w.Header().Set("Connection", "Upgrade")
@@ -163,7 +163,7 @@ func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string) 
 // a byte range) with what the headers of the segment would state. That nothing is
 // stated of a segment of a presentation is no error, which a browser would show in
 // its console.
-func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host string) error {
+func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host string, _ Next) error {
 	path, which, err := statementQuery(r)
 	if err != nil {
 		return reply.WriteProblem(w, reply.Problem{Status: http.StatusBadRequest, Code: "bad_field", Field: err.Field, Detail: err.Error()})
@@ -192,7 +192,7 @@ func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host strin
 }
 
 // serveStats answers GET /mesh/stats.
-func (s *Site) serveStats(w http.ResponseWriter, _ *http.Request, host string) error {
+func (s *Site) serveStats(w http.ResponseWriter, _ *http.Request, host string, _ Next) error {
 	return reply.JSON(w, "no-store", s.edge.Stats(host))
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
@@ -18,6 +20,37 @@ type Site struct {
 	policy *Policy
 }
 
+// Site returns a site with a policy, whose defaults it sets. The error says what
+// is wrong with the policy.
+func (e *Edge) Site(p Policy) (*Site, error) {
+	p.Default()
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	e.control.Adopt(&p)
+	return &Site{e, &p}, nil
+}
+
+// Wrap returns a handler that puts the mesh before next, which serves the media of
+// a site. It panics if the policy is not valid; use Site to learn why.
+func (e *Edge) Wrap(p Policy, next http.Handler) http.Handler {
+	site, err := e.Site(p)
+	if err != nil {
+		panic("edge: " + err.Error())
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own := *r // Serve takes viewer tokens out of it
+		err := site.Serve(w, &own, func(w http.ResponseWriter, r *http.Request) error {
+			next.ServeHTTP(w, r)
+			return nil
+		})
+		if err != nil {
+			e.config.Log.Error("request failed", zap.Error(err))
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		}
+	})
+}
+
 // Serve answers a request: one for an endpoint, for what may be a manifest, or for
 // a listed segment. All others go to next as they are. It may change r: a viewer
 // token is taken out of its URL before next sees it. The error is that of next, or
@@ -27,7 +60,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 	asked := e.config.Server.URL(r)
 	v := &admission.Visit{Host: manifest.CanonicalHost(r.Host, e.config.Server.HTTPS(r)), Asked: asked, URL: asked}
 	if name, ok := strings.CutPrefix(asked.Path, p.Path+"/"); ok {
-		if handled, err := s.serveEndpoint(w, r, v.Host, name); handled {
+		if handled, err := s.serveEndpoint(w, r, v.Host, name, next); handled {
 			return err
 		}
 	}

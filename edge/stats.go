@@ -5,6 +5,9 @@ import (
 	"slices"
 
 	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/response"
+	"github.com/viewmesh/viewmesh/edge/signaling"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -52,11 +55,10 @@ func (t *Traffic) setOffload() {
 	}
 }
 
-// Stats sums up the swarms of a host, in lower case and with its port if that is
-// not the default.
-func (e *Edge) Stats(host string) Stats {
+// statsOf sums up the swarms of a host.
+func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
 	out := Stats{Swarms: []SwarmStats{}}
-	for _, s := range e.hub.Swarms() {
+	for _, s := range hub.Swarms() {
 		if s.Presentation.Host != host {
 			continue
 		}
@@ -76,7 +78,7 @@ func (e *Edge) Stats(host string) Stats {
 	slices.SortFunc(out.Swarms, func(a, b SwarmStats) int {
 		return cmp.Or(cmp.Compare(a.Presentation, b.Presentation), cmp.Compare(a.Swarm, b.Swarm))
 	})
-	for _, p := range e.catalog.Of(host) {
+	for _, p := range listed.Of(host) {
 		out.OriginEgressBytes += p.Egress()
 	}
 	return out
@@ -95,13 +97,13 @@ type Numbers struct {
 	ViewerTokens []admission.Verdict // requests by what their viewer token came to
 }
 
-// Numbers returns the numbers of now.
-func (e *Edge) Numbers() Numbers {
+// numbersOf returns the numbers of now.
+func numbersOf(hub *signaling.Hub, segments *response.Segments, control *admission.Control) Numbers {
 	n := Numbers{
-		Connections: e.hub.Connections(), Limited: e.control.Limited(), Egress: e.segments.Egress(), Spooled: e.segments.Spooled(),
-		Reported: e.hub.Totals(), ViewerTokens: e.control.Verdicts(),
+		Connections: hub.Connections(), Limited: control.Limited(), Egress: segments.Egress(), Spooled: segments.Spooled(),
+		Reported: hub.Totals(), ViewerTokens: control.Verdicts(),
 	}
-	for _, s := range e.hub.Swarms() {
+	for _, s := range hub.Swarms() {
 		n.Peers += s.Peers
 		n.Banned += s.Banned
 		if s.Peers > 0 {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"crypto/hmac"
 	"math"
 	"slices"
 	"strings"
@@ -112,6 +113,44 @@ func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 	}
 	c.swarms[id] = p
 	return id
+}
+
+// Issued reports whether a swarm id is that of the presentation of the manifest at
+// a location, in this epoch or the one before: an edge with the same secret has
+// handed it out.
+func (c *Catalog) Issued(swarm, host, path string, now time.Time) bool {
+	name := host + dirOf(manifest.CanonicalPath(path))
+	for _, epoch := range []int64{epochOf(now), epochOf(now) - 1} {
+		if hmac.Equal([]byte(swarm), []byte(swarmID(c.secret, name, epoch))) {
+			return true
+		}
+	}
+	return false
+}
+
+// Restore makes an issued swarm id that of p again.
+func (c *Catalog) Restore(swarm string, p *Presentation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.swarms[swarm] == nil {
+		c.swarms[swarm] = p
+		p.swarms = append([]string{swarm}, p.swarms...)
+	}
+}
+
+// Unread returns the paths of at most limit playlists of p that no manifest has
+// been read of.
+func (c *Catalog) Unread(p *Presentation, limit int) []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var paths []string
+	for path, s := range p.playlists {
+		if s.readAt.IsZero() {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths[:min(len(paths), limit)]
 }
 
 // BySwarm returns the presentation of a swarm id that this edge handed out, or

@@ -43,6 +43,29 @@ func (s *Manifests) Serve(w http.ResponseWriter, r *http.Request, p *admission.P
 	return err
 }
 
+// Load asks next for a manifest, as a viewer would, and has the catalog learn it.
+// r is the request for it.
+func (s *Manifests) Load(r *http.Request, p *admission.Policy, host string, next Next) error {
+	return s.Serve(&Sink{}, r, p, &admission.Visit{Host: host, Asked: r.URL, URL: r.URL}, next)
+}
+
+// Sink is a response writer that drops what it is given.
+type Sink struct{ header http.Header }
+
+// Header returns the header of the response.
+func (w *Sink) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+	}
+	return w.header
+}
+
+// WriteHeader drops the status.
+func (w *Sink) WriteHeader(int) {}
+
+// Write drops a part of the body.
+func (w *Sink) Write(p []byte) (int, error) { return len(p), nil }
+
 // learn has the catalog read the body of a manifest of p. Nothing that goes wrong
 // in it may reach the viewer, whose manifest this is. flush is called before
 // reading takes time.

@@ -20,6 +20,10 @@ type SessionRequest struct {
 	V int `json:"v"`
 	// Swarm is the opaque id of the Mesh-Bootstrap header.
 	Swarm string `json:"swarm"`
+	// Manifest is the path and query, without viewer token, of the manifest that the
+	// header came with: an edge that does not know the swarm, because it has started
+	// since, learns from it what the presentation is. At most 4096 bytes.
+	Manifest string `json:"manifest,omitempty"`
 	// Token is the viewer token, where the site uses them and it is not in the
 	// URL or a cookie.
 	Token string `json:"token,omitempty"`
@@ -162,7 +166,13 @@ func jsonType(t reflect.Type) string {
 	}
 }
 
+// maxManifest is the longest SessionRequest.Manifest, in bytes.
+const maxManifest = 4096
+
 func (r *SessionRequest) check() error {
+	if m := r.Manifest; m != "" && (m[0] != '/' || len(m) > maxManifest || strings.ContainsAny(m, " #")) {
+		return &FieldError{"manifest", "must be an escaped path, from the first slash, with its query"}
+	}
 	oneOf := func(field, value string, allowed ...string) error {
 		if value == "" {
 			return nil

@@ -36,6 +36,8 @@ const (
 type Bootstrap struct {
 	Session *url.URL
 	Swarm   string
+	// Manifest is the path and query, without viewer token, of the manifest.
+	Manifest string
 	// Names are those of viewer tokens in URLs, and Token is the one in the URL of
 	// the manifest, "" for none.
 	Names []string
@@ -70,6 +72,7 @@ func ParseBootstrap(h http.Header, base *url.URL) (b Bootstrap, ok bool) {
 		b.Names = strings.Fields(names)
 		b.Token, _ = tokens.CutURI(base.String(), b.Names)
 	}
+	_, b.Manifest = tokens.CutURI(base.RequestURI(), b.Names)
 	b.Session, err = base.Parse(session)
 	return b, err == nil
 }
@@ -131,7 +134,7 @@ func (s *Session) Now() time.Time { return time.Now().Add(s.ahead) }
 func Open(ctx context.Context, client *http.Client, b Bootstrap, r signal.SessionRequest) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
-	r.V, r.Swarm = 1, b.Swarm
+	r.V, r.Swarm, r.Manifest = 1, b.Swarm, b.Manifest
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("open a session: %w", err)

@@ -1,6 +1,7 @@
 // POST /mesh/session: opening a session at the edge.
 
 import { Verifier } from "./tokens.js";
+import { cutURI } from "./url.js";
 
 const OPEN = 10_000; // ms
 const RETRY = 5; // s, where the edge does not say
@@ -15,8 +16,9 @@ export class Refused extends Error {
 }
 
 /**
- * Bootstrap is where to open a session, in which swarm, and the names of viewer tokens in URLs.
- * @typedef {{session: string, swarm: string, names: string[]}} Bootstrap
+ * Bootstrap is where to open a session, in which swarm, from which manifest (path and query, without viewer token), and the
+ * names of viewer tokens in URLs.
+ * @typedef {{session: string, swarm: string, manifest: string, names: string[]}} Bootstrap
  */
 
 /**
@@ -32,7 +34,9 @@ export function bootstrap(header, base) {
     d[m[1]] = m[2]?.replace(/\\(.)/g, "$1") ?? m[3];
   }
   if (d.v !== "1" || !d.session || !d.swarm) return null;
-  return { session: new URL(d.session, base).href, swarm: d.swarm, names: d.token?.split(" ") ?? [] };
+  const names = d.token?.split(" ") ?? [];
+  const u = new URL(base);
+  return { session: new URL(d.session, base).href, swarm: d.swarm, manifest: cutURI(u.pathname + u.search, names).without, names };
 }
 
 /**
@@ -67,7 +71,7 @@ export async function open(b, request, requests) {
   const response = await fetch(b.session, {
     method: "POST",
     headers: { ...requests.headers, "Content-Type": "application/json" },
-    body: JSON.stringify({ v: 1, swarm: b.swarm, ...request }),
+    body: JSON.stringify({ v: 1, swarm: b.swarm, manifest: b.manifest, ...request }),
     cache: "no-store",
     credentials: requests.credentials,
     signal: AbortSignal.timeout(OPEN),
