@@ -1,7 +1,9 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -128,6 +130,44 @@ func TestRemovalEndsAll(t *testing.T) {
 	}
 	if resp, _ := e.get("/vod/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
 		t.Error("the manifest still has a bootstrap")
+	}
+}
+
+// TestRestartKeepsSwarms: after a restart with the same storage, a viewer that holds
+// a manifest of before opens its session, is met by others, and has statements, also
+// where the streams are served by a route of their own with placeholders.
+func TestRestartKeepsSwarms(t *testing.T) {
+	dir := vod(t, 2, 3000)
+	for name, site := range map[string]string{
+		"plain":  "mesh\n root " + dir + "\n file_server",
+		"routes": "mesh\n handle /vod/* {\n rewrite {path}\n root " + dir + "\n file_server\n }\n handle {\n respond 404\n }",
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t)
+			e.load("", site)
+			swarm := e.swarmOf("/vod/index.m3u8")
+			if err := caddy.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			e.client.CloseIdleConnections()
+			e.load("", site)
+			resp, b := e.do(http.MethodPost, "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"manifest":"/vod/index.m3u8"}`, swarm))
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("session: %d %s", resp.StatusCode, b)
+			}
+			var a signal.SessionAnswer
+			if err := json.Unmarshal(b, &a); err != nil {
+				t.Fatal(err)
+			}
+			e.connect(a).announce(0)
+			e.get("/vod/v1/seg-1.m4s")
+			if resp, _ := e.get("/vod/v1/seg-1.m4s"); resp.Header.Get(headerSegment) == "" {
+				t.Error("a segment has no statement")
+			}
+			if e.swarmOf("/vod/index.m3u8") != swarm {
+				t.Error("the manifest names another swarm")
+			}
+		})
 	}
 }
 

@@ -41,12 +41,32 @@ func New(secret []byte) *Catalog {
 }
 
 // Presentation returns the presentation that the manifest at a location belongs
-// to, and makes it if there is none. It is nil for a path that no pass could
-// cover.
+// to, and puts it into the catalog if it is new. It is nil for a path that no pass
+// could cover.
 func (c *Catalog) Presentation(host, path string) *Presentation {
-	path = manifest.CanonicalPath(path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p := c.find(host, path)
+	if p != nil && !p.known {
+		p.known = true
+		c.presentations.Add(p.Name(), p)
+		c.trim(p)
+	}
+	return p
+}
+
+// Peek is Presentation for a response whose body may turn out to be no manifest: a
+// new presentation is not in the catalog yet.
+func (c *Catalog) Peek(host, path string) *Presentation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(host, path)
+}
+
+// find returns the presentation of a manifest, a new one if there is none. c.mu is
+// held.
+func (c *Catalog) find(host, path string) *Presentation {
+	path = manifest.CanonicalPath(path)
 	if p := c.playlists[Location{host, path}]; p != nil {
 		c.presentations.Get(p.Name()) // used now
 		return p
@@ -58,13 +78,10 @@ func (c *Catalog) Presentation(host, path string) *Presentation {
 	if !tokens.CoversPath("/", dir) {
 		return nil
 	}
-	p := &Presentation{
+	return &Presentation{
 		Host: host, Dir: dir, scopes: []string{dir},
 		playlists: map[string]*playlist{}, forbidden: map[string]bool{},
 	}
-	c.presentations.Add(p.Name(), p)
-	c.trim(p)
-	return p
 }
 
 // Segment returns what is listed at a location, or nil. Every spelling of a path
@@ -102,7 +119,7 @@ func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 	id := swarmID(c.secret, p.Name(), epoch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.epoch == epoch && len(p.swarms) > 0 {
+	if !p.known || p.epoch == epoch && len(p.swarms) > 0 {
 		return id
 	}
 	p.epoch = epoch
@@ -263,15 +280,20 @@ func (c *Catalog) unlist(at Location) {
 	}
 }
 
-// trim lets the least recently used presentations go, but never keep, until the
-// catalog is within its bounds. c.mu is held.
+// trim lets the least recently used presentations go, but never keep nor those that
+// have live sessions, until the catalog is within its bounds. c.mu is held.
 func (c *Catalog) trim(keep *Presentation) {
-	for c.presentations.Len() > maxPresentations || c.listed > maxListed {
+	for passed := 0; c.presentations.Len() > maxPresentations || c.listed > maxListed; {
 		name, p, _ := c.presentations.GetOldest()
-		if p == keep {
-			return
+		if p == keep || p.held.Load() > 0 {
+			if passed++; passed > c.presentations.Len() {
+				return
+			}
+			c.presentations.Get(name) // to the other end
+			continue
 		}
 		c.presentations.Remove(name)
+		p.known = false
 		for _, id := range p.swarms {
 			delete(c.swarms, id)
 		}

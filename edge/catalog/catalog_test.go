@@ -134,3 +134,35 @@ func TestSwarmChangesWithEpoch(t *testing.T) {
 		t.Error("the swarm id does not depend on the secret")
 	}
 }
+
+// TestHeldPresentationStays: what live sessions use is not flushed by others, however
+// many, and a response that is no manifest makes no entry.
+func TestHeldPresentationStays(t *testing.T) {
+	c := New([]byte("s"))
+	now := time.Unix(0, 0)
+	held := learn(t, c, "h", "/held/i.m3u8", now, mediaPlaylist("a.ts"))
+	id := c.SwarmOf(held, now)
+	held.Hold()
+	for i := range maxPresentations + 200 {
+		c.SwarmOf(c.Peek("h", fmt.Sprintf("/made-up-%d/i.m3u8", i)), now)
+	}
+	if n := c.presentations.Len(); n != 1 {
+		t.Errorf("%d presentations, though one manifest was served", n)
+	}
+	for i := range maxPresentations + 200 {
+		learn(t, c, fmt.Sprintf("h%d", i), "/x/i.m3u8", now, mediaPlaylist("a.ts"))
+	}
+	if c.Segment("h", "/held/a.ts") == nil || c.BySwarm(id) != held {
+		t.Error("the presentation of a live session is gone")
+	}
+	if n := c.presentations.Len(); n > maxPresentations {
+		t.Errorf("%d presentations", n)
+	}
+	held.Release()
+	for i := range maxPresentations + 200 {
+		learn(t, c, fmt.Sprintf("g%d", i), "/x/i.m3u8", now, mediaPlaylist("a.ts"))
+	}
+	if c.BySwarm(id) != nil {
+		t.Error("the presentation stays though its last session has ended")
+	}
+}

@@ -18,11 +18,13 @@ type Presentation struct {
 	Dir string
 
 	egress    atomic.Int64
+	held      atomic.Int64
 	stopped   atomic.Pointer[string]
 	adsDiffer atomic.Bool
 	bootstrap atomic.Pointer[bootstrap]
 
 	// The rest is under the lock of the catalog.
+	known     bool // it is in the catalog
 	scopes    []string
 	variables map[string]string    // of the multivariant playlist
 	playlists map[string]*playlist // by path
@@ -54,6 +56,12 @@ func (p *Presentation) Stop(why string) bool { return p.stopped.CompareAndSwap(n
 
 // Stopped reports whether sharing of p has ended for good.
 func (p *Presentation) Stopped() bool { return p.stopped.Load() != nil }
+
+// Hold keeps p in the catalog until Release: it has a live session.
+func (p *Presentation) Hold() { p.held.Add(1) }
+
+// Release ends a Hold.
+func (p *Presentation) Release() { p.held.Add(-1) }
 
 // AddEgress counts bytes of segment bodies that the edge sent.
 func (p *Presentation) AddEgress(n int64) { p.egress.Add(n) }

@@ -77,6 +77,13 @@ func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, f
 				zap.String("path", path), zap.Any("panic", caught), zap.Stack("stack"))
 		}
 	}()
+	if !manifest.IsXML(body) && !manifest.IsHLSBody(body) {
+		return // whatever its name or type says
+	}
+	if p = s.Catalog.Presentation(p.Host, path); p == nil {
+		return
+	}
+	s.Catalog.SwarmOf(p, s.Now()) // the header has it
 	if s.Catalog.Unchanged(p, path, body, s.Now()) {
 		return
 	}
@@ -137,7 +144,7 @@ func (w *manifestWriter) decide(status int) {
 	if !manifest.IsHLS(t) && !manifest.IsDASH(t) && !manifest.IsManifestName(w.visit.URL.Path) {
 		return
 	}
-	p := w.manifests.Catalog.Presentation(w.visit.Host, w.visit.URL.EscapedPath())
+	p := w.manifests.Catalog.Peek(w.visit.Host, w.visit.URL.EscapedPath())
 	if p == nil {
 		return
 	}

@@ -107,6 +107,7 @@ func (h *Hub) hold(id string, p *catalog.Presentation) (*swarm, error) {
 		h.swarms[id] = s
 	}
 	s.holds++
+	p.Hold()
 	return s, nil
 }
 
@@ -115,6 +116,7 @@ func (h *Hub) release(s *swarm) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.holds--
+	s.presentation.Release()
 	s.usedAt = h.since()
 }
 

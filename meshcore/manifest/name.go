@@ -88,3 +88,8 @@ func Sniff(body []byte) bool {
 func IsXML(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(toUTF8(body[:min(len(body), SniffLen)]), " \t\r\n"), []byte("<"))
 }
+
+// IsHLSBody reports whether the first bytes of a body are those of an HLS playlist.
+func IsHLSBody(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimPrefix(body, byteOrderMark), []byte("#EXTM3U"))
+}
