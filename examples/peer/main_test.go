@@ -101,7 +101,7 @@ func TestSummary(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	keys := []string{"peer_bytes", "origin_bytes", "relayed_bytes", "startup_ms", "stalls", "stall_ms", "bad_chunks", "neighbors"}
+	keys := []string{"peer_bytes", "origin_bytes", "relayed_bytes", "startup_ms", "stalls", "stall_ms", "bad_chunks", "neighbors", "not_started"}
 	first := got["viewers"].([]any)[0].(map[string]any)
 	total := got["total"].(map[string]any)
 	for _, k := range keys {
@@ -125,7 +125,7 @@ func TestSummary(t *testing.T) {
 	}
 	stalled := summarize([]viewer.Stats{{Report: signal.Report{StartupMS: 1, Stalls: 1}}})
 	never := summarize([]viewer.Stats{{}})
-	if stalled.fine() || never.fine() {
+	if stalled.fine() || never.fine() || never.Total.NotStarted != 1 {
 		t.Error("a stall, or no start, is said to be fine")
 	}
 }

@@ -23,6 +23,7 @@ type row struct {
 	Neighbors    int64 `json:"neighbors"` // of all: the mean, rounded
 	// Paths are the connections to neighbors, of each viewer and not of all.
 	Paths []path `json:"paths,omitempty"`
+	NotStarted   int64 `json:"not_started"` // viewers that never began to play, which startup_ms says nothing of
 
 	uploaded, buffer int64
 	started          bool
@@ -65,6 +66,9 @@ func summarize(all []viewer.Stats) summary {
 			r.Paths = append(r.Paths, path{Peer: p.Peer.String(), Local: p.Local, Remote: p.Remote, Relay: p.Relay,
 				OpenMS: p.Took.Milliseconds(), FirstByteMS: p.FirstByte.Milliseconds(), Closed: p.Closed})
 		}
+		if !r.started {
+			r.NotStarted = 1
+		}
 		s.Viewers = append(s.Viewers, r)
 		t.PeerBytes += r.PeerBytes
 		t.OriginBytes += r.OriginBytes
@@ -74,13 +78,14 @@ func summarize(all []viewer.Stats) summary {
 		t.StallMS += r.StallMS
 		t.BadChunks += r.BadChunks
 		t.Neighbors += r.Neighbors
+		t.NotStarted += r.NotStarted
 		t.uploaded += r.uploaded
-		t.started = (t.started || i == 0) && r.started
 		t.joined = t.joined || r.joined
 		if i == 0 || r.buffer < t.buffer {
 			t.buffer = r.buffer
 		}
 	}
+	t.started = len(all) > 0 && t.NotStarted == 0
 	if n := int64(len(all)); n > 0 {
 		t.Neighbors = (t.Neighbors + n/2) / n
 	}
