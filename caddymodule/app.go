@@ -15,6 +15,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
+	"github.com/viewmesh/viewmesh/edge"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -43,6 +44,10 @@ type App struct {
 	// of behind this one's. Default: none.
 	ICEServers []signal.ICEServer `json:"ice_servers,omitempty"`
 
+	ctx    caddy.Context
+	meshes []mesh  // that this config has
+	places []place // where they stand, once it has started
+
 	rt      *runtime
 	pooled  bool
 	logger  *zap.Logger
@@ -64,6 +69,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := option.Expand(a); err != nil {
 		return err
 	}
+	a.ctx = ctx
 	a.logger, a.storage = ctx.Logger(), ctx.Storage()
 	v, _, err := runtimes.LoadOrNew(runtimeKey, func() (caddy.Destructor, error) {
 		secret, err := storedRandom(ctx, a.storage)
@@ -116,6 +122,10 @@ func (a *App) provisionKeys(ctx caddy.Context) error {
 
 // Start makes this config's policy the current one.
 func (a *App) Start() error {
+	a.places = findPlaces(a.ctx, a.meshes)
+	for _, p := range a.places {
+		p.warn(a.logger)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop, a.stopped = stop, make(chan struct{})
 	go a.watchKeys(ctx)
@@ -145,6 +155,17 @@ func (a *App) Cleanup() error {
 
 // Relay returns the relay, nil before Provision.
 func (a *App) Relay() *turn.Relay { return a.relay }
+
+// siteOf returns the site of this config that viewers who know the edge so find under
+// a Policy.Path, or nil.
+func (a *App) siteOf(at edge.KnownAs, path string) *edge.Site {
+	for _, p := range a.places {
+		if p.is(at, path) {
+			return p.site
+		}
+	}
+	return nil
+}
 
 // watchKeys rotates the stored keys and takes over those that another edge made.
 func (a *App) watchKeys(ctx context.Context) {

@@ -114,8 +114,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.site, err = a.rt.edge.Site(policy)
-	return err
+	if h.site, err = a.rt.edge.Site(policy); err != nil {
+		return err
+	}
+	a.meshes = append(a.meshes, mesh{h, h.site, h.site.Path()})
+	return nil
 }
 
 // policy returns the edge's policy for this handler.

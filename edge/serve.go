@@ -51,6 +51,9 @@ func (e *Edge) Wrap(p Policy, next http.Handler) http.Handler {
 	})
 }
 
+// Path returns the Policy.Path of the site.
+func (s *Site) Path() string { return s.policy.Path }
+
 // Serve answers a request: one for an endpoint, for what may be a manifest, or for
 // a listed segment. All others go to next as they are. It may change r: a viewer
 // token is taken out of its URL before next sees it. The error is that of next, or

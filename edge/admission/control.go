@@ -30,7 +30,8 @@ const (
 	leastSession = 15 * time.Second
 )
 
-// Config is what a Control needs of the edge around it. All fields are required.
+// Config is what a Control needs of the edge around it. All fields but Current are
+// required.
 type Config struct {
 	Log     *zap.Logger
 	Now     func() time.Time
@@ -40,6 +41,10 @@ type Config struct {
 	Keys func() *tokens.Keyring
 	// ICEServers returns the STUN and TURN servers of a session.
 	ICEServers func(ICERequest) []signal.ICEServer
+	// Current returns the policy that the configuration has now where viewers know
+	// the edge so, by Policy.Path; nil if the mesh is not there any more. known is
+	// false if that cannot be told. Default: it never can.
+	Current func(at KnownAs, path string) (p *Policy, known bool)
 }
 
 // ICERequest says for which session ICE servers are wanted.
@@ -65,6 +70,9 @@ type Control struct {
 
 // NewControl makes a Control.
 func NewControl(c Config) *Control {
+	if c.Current == nil {
+		c.Current = func(KnownAs, string) (*Policy, bool) { return nil, false }
+	}
 	check := &checker{server: c.Server, log: c.Log, now: c.Now}
 	return &Control{Config: c, checker: check, gate: Gate{checker: check, catalog: c.Catalog}}
 }
@@ -281,9 +289,10 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 // Facts returns what the tracker is told of a member.
 func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
+	p, _ := c.PolicyOf(m)
 	return tracker.Facts{
 		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Viewer: trackerViewer(m.viewer, m.source, m.Peer),
-		MaxTold: c.policyOf(m).MaxTold, ReceiveOnly: m.ReceiveOnly,
+		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }
 
@@ -296,7 +305,11 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 	}
 	e, found := c.standing(m, now)
 	scope := c.scopeOf(m.Presentation, e)
-	expires = earlier(now.Add(c.policyOf(m).SessionTTL), e.until)
+	p, there := c.PolicyOf(m)
+	if !there || p.Share == ShareNone {
+		return errNotShared.message(), expires, false
+	}
+	expires = earlier(now.Add(p.SessionTTL), e.until)
 	if !found || len(scope) == 0 || expires.Sub(now) < leastSession {
 		return errTokenEnds.message(), expires, false
 	}
@@ -313,8 +326,16 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 	}, expires, true
 }
 
-// policyOf returns the policy that counts for a member now.
-func (c *Control) policyOf(m *Member) *Policy { return c.policies.of(m.Host, m.Policy) }
+// PolicyOf returns the policy that counts for a member now; there is false if its
+// site has no mesh any more, and the policy is the last one.
+func (c *Control) PolicyOf(m *Member) (p *Policy, there bool) {
+	if p, known := c.Current(m.KnownAs, m.Policy.Path); known && p != nil {
+		return p, true
+	} else if known {
+		return m.Policy, false
+	}
+	return c.policies.of(m.Host, m.Policy), true
+}
 
 // standing returns what the session of a member is based on. A session of a site
 // without viewer tokens has no entry and needs none.
@@ -322,7 +343,8 @@ func (c *Control) standing(m *Member, now time.Time) (e entitlement, ok bool) {
 	if e, ok = c.entitled.get(m.Peer, now); ok {
 		return e, true
 	}
-	return everything(now), !c.policyOf(m).required()
+	p, _ := c.PolicyOf(m)
+	return everything(now), !p.required()
 }
 
 // scopeOf returns what a pass for a presentation may cover: what is served and
@@ -335,31 +357,35 @@ func (c *Control) scopeOf(to *catalog.Presentation, e entitlement) []string {
 // maxPolicies bounds the memory of policies by host.
 const maxPolicies = 1024
 
-// policies remembers the policy of each host that sessions were opened at, so
-// that a renewal after a reload follows the new one.
+// policies remembers the policy of each host and Policy.Path that sessions were
+// opened at, so that a renewal follows a newer one where Config.Current cannot tell.
 type policies struct {
 	mu     sync.Mutex
-	byHost map[string]*Policy
+	byHost map[site]*Policy
 }
+
+// site names the mesh of a host by its Policy.Path.
+type site struct{ host, path string }
 
 // set remembers p, unless a newer one is known: for a while after a reload the
 // server before still answers.
 func (ps *policies) set(host string, p *Policy) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if known := ps.byHost[host]; known != nil && known.age > p.age {
+	at := site{host, p.Path}
+	if known := ps.byHost[at]; known != nil && known.age > p.age {
 		return
 	}
-	if ps.byHost == nil || (len(ps.byHost) >= maxPolicies && ps.byHost[host] == nil) {
-		ps.byHost = map[string]*Policy{}
+	if ps.byHost == nil || (len(ps.byHost) >= maxPolicies && ps.byHost[at] == nil) {
+		ps.byHost = map[site]*Policy{}
 	}
-	ps.byHost[host] = p
+	ps.byHost[at] = p
 }
 
 func (ps *policies) of(host string, fallback *Policy) *Policy {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if p := ps.byHost[host]; p != nil {
+	if p := ps.byHost[site{host, fallback.Path}]; p != nil {
 		return p
 	}
 	return fallback

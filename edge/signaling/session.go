@@ -45,11 +45,21 @@ func (s *session) run() {
 			s.renew()
 			continue
 		}
-		if s.on.Policy.RelayOnly && !hideAddresses(&m) {
+		if s.relayOnly(&m) && !hideAddresses(&m) {
 			continue
 		}
 		s.swarm.receive(s.member, &m)
 	}
+}
+
+// relayOnly reports whether a message may name no address but a relay's.
+func (s *session) relayOnly(m *signal.Message) bool {
+	switch m.Type {
+	case signal.Offer, signal.Answer, signal.Candidate:
+		p, _ := s.hub.Control.PolicyOf(s.member.Member)
+		return p.RelayOnly
+	}
+	return false
 }
 
 // greet takes the hello and puts the peer into its swarm. ok is false if the
@@ -80,7 +90,7 @@ func (s *session) greet() (ok bool) {
 	}
 	s.swarm, s.member = sw, &member{s.conn, who}
 	s.expires.Store(who.Expires.UnixMilli())
-	policy := s.on.Policy
+	policy, _ := s.hub.Control.PolicyOf(who)
 	s.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
 	}))
