@@ -53,9 +53,12 @@ type App struct {
 	logger  *zap.Logger
 	storage certmagic.Storage
 	keys    atomic.Pointer[tokens.Keyring]
-	relay   *turn.Relay
-	stop    context.CancelFunc
-	stopped chan struct{}
+	// keysLost is set while keys are none of the storage's. Once the config has
+	// started, watchKeys alone uses it.
+	keysLost bool
+	relay    *turn.Relay
+	stop     context.CancelFunc
+	stopped  chan struct{}
 }
 
 // CaddyModule says what this module is.
@@ -74,7 +77,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	v, _, err := runtimes.LoadOrNew(runtimeKey, func() (caddy.Destructor, error) {
 		secret, err := storedRandom(ctx, a.storage)
 		if err != nil {
-			a.logger.Warn("swarm ids will be others after a restart", zap.Error(err))
+			a.logger.Error("Caddy's storage is unavailable: swarm ids are this process's own until Caddy is restarted with its storage", zap.Error(err))
 			secret = make([]byte, 32)
 			if _, err := rand.Read(secret); err != nil {
 				return nil, fmt.Errorf("draw a secret: %w", err)
@@ -109,7 +112,8 @@ func (a *App) provisionKeys(ctx caddy.Context) error {
 			return err
 		}
 	} else if keys, err = storedKeyring(ctx, a.storage, time.Now()); err != nil {
-		a.logger.Warn("viewers will have to open new sessions after a restart", zap.Error(err))
+		a.logger.Error("Caddy's storage is unavailable: signing with keys of this process alone, which other edges do not know, until the storage is back", zap.Error(err))
+		a.keysLost = true
 		if current := a.rt.current.Load(); current != nil {
 			keys = current.keys.Load()
 		} else if keys, err = tokens.NewKeyring(time.Now()); err != nil {
@@ -156,12 +160,12 @@ func (a *App) Cleanup() error {
 // Relay returns the relay, nil before Provision.
 func (a *App) Relay() *turn.Relay { return a.relay }
 
-// siteOf returns the site of this config that viewers who know the edge so find under
-// a Policy.Path, or nil.
-func (a *App) siteOf(at edge.KnownAs, path string) *edge.Site {
+// policyOf returns the policy of the site of this config that viewers who know the
+// edge so find under a Policy.Path, or nil.
+func (a *App) policyOf(at edge.KnownAs, path string) *edge.Policy {
 	for _, p := range a.places {
 		if p.is(at, path) {
-			return p.site
+			return p.policy
 		}
 	}
 	return nil
@@ -173,13 +177,15 @@ func (a *App) watchKeys(ctx context.Context) {
 	if a.KeysFile != "" {
 		return
 	}
-	t := time.NewTicker(keyCheck)
-	defer t.Stop()
 	for {
+		wait := keyCheck
+		if a.keysLost {
+			wait = keyRetry
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.C:
+		case <-time.After(wait):
 			a.refreshKeys(ctx)
 		}
 	}
@@ -187,9 +193,15 @@ func (a *App) watchKeys(ctx context.Context) {
 
 func (a *App) refreshKeys(ctx context.Context) {
 	keys, err := storedKeyring(ctx, a.storage, time.Now())
-	if err != nil {
+	switch {
+	case err != nil && a.keysLost:
+		return // Provision has said so
+	case err != nil:
 		a.logger.Warn("could not look for newer signing keys", zap.Error(err))
 		return
+	case a.keysLost:
+		a.keysLost = false
+		a.logger.Info("Caddy's storage is back; its signing keys are used")
 	}
 	if keys.KeyID() != a.keys.Load().KeyID() {
 		a.keys.Store(keys)

@@ -117,7 +117,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.site, err = a.rt.edge.Site(policy); err != nil {
 		return err
 	}
-	a.meshes = append(a.meshes, mesh{h, h.site, h.site.Path()})
+	a.meshes = append(a.meshes, mesh{h, h.site.Policy()})
 	return nil
 }
 

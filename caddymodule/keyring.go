@@ -22,6 +22,8 @@ const (
 	// keyCheck is how often the storage is looked at, for a key of age or for one
 	// that another edge with the same storage has made.
 	keyCheck = time.Hour
+	// keyRetry is how often it is looked at while it is unavailable.
+	keyRetry = 5 * time.Second
 
 	storedKeys   = "mesh/keyring.json"
 	storedSecret = "mesh/secret"

@@ -2,6 +2,9 @@ package caddymodule_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +59,39 @@ func TestKeyRotation(t *testing.T) {
 	}
 	if b, err := caddymodule.StoredRandom(ctx, storage); err != nil || string(a) != string(b) {
 		t.Errorf("another secret (%v)", err)
+	}
+}
+
+// TestStorageComesBack: a Caddy whose storage is unavailable starts with keys of its
+// own and says so once; when the storage is back, its keys sign.
+func TestStorageComesBack(t *testing.T) {
+	e := newEdge(t)
+	good := e.storage
+	other, err := caddymodule.StoredKeyring(t.Context(), &certmagic.FileStorage{Path: good}, time.Now()) // of another edge
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := good + ".away"
+	if err := os.Rename(good, away); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Dir(good), filepath.Base(good), "no directory")
+	log := t.TempDir() + "/log"
+	if err := e.tryLoad(strings.Replace(e.caddyfile("mesh {\n stun off\n }", "mesh"), "output discard", "output file "+log, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if caddymodule.CurrentKeys().KeyID() == other.KeyID() {
+		t.Fatal("the storage was there all the time")
+	}
+	if err := os.Remove(good); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(away, good); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return caddymodule.CurrentKeys().KeyID() == other.KeyID() })
+	b, err := os.ReadFile(log)
+	if err != nil || strings.Count(string(b), "signing with keys of this process alone") != 1 {
+		t.Errorf("%v, the log says\n%s", err, b)
 	}
 }

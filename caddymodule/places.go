@@ -18,8 +18,7 @@ import (
 // mesh is what one handler of a config is to viewers.
 type mesh struct {
 	handler caddyhttp.MiddlewareHandler
-	site    *edge.Site
-	path    string // Policy.Path
+	policy  *edge.Policy
 }
 
 // place is where a handler stands among the routes of an HTTP server.
@@ -91,7 +90,7 @@ func (at place) walk(routes caddyhttp.RouteList, meshes []mesh, places *[]place)
 // is reports whether this is the place that viewers who know the edge so find under
 // a Policy.Path. What is not known of the place does not speak against it.
 func (p place) is(at edge.KnownAs, path string) bool {
-	return p.path == path && !p.onError && p.listens(at.Port) && p.passes(at.Host, path, false)
+	return p.policy.Path == path && !p.onError && p.listens(at.Port) && p.passes(at.Host, path, false)
 }
 
 // listens reports whether the server has a port, 0 for an unknown one.
@@ -138,13 +137,13 @@ func (p place) passes(host, path string, paths bool) bool {
 // warn has the log say why no viewer can reach the endpoints at this place.
 func (p place) warn(log *zap.Logger) {
 	const message = "mesh cannot work where it stands: viewers cannot reach its endpoints"
-	at := zap.String("endpoints", p.path+"/*")
+	at := zap.String("endpoints", p.policy.Path+"/*")
 	switch {
 	case p.onError:
 		log.Warn(message, at, zap.String("hint", "it stands in handle_errors, where no stream passes; move it into the site"))
 	case p.after != "":
 		log.Warn(message, at, zap.String("hint", p.after+" answers before it; move mesh up"))
-	case !p.passes("", p.path, true):
+	case !p.passes("", p.policy.Path, true):
 		log.Warn(message, at, zap.String("hint",
 			"a path matcher, handle or handle_path around it keeps them out; move mesh out of it, or set its option path to one that it lets through"))
 	}

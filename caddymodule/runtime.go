@@ -47,7 +47,7 @@ func newRuntime(logger *zap.Logger, secret []byte) (*runtime, error) {
 	rt := &runtime{log: log, logger: zap.New(log).Named("mesh"), secret: secret}
 	var err error
 	rt.edge, err = edge.New(edge.Config{
-		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, Current: rt.siteOf, Log: rt.logger,
+		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, Current: rt.policyOf, Log: rt.logger,
 		Server: edge.Server{
 			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
 		},
@@ -112,11 +112,11 @@ func (rt *runtime) iceServers(r edge.ICERequest) []signal.ICEServer {
 	return rt.app().relay.ICEServers(turn.KnownAs(r.KnownAs), r.Peer.String(), r.Swarm, r.Expires)
 }
 
-// siteOf returns the site of the config that runs now. While none runs, nothing can
-// be told.
-func (rt *runtime) siteOf(at edge.KnownAs, path string) (s *edge.Site, known bool) {
+// policyOf returns the policy of a site of the config that runs now. While none
+// runs, nothing can be told.
+func (rt *runtime) policyOf(at edge.KnownAs, path string) (p *edge.Policy, known bool) {
 	if a := rt.current.Load(); a != nil {
-		return a.siteOf(at, path), true
+		return a.policyOf(at, path), true
 	}
 	return nil, false
 }

@@ -45,11 +45,11 @@ type Config struct {
 	// ICEServers returns the STUN and TURN servers of a session (RFC 7064, RFC
 	// 7065). Default: none.
 	ICEServers func(ICERequest) []signal.ICEServer
-	// Current returns the site that a server whose configuration can change has now
+	// Current returns the policy of the site (Site.Policy) that a server whose configuration can change has now
 	// where viewers know it so and Policy.Path is path; nil for none. known is false
 	// if that cannot be told. Sessions follow its policy with their next renewal.
 	// Default: they follow the policy under which the last session was opened there.
-	Current func(at KnownAs, path string) (s *Site, known bool)
+	Current func(at KnownAs, path string) (p *Policy, known bool)
 	// Log is the log. Default: none.
 	Log *zap.Logger
 	// Server is how the web server sees a request. Default: net/http alone, without
@@ -107,14 +107,8 @@ func New(c Config) (*Edge, error) {
 	e := &Edge{config: c, catalog: catalog.New(c.Secret), digests: digest.NewStore()}
 	e.control = admission.NewControl(admission.Config{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Keys: c.Keys, ICEServers: c.ICEServers,
-		Current: func(at KnownAs, path string) (*Policy, bool) {
-			s, known := c.Current(at, path)
-			if s == nil {
-				return nil, known
-			}
-			return s.policy, known
-		},
-		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
+		Current: c.Current,
+		Server:  admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
 	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})
 	e.segments = &response.Segments{
@@ -162,9 +156,6 @@ func (c *Config) setDefaults() {
 	}
 	if c.ICEServers == nil {
 		c.ICEServers = func(ICERequest) []signal.ICEServer { return nil }
-	}
-	if c.Current == nil {
-		c.Current = func(KnownAs, string) (*Site, bool) { return nil, false }
 	}
 	s := &c.Server
 	if s.ClientAddr == nil {

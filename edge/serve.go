@@ -51,8 +51,8 @@ func (e *Edge) Wrap(p Policy, next http.Handler) http.Handler {
 	})
 }
 
-// Path returns the Policy.Path of the site.
-func (s *Site) Path() string { return s.policy.Path }
+// Policy returns the site's policy, with its defaults. It must not be changed.
+func (s *Site) Policy() *Policy { return s.policy }
 
 // Serve answers a request: one for an endpoint, for what may be a manifest, or for
 // a listed segment. All others go to next as they are. It may change r: a viewer
