@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,7 @@ type edge struct {
 	addr    string // 127.0.0.1:PORT
 	base    string // of URLs, http://addr unless set
 	client  *http.Client
+	loads   int // configs that were loaded
 }
 
 // newEdge picks a free port; load starts Caddy. Caddy is stopped at the end of
@@ -86,8 +88,9 @@ func (e *edge) caddyfile(global, site string) string {
 		%s
 	}
 	http://%s {
+		respond /generation "%d"
 		%s
-	}`, e.storage, global, e.addr, site)
+	}`, e.storage, global, e.addr, e.loads, site)
 }
 
 // tryLoad loads a Caddyfile, also one that is loaded already.
@@ -104,14 +107,27 @@ func (e *edge) tryLoad(caddyfile string) error {
 	return caddy.Load(adapted, true)
 }
 
-// load loads global options and a site, with no STUN unless said otherwise.
+// load loads global options and a site, with no STUN unless said otherwise, and
+// waits until the server before answers no more.
 func (e *edge) load(global, site string) {
 	e.t.Helper()
 	if global == "" {
 		global = "mesh {\n stun off\n }"
 	}
+	e.loads++
 	if err := e.tryLoad(e.caddyfile(global, site)); err != nil {
 		e.t.Fatal(err)
+	}
+	if e.loads == 1 || !strings.HasPrefix(e.url(""), "http://") {
+		return
+	}
+	// The server before answers a while longer on connections that it has.
+	e.client.CloseIdleConnections()
+	for seen, deadline := 0, time.Now().Add(5*time.Second); seen < 3 && time.Now().Before(deadline); seen++ {
+		if _, b, err := e.try(http.MethodGet, "/generation", ""); err != nil || string(b) != strconv.Itoa(e.loads) {
+			seen = -1
+		}
+		e.client.CloseIdleConnections()
 	}
 }
 
