@@ -22,8 +22,8 @@ type row struct {
 	BadChunks    int64 `json:"bad_chunks"`
 	Neighbors    int64 `json:"neighbors"` // of all: the mean, rounded
 	// Paths are the connections to neighbors, of each viewer and not of all.
-	Paths []path `json:"paths,omitempty"`
-	NotStarted   int64 `json:"not_started"` // viewers that never began to play, which startup_ms says nothing of
+	Paths      []path `json:"paths,omitempty"`
+	NotStarted int64  `json:"not_started"` // viewers that never began to play, which startup_ms says nothing of
 
 	uploaded, buffer int64
 	started          bool
