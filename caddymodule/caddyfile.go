@@ -79,6 +79,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //			require|observe|off
 //			...
 //		}
+//		viewer_params     NAME...
 //		upload_limit      SIZE
 //		upload_ratio      NUMBER
 //		neighbors         N
@@ -140,10 +141,11 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			h.Token = &viewertokens.Config{}
 			return h.Token.UnmarshalCaddyfile(d)
 		},
-		"upload_limit": option.Size(&h.UploadLimit),
-		"upload_ratio": option.Float(&h.UploadRatio, "as much as was received"),
-		"neighbors":    option.Int(&h.Neighbors),
-		"max_told":     option.Int(&h.MaxTold),
+		"viewer_params": option.List(&h.ViewerParams),
+		"upload_limit":  option.Size(&h.UploadLimit),
+		"upload_ratio":  option.Float(&h.UploadRatio, "as much as was received"),
+		"neighbors":     option.Int(&h.Neighbors),
+		"max_told":      option.Int(&h.MaxTold),
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := option.List(&h.Origins)(d); err != nil {
 				return err
@@ -161,7 +163,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"report_interval":   option.Duration(&h.ReportInterval),
 		"stats":             option.Flag(&h.Stats),
 		"max_sessions":      option.Int(&h.MaxSessions),
-	}, "exclude", "origins")
+	}, "exclude", "origins", "viewer_params")
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

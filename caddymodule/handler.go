@@ -33,6 +33,11 @@ type Handler struct {
 	// Default: none.
 	ExcludeRaw caddyhttp.RawMatcherSets `json:"exclude,omitempty" caddy:"namespace=http.matchers"`
 
+	// ViewerParams are the names of query parameters that are the viewer's, such as a
+	// session id: the bytes do not depend on them. Others are part of what a URL
+	// names. Default: none.
+	ViewerParams []string `json:"viewer_params,omitempty"`
+
 	// Token says which viewers are entitled to manifests, segments and sessions, by
 	// the operator's own tokens. Default: none, all are.
 	Token *viewertokens.Config `json:"token,omitempty"`
@@ -124,7 +129,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // policy returns the edge's policy for this handler.
 func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 	p := edge.Policy{
-		Path: h.Path, Share: h.Share, Ads: h.Ads, Origins: h.Origins,
+		Path: h.Path, Share: h.Share, Ads: h.Ads, Origins: h.Origins, ViewerParams: h.ViewerParams,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
 		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),

@@ -77,6 +77,45 @@ func TestTwoQueriesOfOnePath(t *testing.T) {
 	}
 }
 
+// TestQueryOfEachViewer: a playlist that lists its segments with another query for
+// each viewer is shared, while the bytes are the same for all: at once where the
+// operator names the parameter. Measures of the player are no part of a name.
+func TestQueryOfEachViewer(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy edge.Policy
+		body   func(query string) string
+		shared bool
+	}{
+		"the same bytes":  {body: func(string) string { return "one" }, shared: true},
+		"named":           {policy: edge.Policy{ViewerParams: []string{"sid"}}, body: func(string) string { return "one" }, shared: true},
+		"other bytes":     {body: func(q string) string { return q[:7] }, shared: false},
+		"other bytes, ok": {body: func(q string) string { return "sid=" + q[4:5] }, shared: false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			get := serve(t, c.policy, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, ".m3u8") {
+					reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.ts?sid="+r.URL.Query().Get("sid")+"\n#EXT-X-ENDLIST\n")
+					return
+				}
+				w.Header().Set("Etag", strconv.Quote(c.body(r.URL.RawQuery)))
+				reply(w, strings.Repeat(c.body(r.URL.RawQuery), 1000))
+			})
+			for _, sid := range []string{"111", "222"} {
+				get("http://h/i.m3u8?sid=" + sid)
+				get("http://h/s0.ts?sid=" + sid + "&CMCD=bl%3D100")
+			}
+			resp := get("http://h/s0.ts?sid=222&CMCD=bl%3D200")
+			if shared := resp.Header.Get("Mesh-Segment") != ""; shared != c.shared {
+				t.Errorf("the answer carries a statement: %v", shared)
+			}
+			b, err := io.ReadAll(get("http://h/mesh/segment?path=" + url.QueryEscape("/s0.ts")).Body)
+			if shared := strings.Contains(string(b), `"token"`); err != nil || shared != c.shared {
+				t.Errorf("a statement by the path: %s (%v)", b, err)
+			}
+		})
+	}
+}
+
 // TestSpellings: two spellings of a resource are one: the statement of a segment
 // goes with each, and a key is never shared by whatever spelling it is listed.
 func TestSpellings(t *testing.T) {

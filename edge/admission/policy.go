@@ -46,6 +46,10 @@ type Policy struct {
 	// Exclude reports whether a request is for a segment that must not be shared;
 	// nil excludes none.
 	Exclude func(*http.Request) bool
+	// ViewerParams are the names of query parameters that are the viewer's, such as a
+	// session id: the bytes do not depend on them. Others are part of what a URL
+	// names.
+	ViewerParams []string
 	// Tokens says which viewers are entitled to manifests, segments and sessions;
 	// nil: all are.
 	Tokens *ViewerTokens

@@ -13,7 +13,7 @@ func learn(t testing.TB, c *Catalog, host, path string, now time.Time, body stri
 	t.Helper()
 	p := c.Presentation(host, path)
 	if !c.Unchanged(p, path, []byte(body), now) {
-		if _, err := c.Learn(p, &url.URL{Path: path}, []byte(body), now); err != nil {
+		if _, err := c.Learn(p, &url.URL{Path: path}, []byte(body), nil, now); err != nil {
 			t.Fatal(err)
 		}
 	}

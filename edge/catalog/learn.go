@@ -59,9 +59,10 @@ func (c *Catalog) makeRoom(p *Presentation) {
 }
 
 // Learn reads a manifest of p at base (path and query) and remembers what it
-// lists. It returns why media that the manifest names is left out. The error wraps
+// lists. viewer are the names of query parameters that are the viewer's. It returns
+// why media that the manifest names is left out. The error wraps
 // manifest.ErrPlaylist or manifest.ErrMPD: nothing in it is shared.
-func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Time) ([]manifest.Omission, error) {
+func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, viewer []string, now time.Time) ([]manifest.Omission, error) {
 	from := *base
 	from.Host = p.Host
 	if manifest.IsXML(body) {
@@ -69,7 +70,7 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Ti
 		if err != nil {
 			return nil, err
 		}
-		c.learnMPD(p, &from, m, now)
+		c.learnMPD(p, &from, m, viewer, now)
 		return m.Omissions, nil
 	}
 	pl, err := manifest.ReadHLS(body, manifest.Source{URL: &from, Imports: c.variablesOf(p)})
@@ -79,7 +80,7 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, now time.Ti
 	if pl.Multivariant {
 		c.learnMultivariant(p, &from, pl)
 	} else {
-		c.learnMedia(p, &from, &pl.Listing, pl.Skipped > 0, now)
+		c.learnMedia(p, &from, &pl.Listing, pl.Skipped > 0, viewer, now)
 	}
 	if len(pl.Interstitials) > 0 {
 		c.mu.Lock()
@@ -151,7 +152,7 @@ func (c *Catalog) adopt(p *Presentation, urls []*url.URL, ad bool) {
 
 // learnMPD remembers what the MPD at base lists. Templates stay listed until the
 // MPD lists others.
-func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, now time.Time) {
+func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, viewer []string, now time.Time) {
 	by := manifest.CanonicalPath(base.EscapedPath())
 	c.mu.Lock()
 	c.templates.drop(p, by)
@@ -161,17 +162,18 @@ func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, now 
 		}
 	}
 	for _, t := range m.Templates {
+		t.Query = manifest.CanonicalQuery(t.Query, viewer)
 		c.templates.add(listedTemplate{t, p, by})
 	}
 	c.mu.Unlock()
-	c.learnMedia(p, base, &m.Listing, false, now)
+	c.learnMedia(p, base, &m.Listing, false, viewer, now)
 }
 
 // learnMedia remembers what the media playlist at base lists, or what an MPD lists
 // one by one; delta is set if what is old is left out.
-func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing, delta bool, now time.Time) {
+func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing, delta bool, viewer []string, now time.Time) {
 	by := manifest.CanonicalPath(base.EscapedPath())
-	fresh := newListing(p, by, m, now)
+	fresh := newListing(p, by, m, viewer, now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forbid(p, m.Forbidden)
@@ -197,6 +199,7 @@ func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing
 			if old.by != l.by && old.Presentation == p {
 				l.merge(old)
 			}
+			l.Varies = old.Varies || l.Query != old.Query
 			l.withheld.Store(old.withheld.Load())
 			c.unlist(at)
 		}
@@ -212,13 +215,14 @@ func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing
 
 // newListing returns what a media playlist lists on the host of p, and what it
 // only hints at.
-func newListing(p *Presentation, by string, m *manifest.Listing, now time.Time) *listing {
+func newListing(p *Presentation, by string, m *manifest.Listing, viewer []string, now time.Time) *listing {
 	out := &listing{p, by, now, map[string]*Listed{}, make([]*Listed, 0, len(m.Entries))}
 	for _, e := range m.Entries {
 		path, query, ok := local(e.URL, p.Host)
 		if !ok {
 			continue
 		}
+		query = manifest.CanonicalQuery(query, viewer)
 		l := out.entry(path, query)
 		l.Ambiguous = l.Ambiguous || l.Query != query
 		l.Ad = l.Ad || e.Ad
@@ -229,6 +233,7 @@ func newListing(p *Presentation, by string, m *manifest.Listing, now time.Time) 
 		if !ok {
 			continue
 		}
+		query = manifest.CanonicalQuery(query, viewer)
 		l := out.entry(path, query)
 		which := Range{h.Offset, h.Length}
 		if _, is := l.Ranges[which]; l.Hints == nil && l.Query == query && !is {

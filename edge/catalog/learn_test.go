@@ -160,7 +160,7 @@ func TestOmissions(t *testing.T) {
 	p := c.Presentation("h", "/s/x.m3u8")
 	body := []byte(mediaPlaylist("a.ts", "100%.ts", "b.ts"))
 	c.Unchanged(p, "/s/x.m3u8", body, time.Time{})
-	omitted, err := c.Learn(p, &url.URL{Path: "/s/x.m3u8"}, body, time.Time{})
+	omitted, err := c.Learn(p, &url.URL{Path: "/s/x.m3u8"}, body, nil, time.Time{})
 	if want := []manifest.Omission{{Reason: manifest.OmitURL, Count: 1, Example: "100%.ts"}}; err != nil || !slices.Equal(omitted, want) {
 		t.Errorf("omitted %+v, %v, want %+v", omitted, err, want)
 	}
@@ -202,7 +202,7 @@ func FuzzCatalog(f *testing.F) {
 		c := New(nil)
 		p := c.Presentation("h", base.Path)
 		c.Unchanged(p, base.Path, body, time.Time{})
-		if _, err := c.Learn(p, base, body, time.Time{}); err != nil {
+		if _, err := c.Learn(p, base, body, nil, time.Time{}); err != nil {
 			return
 		}
 		for at, l := range c.segments {

@@ -17,6 +17,9 @@ type Listed struct {
 	// Ambiguous is set if it was listed with two queries, by one playlist or by two:
 	// what they name may differ, so it is never shared.
 	Ambiguous bool
+	// Varies is set if one playlist listed it with another query before: for another
+	// viewer, it seems.
+	Varies bool
 	// Ad is set if it is part of an advertisement.
 	Ad bool
 	// Ranges are the byte ranges that are listed; true where a key covers it.

@@ -101,6 +101,14 @@ func (s *Store) Newest(k Key, keys *tokens.Keyring, now time.Time) (token string
 	return e.token, e.hashes, true
 }
 
+// Differs reports whether another digest of a segment than root is known.
+func (s *Store) Differs(k Key, root [integrity.HashSize]byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.entries.Peek(k)
+	return ok && e.root != root
+}
+
 // Claim reports whether a response is to be digested while it passes; size is 0 if
 // it is unknown. Each granted claim needs one Release.
 func (s *Store) Claim(k Key, size int64, validator string) bool {

@@ -67,9 +67,9 @@ func (w *Sink) WriteHeader(int) {}
 func (w *Sink) Write(p []byte) (int, error) { return len(p), nil }
 
 // learn has the catalog read the body of a manifest of p. Nothing that goes wrong
-// in it may reach the viewer, whose manifest this is. flush is called before
-// reading takes time.
-func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, flush func()) {
+// in it may reach the viewer, whose manifest this is. viewer are the names of query
+// parameters that are the viewer's; flush is called before reading takes time.
+func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, viewer []string, flush func()) {
 	path := base.EscapedPath()
 	defer func() {
 		if caught := recover(); caught != nil {
@@ -91,7 +91,7 @@ func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, f
 		flush()
 	}
 	differed := p.AdsDiffer()
-	omitted, err := s.Catalog.Learn(p, base, body, s.Now())
+	omitted, err := s.Catalog.Learn(p, base, body, viewer, s.Now())
 	if err != nil {
 		if c := s.Log.Check(zap.DebugLevel, "manifest is passed on but nothing in it is shared"); c != nil {
 			c.Write(zap.String("path", path), zap.Error(err))
@@ -219,7 +219,7 @@ func (w *manifestWriter) learn() {
 	}
 	u := w.visit.URL
 	base := &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
-	w.manifests.learn(w.presentation, base, body, func() {
+	w.manifests.learn(w.presentation, base, body, w.policy.ViewerParams, func() {
 		if w.length >= 0 { // the viewer has its manifest while it is being read here
 			_ = http.NewResponseController(w.ResponseWriter).Flush()
 		}

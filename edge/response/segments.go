@@ -84,9 +84,14 @@ func (s *Segments) headers(t *target) (token, digests string, ok bool) {
 	return s.Digests.Headers(t.Key, t.size, t.validator, s.Keys(), s.Now())
 }
 
-// learn takes the digest of a target that went through whole.
-func (s *Segments) learn(p *catalog.Presentation, t *target, hashes []byte, root [integrity.HashSize]byte) {
+// learn takes the digest of a target that went through whole. What a playlist lists
+// with another query for each viewer is shared while the bytes are the same for all.
+func (s *Segments) learn(l *catalog.Listed, t *target, hashes []byte, root [integrity.HashSize]byte) {
+	if l.Varies && s.Digests.Differs(t.Key, root) {
+		l.Withhold()
+		return
+	}
 	if why := s.Digests.Learn(t.Key, t.size, t.validator, hashes, root); why != "" && s.Differ != nil {
-		s.Differ(p, t.Path, why)
+		s.Differ(l.Presentation, t.Path, why)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // maxFileDigest is the largest file that is digested before its header goes out.
@@ -187,7 +188,9 @@ func (w *segmentWriter) refuse() {
 // without a viewer token in it. Another one may have changed the body, which then
 // is not what the playlist meant.
 func (w *segmentWriter) asListed() bool {
-	return w.visit.URL.RawQuery == w.listed.Query || w.visit.Asked.RawQuery == w.listed.Query
+	viewer := w.policy.ViewerParams
+	return manifest.CanonicalQuery(w.visit.URL.RawQuery, viewer) == w.listed.Query ||
+		manifest.CanonicalQuery(w.visit.Asked.RawQuery, viewer) == w.listed.Query
 }
 
 // digest begins to digest the body if it is the whole target and a digest is
@@ -271,7 +274,7 @@ func (w *segmentWriter) digestFile(f *os.File) {
 	if err != nil {
 		return
 	}
-	w.segments.learn(w.listed.Presentation, t, hashes, root)
+	w.segments.learn(w.listed, t, hashes, root)
 	if token, digests, ok := w.segments.headers(t); ok && !w.listed.Presentation.Stopped() {
 		w.state(token, digests)
 	}
@@ -302,7 +305,7 @@ func (w *segmentWriter) finish() {
 		w.target.size = spool.Size()
 	}
 	if hashes, root, err := w.digester.Sum(); err == nil {
-		w.segments.learn(w.listed.Presentation, &w.target, hashes, root)
+		w.segments.learn(w.listed, &w.target, hashes, root)
 	}
 }
 

@@ -1,6 +1,9 @@
 package manifest
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // CanonicalPath returns the one spelling of an escaped path by which a resource is
 // known to the edge and to all peers (RFC 3986, section 6.2.2): escapes of
@@ -68,6 +71,32 @@ func withoutDots(path string) string {
 		}
 	}
 	return strings.Join(out, "/")
+}
+
+// CanonicalQuery returns a query without the parameters that are the viewer's:
+// those of viewer, what a player adds for the server alone (the directives of a
+// reload, draft-pantos-hls-rfc8216bis, section 6.2.5, and the measures of CTA-5004,
+// CMCD). The others stay as they are, in their order.
+func CanonicalQuery(query string, viewer []string) string {
+	if query == "" {
+		return ""
+	}
+	var b strings.Builder
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		switch name {
+		case "CMCD", "_HLS_msn", "_HLS_part", "_HLS_skip":
+			continue
+		}
+		if pair == "" || slices.Contains(viewer, name) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(pair)
+	}
+	return b.String()
 }
 
 // SingleSlashes returns a path without empty segments: many servers and upstreams

@@ -58,6 +58,25 @@ func FuzzCanonicalPath(f *testing.F) {
 	})
 }
 
+// TestCanonicalQuery: the viewer's parameters are no part of a resource's name.
+func TestCanonicalQuery(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"", ""},
+		{"x=1%2F+2&y", "x=1%2F+2&y"},
+		{"CMCD=bl%3D100%2Csu", ""},
+		{"x=1&CMCD=bl%3D100&y=2?", "x=1&y=2?"},
+		{"_HLS_msn=12&_HLS_part=1&x=1", "x=1"},
+		{"MYCMCD=1", "MYCMCD=1"},
+		{"sid=7&q=hi&sid=8", "q=hi"},
+		{"q=hi&sid", "q=hi"},
+		{"sidx=1&&q=2", "sidx=1&q=2"},
+	} {
+		if got := manifest.CanonicalQuery(c.in, []string{"sid"}); got != c.want {
+			t.Errorf("%s: %s, want %s", c.in, got, c.want)
+		}
+	}
+}
+
 func TestCanonicalHost(t *testing.T) {
 	for _, c := range []struct {
 		host  string
