@@ -16,6 +16,8 @@ func (e *Engine) plan(now time.Duration) {
 	}
 	wake := never
 	e.passPlayed(now)
+	e.measurePeers(now)
+	cancelObsolete(e, now)
 
 	e.order = e.order[:0]
 	for _, s := range e.needed {
@@ -143,7 +145,8 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if s.fetching > 0 && !s.proven {
 		return wake // all of it is on its way
 	}
-	if s.due-now <= urgent(e, s) && s.retryAt <= now {
+	together := cooperates(e, now)
+	if s.due-now <= urgent(e, s) && s.retryAt <= now && !together {
 		return wake // planOrigin has it
 	}
 	var mask [64]uint64
@@ -164,16 +167,18 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 				best, bestAt = e.slots[slot], at
 			}
 		}
-		if best == nil || (bestAt > left && e.playing && asked) {
+		if best == nil || (bestAt > left && e.playing && asked && !together) {
 			break
 		}
-		if bestAt > left && e.playing && left > 0 {
+		if bestAt > left && e.playing && left > 0 && !together {
 			break // too late from any neighbor: planOrigin takes it
 		}
 		c := rarest(s.theirs, s.theirs[best.slot]&missing, start)
 		bit := uint64(1) << c
 		missing &^= bit
-		s.asked |= bit
+		if s.asked |= bit; s.askedAt == 0 {
+			s.askedAt = now
+		}
 		mask[best.slot] |= bit
 		asked = true
 		bytes := s.bytes(bit)
@@ -291,6 +296,18 @@ func (e *Engine) expire(now time.Duration) time.Duration {
 func (e *Engine) withdraw(n *neighbor) {
 	for len(n.pending) > 0 {
 		s := n.pending[0].seg
+		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
+			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
+		}
+	}
+}
+
+// withdrawSegment cancels all that is asked of neighbors of a segment.
+func (e *Engine) withdrawSegment(s *segment) {
+	for _, n := range e.slots {
+		if n == nil || s.asked == 0 {
+			continue
+		}
 		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
 			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
 		}
