@@ -23,9 +23,6 @@ type neighbors struct {
 	duty      *signal.Duty
 	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
 	expireAt  time.Duration // when a neighbor may be late
-	peerRate  float64       // bytes/s that all of them gave lately
-	peerBytes int64         // that they gave since
-	peerSince time.Duration
 }
 
 func newNeighbors(n int) neighbors {
@@ -95,15 +92,6 @@ func (ns *neighbors) neighbor(id wire.PeerID) *neighbor {
 		}
 	}
 	return nil
-}
-
-// measurePeers learns at what rate neighbors give.
-func (ns *neighbors) measurePeers(now time.Duration) {
-	if took := now - ns.peerSince; took >= time.Second {
-		rate := float64(ns.peerBytes) / took.Seconds()
-		ns.peerRate += float64(0.5 * (rate - ns.peerRate))
-		ns.peerBytes, ns.peerSince = 0, now
-	}
 }
 
 // noteGiving keeps the set of neighbors that chunks may be asked of.

@@ -16,8 +16,6 @@ func (e *Engine) plan(now time.Duration) {
 	}
 	wake := never
 	e.passPlayed(now)
-	e.measurePeers(now)
-	cancelObsolete(e, now)
 
 	e.order = e.order[:0]
 	for _, s := range e.needed {
@@ -145,8 +143,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if s.fetching > 0 && !s.proven {
 		return wake // all of it is on its way
 	}
-	together := cooperates(e, now)
-	if s.due-now <= urgent(e, s) && s.retryAt <= now && !together {
+	if s.due-now <= urgent(e, s) && s.retryAt <= now {
 		return wake // planOrigin has it
 	}
 	var mask [64]uint64
@@ -167,18 +164,16 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 				best, bestAt = e.slots[slot], at
 			}
 		}
-		if best == nil || (bestAt > left && e.playing && asked && !together) {
+		if best == nil || (bestAt > left && e.playing && asked) {
 			break
 		}
-		if bestAt > left && e.playing && left > 0 && !together {
+		if bestAt > left && e.playing && left > 0 {
 			break // too late from any neighbor: planOrigin takes it
 		}
 		c := rarest(s.theirs, s.theirs[best.slot]&missing, start)
 		bit := uint64(1) << c
 		missing &^= bit
-		if s.asked |= bit; s.askedAt == 0 {
-			s.askedAt = now
-		}
+		s.asked |= bit
 		mask[best.slot] |= bit
 		asked = true
 		bytes := s.bytes(bit)
@@ -296,18 +291,6 @@ func (e *Engine) expire(now time.Duration) time.Duration {
 func (e *Engine) withdraw(n *neighbor) {
 	for len(n.pending) > 0 {
 		s := n.pending[0].seg
-		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
-			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
-		}
-	}
-}
-
-// withdrawSegment cancels all that is asked of neighbors of a segment.
-func (e *Engine) withdrawSegment(s *segment) {
-	for _, n := range e.slots {
-		if n == nil || s.asked == 0 {
-			continue
-		}
 		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
 			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
 		}

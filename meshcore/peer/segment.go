@@ -56,26 +56,17 @@ type demand struct {
 
 // sources is where a segment can be taken from.
 type sources struct {
-	theirs       []uint64      // by slot: what a neighbor has
-	owners       uint64        // slots of the neighbors that have any of it
-	copies       int           // plan: their number
-	disputed     []claim       // haves that do not agree on the number of chunks
-	proofFrom    int           // slot of the neighbor asked for the proof, -1 if none
-	proofBy      time.Duration // when that neighbor is given up
-	askedAt      time.Duration // when neighbors were first asked for any of it, 0 if never
-	held         []heldChunk   // came before the proof
-	coming       time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
-	fetching     int           // fetches from the origin under way
-	taken        uint64        // what neighbors take from the origin in stripes
-	takenBefore  uint64        // the same of the time before
-	takenBy      time.Duration // when taken becomes takenBefore
-	cancelled    int           // fetches that were cancelled and whose end has not come
-	fetchedAt    time.Duration // when the last fetch began
-	fetched      int64         // bytes that came since
-	stripedAt    time.Duration // when the turns of its stripes begin
-	fetchedWhole bool          // it was of all the segment
-	failures     int           // of the origin, in a row
-	retryAt      time.Duration
+	theirs    []uint64      // by slot: what a neighbor has
+	owners    uint64        // slots of the neighbors that have any of it
+	copies    int           // plan: their number
+	disputed  []claim       // haves that do not agree on the number of chunks
+	proofFrom int           // slot of the neighbor asked for the proof, -1 if none
+	proofBy   time.Duration // when that neighbor is given up
+	held      []heldChunk   // came before the proof
+	coming    time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
+	fetching  int           // fetches from the origin under way
+	failures  int           // of the origin, in a row
+	retryAt   time.Duration
 }
 
 // offers is what neighbors are given of a segment.
@@ -107,18 +98,6 @@ func (s *segment) missing() uint64 {
 		return 0
 	}
 	return s.all &^ (s.have | s.asked | s.checking | s.origin)
-}
-
-// takenNow is what neighbors have lately said that they take from the origin; it is
-// waited for once or twice as long as said.
-func (s *segment) takenNow(now, long time.Duration) uint64 {
-	if now >= s.takenBy {
-		if s.takenBefore = s.taken; now >= s.takenBy+long {
-			s.takenBefore = 0
-		}
-		s.taken, s.takenBy = 0, now+long
-	}
-	return s.taken | s.takenBefore
 }
 
 // chunkBytes is the size of a chunk, as far as it is known.

@@ -84,10 +84,7 @@ func (e *Engine) queuedFor(n *neighbor, s *segment, index uint8) bool {
 // when it is short, those who give come before those who only take; then
 // chunks that were given less often, so that each new chunk has its second
 // home soon; then the earlier deadline.
-func sooner(now time.Duration, a, b *item, short bool) bool {
-	if pa, pb := a.due-now < pressing, b.due-now < pressing; pa != pb {
-		return pa
-	}
+func sooner(a, b *item, short bool) bool {
 	if short {
 		if fa, fb := a.n.onlyTakes(), b.n.onlyTakes(); fa != fb {
 			return fb
@@ -108,7 +105,7 @@ func (e *Engine) serve(now time.Duration) {
 		short := float64(e.queueBytes) > e.uploadRate/2
 		best := 0
 		for i := 1; i < len(e.queue); i++ {
-			if sooner(now, &e.queue[i], &e.queue[best], short) {
+			if sooner(&e.queue[i], &e.queue[best], short) {
 				best = i
 			}
 		}

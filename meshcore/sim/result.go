@@ -16,7 +16,6 @@ type Result struct {
 	// OriginFetchesPerSegment is what left the origin of a segment that anybody
 	// asked it for, in whole segments of the (first) rendition.
 	OriginFetchesPerSegment float64 `json:"origin_fetches_per_segment"`
-	WatchedSeconds          float64 `json:"watched_seconds"` // that viewers were there
 	Stalls                  int64   `json:"stalls"`
 	StallSeconds            float64 `json:"stall_seconds"`
 	StartupMSP50            int64   `json:"startup_ms_p50"` // from arrival to the first frame
@@ -73,8 +72,7 @@ func (w *world) result() Result {
 		Ceiling:      m.ceiling.share(w.end),
 		StartupMSP50: percentile(m.startup, 50).Milliseconds(), StartupMSP95: percentile(m.startup, 95).Milliseconds(),
 		LiveLatencyMS: percentile(m.latency, 50).Milliseconds(), DuplicateBytes: m.duplicate, BadChunks: m.bad,
-		WatchedSeconds: m.watchedFor.Seconds(),
-		Stalls:         m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
+		Stalls: m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
 		OriginBytes: m.egressed, PeerBytes: m.fromPeers, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
 		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", trace),
 	}

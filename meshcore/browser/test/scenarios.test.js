@@ -26,7 +26,7 @@ function toInput(j) {
   if (j.manifest) {
     const m = j.manifest;
     input.manifest = {
-      rendition: m.rendition, number: m.number, live: !!m.live, from: (m.from_ms ?? 0) * ms, wait: (m.wait_ms ?? 0) * ms,
+      rendition: m.rendition, number: m.number, live: !!m.live, from: (m.from_ms ?? 0) * ms,
       segments: m.segments.map((s) => ({ id: s.id, sequence: s.sequence, start: s.start_ms * ms, duration: s.duration_ms * ms, size: s.size ?? 0, private: !!s.private })),
     };
   }

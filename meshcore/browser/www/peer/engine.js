@@ -39,8 +39,6 @@ export class Engine {
     this.playing = false;
     this.playAt = 0; // when the playhead was at playPos
     this.playPos = 0;
-    /** @type {SegmentState|null} */
-    this.newest = null; // the last of the manifest
     /** @type {SegmentState[]} */
     this.needed = []; // what the player waits for, of each track
     this.waits = false; // it plays nothing, for want of a segment
@@ -64,9 +62,6 @@ export class Engine {
     /** @type {import("./backoff.js").Backoff[]} */
     this.backoffs = []; // neighbors that were slow or could not be reached
     this.swarmSize = -1;
-    this.peerRate = 0; // bytes/s that all neighbors gave lately
-    this.peerBytes = 0; // that they gave since
-    this.peerSince = 0;
     this.upAt = 0; // when the first neighbor came
     /** @type {import("../signal.js").Duty} */
     this.duty = null;
@@ -78,13 +73,6 @@ export class Engine {
     this.originDev = 50e6; // of the time it takes from what was expected
     this.measure = new Measure(); // what the rate is known from
     this.fetches = 0; // under way
-    /** @type {SegmentState[]} */
-    this.under = []; // that they are of
-    this.usual = 0; // bytes of a segment, about
-    this.originWait = 0; // that the edge says a chunk waits there
-    this.asideUntil = 0; // until when this peer does not cooperate
-    this.asideFor = 0; // for how long it did not the last time
-    this.scarceUntil = 0; // until when it is taken for one that cannot serve all who ask
 
     // The uplink.
     this.upload = !this.cfg.receiveOnly;

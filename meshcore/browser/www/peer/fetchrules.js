@@ -100,7 +100,7 @@ function rotationTime(e, now, s) {
 const spread = (e, s) => Math.trunc(fraction(e, s) * hearing);
 
 /** distance is this peer's place in the rotation for a sequence number (signal.Duty). @param {Engine} e @param {number} sequence */
-export function distance(e, sequence) {
+function distance(e, sequence) {
   const { rank, of, fetchers } = e.duty;
   const d = (rank - sequence * fetchers) % of;
   return d < 0 ? d + of : d;

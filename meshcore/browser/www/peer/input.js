@@ -11,7 +11,7 @@ export const NetworkChanged = "network_changed";
 export const Connect = "connect", Accept = "accept", Disconnect = "disconnect", Send = "send";
 export const SendChunk = "send_chunk", SendProof = "send_proof";
 export const CheckPass = "check_pass", CheckProof = "check_proof", CheckChunk = "check_chunk";
-export const FetchOrigin = "fetch_origin", CancelOrigin = "cancel_origin", Complete = "complete", Evict = "evict", Signal = "signal";
+export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict", Signal = "signal";
 
 /**
  * Segment is one media segment. start and duration are ns on the presentation's timeline; sequence is below 0 if there is
@@ -19,8 +19,8 @@ export const FetchOrigin = "fetch_origin", CancelOrigin = "cancel_origin", Compl
  * @typedef {{id: string, sequence: number, start: number, duration: number, size: number, private: boolean}} Segment
  *
  * Manifest is a media playlist as the engine sees it. number is 16 hexadecimal digits; what starts before from is not
- * wanted; wait is how long the edge says that a chunk waits at its origin, which cannot serve all who ask.
- * @typedef {{rendition: string, number: string, live: boolean, from: number, wait?: number, segments: Segment[]}} Manifest
+ * wanted.
+ * @typedef {{rendition: string, number: string, live: boolean, from: number, segments: Segment[]}} Manifest
  *
  * @typedef {object} Input
  * @property {string} kind

@@ -10,9 +10,7 @@ import { fault, forgetHaves, lookForPeers, release } from "./neighbor.js";
 import { onHello } from "./pass.js";
 import { unneed } from "./player.js";
 import { entry } from "./segment.js";
-import { originTime } from "./measure.js";
 import { onRequest, unqueue } from "./serve.js";
-import { cooperates, takenFor } from "./fetch.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -67,12 +65,8 @@ function onHave(e, now, n, haves) {
   if (n.noUpload) return;
   for (const h of haves) {
     let s = e.table.get(h.segment);
-    if (h.chunks === 0 && h.mask !== 0n) {
-      if (s) takes(e, now, s, h.mask);
-      continue;
-    }
     if (h.mask === 0n) {
-      if (s) hasNothing(e, now, n, s, h.chunks === 0);
+      if (s) hasNothing(now, n, s, h.chunks === 0);
       continue;
     }
     s ??= entry(e, h.segment);
@@ -91,27 +85,14 @@ function onHave(e, now, n, haves) {
 /**
  * hasNothing notes that a neighbor has nothing of a segment. The first that takes it from the origin is waited for; what
  * others say of that is not heard, lest a neighbor that never gives have us wait.
- * @param {Engine} e
  * @param {number} now
  * @param {Neighbor} n
  * @param {SegmentState} s
  * @param {boolean} takesIt
  */
-function hasNothing(e, now, n, s, takesIt) {
+function hasNothing(now, n, s, takesIt) {
   s.theirs[n.slot] = 0n;
-  if (takesIt && s.coming === 0) s.coming = now + Math.max(comingFor, Math.min(originTime(e, Math.max(s.size, e.usual)), Math.trunc(s.slack / 3)));
-}
-
-/**
- * takes notes that a neighbor takes a stripe of a segment from the origin.
- * @param {Engine} e
- * @param {number} now
- * @param {SegmentState} s
- * @param {bigint} mask
- */
-function takes(e, now, s, mask) {
-  s.takenNow(now, takenFor(e));
-  s.taken |= mask;
+  if (takesIt && s.coming === 0) s.coming = now + comingFor;
 }
 
 /**
@@ -204,15 +185,11 @@ export function prove(e, now, s, input) {
     s.held = [];
   }
   s.disputed = [];
-  e.usual = input.layout.size;
   s.proven = true;
   s.layout = input.layout;
   s.size = input.layout.size;
   s.proofFrom = -1;
-  if (s.fetching > 0) { // of all of it, because the layout was not known
-    s.origin = s.all & ~s.have;
-    if (cooperates(e, now)) e.planAt = now; // only a stripe of it is ours
-  }
+  if (s.fetching > 0) s.origin = s.all & ~s.have; // of all of it, because the layout was not known
   const held = s.held;
   s.held = [];
   for (const h of held) {
@@ -282,7 +259,6 @@ export function onChunkChecked(e, now, input) {
   }
   const bytes = s.bytes(b);
   e.totals.peer_bytes += bytes;
-  e.peerBytes += bytes;
   if (n) {
     n.gaveUs += bytes;
     n.gaveRecent += bytes;

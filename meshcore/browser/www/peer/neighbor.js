@@ -3,8 +3,8 @@
 import { MaxFailed } from "../signal.js";
 import * as wire from "../wire.js";
 import { backingOff, backOff, failed } from "./backoff.js";
-import { bit, seconds } from "./bits.js";
-import { announceFloor, Millisecond, Second, startRate } from "./config.js";
+import { bit } from "./bits.js";
+import { announceFloor, Millisecond, startRate } from "./config.js";
 import { Accept, Connect, Disconnect, Signal } from "./input.js";
 import { unqueue } from "./serve.js";
 
@@ -154,15 +154,6 @@ export function drop(e, now, n, reason) {
 export function fault(e, now, n) {
   remember(e.barred, n.id);
   drop(e, now, n, wire.ByeFault);
-}
-
-/** measurePeers learns at what rate neighbors give. @param {Engine} e @param {number} now */
-export function measurePeers(e, now) {
-  const took = now - e.peerSince;
-  if (took < Second) return;
-  e.peerRate += 0.5 * (e.peerBytes / seconds(took) - e.peerRate);
-  e.peerBytes = 0;
-  e.peerSince = now;
 }
 
 /** release forgets a neighbor and all that was asked of it or by it. @param {Engine} e @param {number} now @param {Neighbor} n */

@@ -5,13 +5,10 @@ import { dropSilent, dropSlow } from "./backoff.js";
 import { bit, full, trailingZeros } from "./bits.js";
 import { maxStrikes, Millisecond, never, pipeline, remeasure, Second, silence } from "./config.js";
 import { takePending } from "./message.js";
-import { measurePeers } from "./neighbor.js";
 import { urgent } from "./fetchrules.js";
 import { planOrigin } from "./origin.js";
 import { passPlayed } from "./player.js";
 import { chance } from "./segment.js";
-import { cooperates } from "./fetch.js";
-import { cancelObsolete } from "./stripes.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -23,8 +20,6 @@ export function plan(e, now) {
   if (now >= e.expireAt) e.expireAt = expire(e, now);
   let wake = never;
   passPlayed(e, now);
-  measurePeers(e, now);
-  cancelObsolete(e, now);
 
   e.order = [];
   for (const s of e.needed) if (!s.wanted) e.order.push(s);
@@ -117,8 +112,7 @@ function planPeers(e, now, s) {
     return wake;
   }
   if (s.fetching > 0 && !s.proven) return wake; // all of it is on its way
-  const together = cooperates(e, now);
-  if (s.due - now <= urgent(e, s) && s.retryAt <= now && !together) return wake; // planOrigin has it
+  if (s.due - now <= urgent(e, s) && s.retryAt <= now) return wake; // planOrigin has it
   const mask = new Array(e.slots.length).fill(0n);
   const size = s.chunkBytes();
   const left = s.due - now;
@@ -136,12 +130,11 @@ function planPeers(e, now, s) {
         bestAt = at;
       }
     }
-    if (!best || (bestAt > left && e.playing && asked && !together)) break;
-    if (bestAt > left && e.playing && left > 0 && !together) break; // too late from any neighbor: planOrigin takes it
+    if (!best || (bestAt > left && e.playing && asked)) break;
+    if (bestAt > left && e.playing && left > 0) break; // too late from any neighbor: planOrigin takes it
     const c = rarest(s.theirs, s.theirs[best.slot] & missing, start);
     missing &= ~bit[c];
     s.asked |= bit[c];
-    if (s.askedAt === 0) s.askedAt = now;
     mask[best.slot] |= bit[c];
     asked = true;
     const bytes = s.bytes(bit[c]);

@@ -47,15 +47,6 @@ export class SegmentState {
     this.checking = 0n; // came from neighbors, with the driver for checking
     this.origin = 0n; // asked of the origin and not come
     this.fetching = 0; // fetches from the origin under way
-    this.askedAt = 0; // when neighbors were first asked for any of it, 0 if never
-    this.taken = 0n; // what neighbors take from the origin in stripes
-    this.takenBefore = 0n; // the same of the time before
-    this.takenBy = 0; // when taken becomes takenBefore
-    this.cancelled = 0; // fetches that were cancelled and whose end has not come
-    this.fetchedAt = 0; // when the last fetch began
-    this.fetched = 0; // bytes that came since
-    this.stripedAt = 0; // when the turns of its stripes begin
-    this.fetchedWhole = false; // it was of all the segment
     this.failures = 0; // of the origin, in a row
     this.retryAt = 0;
 
@@ -88,21 +79,6 @@ export class SegmentState {
   missing() {
     if (this.whole) return 0n;
     return this.all & ~(this.have | this.asked | this.checking | this.origin);
-  }
-
-  /**
-   * takenNow is what neighbors have lately said that they take from the origin; it is waited for once or twice as long as
-   * said.
-   * @param {number} now
-   * @param {number} long
-   */
-  takenNow(now, long) {
-    if (now >= this.takenBy) {
-      this.takenBefore = now >= this.takenBy + long ? 0n : this.taken;
-      this.taken = 0n;
-      this.takenBy = now + long;
-    }
-    return this.taken | this.takenBefore;
   }
 
   /** chunkBytes is the size of a chunk, as far as it is known. */

@@ -2,7 +2,7 @@
 
 import * as wire from "../wire.js";
 import { bit, seconds, trailingZeros } from "./bits.js";
-import { maxQueue, Millisecond, pressing, Second, uploadWindow } from "./config.js";
+import { maxQueue, Millisecond, Second, uploadWindow } from "./config.js";
 import { SendChunk, SendProof } from "./input.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -44,10 +44,8 @@ export function onRequest(e, now, n, m) {
   }
 }
 
-/** sooner is the order in which the uplink is given, one chunk after another. @param {number} now @param {Item} a @param {Item} b @param {boolean} short */
-function sooner(now, a, b, short) {
-  const pa = a.due - now < pressing, pb = b.due - now < pressing;
-  if (pa !== pb) return pa;
+/** sooner is the order in which the uplink is given, one chunk after another. @param {Item} a @param {Item} b @param {boolean} short */
+function sooner(a, b, short) {
   if (short) {
     const fa = onlyTakes(a.n), fb = onlyTakes(b.n);
     if (fa !== fb) return fb;
@@ -64,7 +62,7 @@ export function serve(e, now) {
   while (e.queue.length && e.inFlight < openWindow(e) && now >= e.paceAt && !overRatio(e)) {
     const short = e.queueBytes > e.uploadRate / 2;
     let best = 0;
-    for (let i = 1; i < e.queue.length; i++) if (sooner(now, e.queue[i], e.queue[best], short)) best = i;
+    for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best], short)) best = i;
     const [it] = e.queue.splice(best, 1);
     e.queueBytes -= it.bytes;
     if (it.seg.given[it.index] < 255) it.seg.given[it.index]++;
