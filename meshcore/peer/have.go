@@ -74,3 +74,12 @@ func (e *Engine) sendAllHaves(n *neighbor) {
 		haves = haves[k:]
 	}
 }
+
+// forgetHaves takes nothing more from a neighbor.
+func (e *Engine) forgetHaves(now time.Duration, n *neighbor) {
+	for _, s := range e.list {
+		s.setTheirs(n.slot, 0)
+	}
+	e.forgetPending(n)
+	e.dirty(now)
+}

@@ -67,21 +67,6 @@ func (e *Engine) heard(now time.Duration, n *neighbor) {
 	}
 }
 
-// fault ends the connection to a neighbor that broke the protocol.
-func (e *Engine) fault(now time.Duration, n *neighbor) {
-	e.barred = remember(e.barred, n.id)
-	e.drop(now, n, wire.ByeFault)
-}
-
-// forgetHaves takes nothing more from a neighbor.
-func (e *Engine) forgetHaves(now time.Duration, n *neighbor) {
-	for _, s := range e.list {
-		s.setTheirs(n.slot, 0)
-	}
-	e.forgetPending(n)
-	e.dirty(now)
-}
-
 func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave) {
 	if n.noUpload {
 		return

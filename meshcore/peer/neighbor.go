@@ -367,3 +367,9 @@ func (e *Engine) review(now time.Duration) {
 		}
 	}
 }
+
+// fault ends the connection to a neighbor that broke the protocol.
+func (e *Engine) fault(now time.Duration, n *neighbor) {
+	e.barred = remember(e.barred, n.id)
+	e.drop(now, n, wire.ByeFault)
+}

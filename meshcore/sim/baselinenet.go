@@ -9,13 +9,6 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// wrNeighbor is a neighbor of windowRandom.
-type wrNeighbor struct {
-	id       wire.PeerID
-	open, up bool
-	busy     bool // it is asked for a segment
-}
-
 func (c *windowRandom) neighbor(id wire.PeerID) *wrNeighbor {
 	for _, n := range c.neighbors {
 		if n.id == id {

@@ -6,15 +6,6 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// holdings are the truth of which verified chunks a viewer holds, by rendition and
-// the low bits of the sequence. The engines do not see it.
-type holdings []shelved
-
-type shelved struct {
-	id   wire.SegmentID
-	mask uint64
-}
-
 // shelved gives the place of a segment in the holdings; nil if a newer one is there.
 func (w *shard) shelved(n *node, id wire.SegmentID) *shelved {
 	if n.holdings == nil {

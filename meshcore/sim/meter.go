@@ -7,9 +7,6 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
-// window is the length of the windows of [Result.Series].
-const window = 10 * time.Second
-
 // meter counts what a run is assessed by. Its own counts of the world's traffic
 // stand beside the engines' reports, so that neither can err alone.
 type meter struct {

@@ -99,17 +99,6 @@ func (w *shard) throughDownlink(n *node, e *event) bool {
 	return false
 }
 
-// fetch is one request to the origin.
-type fetch struct {
-	seg       wire.SegmentID
-	mask      uint64 // chunks not sent yet
-	sending   uint8  // the chunk under way
-	cancelled bool
-	asked     time.Duration // when it was asked for
-	began     time.Duration // when the headers came
-	bytes     int64         // that came
-}
-
 // fetch asks the origin for chunks of a segment; its answer begins a round trip
 // later and goes on chunk by chunk.
 func (w *shard) fetch(n *node, f *peer.Effect) {

@@ -147,3 +147,23 @@ func (n *node) unlink(to int32) {
 
 func peerID(n int32) wire.PeerID { return wire.PeerID(n) + 1 }
 func nodeOf(p wire.PeerID) int32 { return int32(p - 1) }
+
+// fetch is one request to the origin.
+type fetch struct {
+	seg       wire.SegmentID
+	mask      uint64 // chunks not sent yet
+	sending   uint8  // the chunk under way
+	cancelled bool
+	asked     time.Duration // when it was asked for
+	began     time.Duration // when the headers came
+	bytes     int64         // that came
+}
+
+// holdings are the truth of which verified chunks a viewer holds, by rendition and
+// the low bits of the sequence. The engines do not see it.
+type holdings []shelved
+
+type shelved struct {
+	id   wire.SegmentID
+	mask uint64
+}

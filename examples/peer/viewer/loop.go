@@ -1,11 +1,9 @@
 package viewer
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/peer"
-	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -32,17 +30,6 @@ func (v *Viewer) loop() {
 	}
 }
 
-// now is the engine's time.
-func (v *Viewer) now() time.Duration { return time.Since(v.start) }
-
-// post has f run in the loop; it is dropped when the loop has ended.
-func (v *Viewer) post(f func()) {
-	select {
-	case v.inbox <- f:
-	case <-v.done:
-	}
-}
-
 // call runs f in the loop and waits for it; false means that the loop has ended.
 // The loop itself must not call it.
 func (v *Viewer) call(f func()) bool {
@@ -55,9 +42,6 @@ func (v *Viewer) call(f func()) bool {
 		return false
 	}
 }
-
-// input queues an input to the engine.
-func (v *Viewer) input(in peer.Input) { v.pending = append(v.pending, in) }
 
 // drain hands the queued inputs to the engine, and those that follow from the
 // effects.
@@ -122,66 +106,5 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 	case peer.Signal:
 		v.signal(f.Signal)
 	case peer.Complete: // the store has said so
-	}
-}
-
-// signal sends a message to the edge, or drops it if there is no connection.
-func (v *Viewer) signal(m *signal.Message) {
-	if v.socket == nil {
-		return
-	}
-	if m.Type == signal.ReportMsg {
-		v.sendReport()
-		return
-	}
-	v.socket.Send(m)
-}
-
-// sendReport reports the totals of this session.
-func (v *Viewer) sendReport() {
-	if v.socket == nil {
-		return
-	}
-	all := v.stats().Report
-	of := minus(all, v.before)
-	if v.socket.Send(&signal.Message{Type: signal.ReportMsg, Report: &of}) {
-		v.reported = all
-	}
-}
-
-// stats gives the totals over all sessions.
-func (v *Viewer) stats() Stats {
-	r := v.base
-	r.Add(v.engine.Report())
-	r.Neighbors = int64(v.engine.Neighbors())
-	if q := v.quality.Load(); q != nil {
-		r.StartupMS, r.Stalls, r.StallMS, r.PlayedMS, r.BufferMS = q.StartupMS, q.Stalls, q.StallMS, q.PlayedMS, q.BufferMS
-	}
-	s := Stats{Report: r, Joined: v.socket != nil, Paths: v.allPaths()}
-	if session := v.session.Load(); session != nil {
-		s.Peer = session.Peer
-	}
-	return s
-}
-
-// minus takes from the totals a what was reported before. Nothing falls below 0.
-func minus(a, b signal.Report) signal.Report {
-	less := func(x *int64, y int64) { *x = max(0, *x-y) }
-	less(&a.PeerBytes, b.PeerBytes)
-	less(&a.OriginBytes, b.OriginBytes)
-	less(&a.RelayedBytes, b.RelayedBytes)
-	less(&a.UploadedBytes, b.UploadedBytes)
-	less(&a.DuplicateBytes, b.DuplicateBytes)
-	less(&a.BadChunks, b.BadChunks)
-	less(&a.Stalls, b.Stalls)
-	less(&a.StallMS, b.StallMS)
-	less(&a.PlayedMS, b.PlayedMS)
-	return a
-}
-
-// ones calls f with each bit of a mask.
-func ones(mask uint64, f func(i int)) {
-	for ; mask != 0; mask &= mask - 1 {
-		f(bits.TrailingZeros64(mask))
 	}
 }

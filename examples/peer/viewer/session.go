@@ -338,3 +338,8 @@ func (v *Viewer) restartLinks() {
 		l.conn.Restart()
 	}
 }
+
+// alone tells an engine that there is nobody else.
+func alone() peer.Input {
+	return peer.Input{Kind: peer.SignalIn, Signal: &signal.Message{Type: signal.Peers, SwarmSize: 1}}
+}

@@ -9,11 +9,7 @@ package viewer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -139,127 +135,12 @@ type Viewer struct {
 	final     Stats
 }
 
-// New starts a viewer. Close must be called in the end.
-func New(cfg Config) *Viewer {
-	if cfg.HTTP == nil {
-		cfg.HTTP = http.DefaultClient
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
-	}
-	v := &Viewer{
-		cfg: cfg, log: cfg.Log, store: store.New(cfg.Completed), origin: origin.Client{HTTP: cfg.HTTP},
-		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
-		bootstrapped: make(chan struct{}, 1), moved: make(chan struct{}, 1),
-		resources: map[wire.SegmentID]manifest.Resource{}, links: map[wire.PeerID]*link{},
-		offers: map[wire.PeerID]*signal.Message{}, fetches: map[*fetch]struct{}{},
-	}
-	v.ctx, v.cancel = context.WithCancel(context.Background())
-	// Until there is a session the engine has no neighbors and an id of no meaning.
-	v.engine = peer.New(peer.Config{ID: wire.PeerID(rand.Uint64()), Seed: rand.Uint64(), ReceiveOnly: true})
-	if cfg.NoMesh {
-		v.pending = append(v.pending, alone())
-	}
-	go v.loop()
-	return v
-}
-
-// alone tells an engine that there is nobody else.
-func alone() peer.Input {
-	return peer.Input{Kind: peer.SignalIn, Signal: &signal.Message{Type: signal.Peers, SwarmSize: 1}}
-}
-
-// Close reports a last time, leaves, closes all connections and waits until
-// nothing is left.
-func (v *Viewer) Close() {
-	v.closed.Do(func() {
-		v.call(v.leave)
-		<-v.done
-		v.work.Wait()
-		if v.net != nil {
-			if err := v.net.Close(); err != nil {
-				v.log.Debug("closing the sockets failed", "err", err)
-			}
-		}
-	})
-	<-v.done
-}
-
 // Store is where the bytes are.
 func (v *Viewer) Store() *store.Store { return v.store }
-
-// Bootstrap has the viewer open a session there, or the next one, if it has one.
-func (v *Viewer) Bootstrap(b edge.Bootstrap) {
-	if v.cfg.NoMesh {
-		return
-	}
-	v.bootstrap.Store(&b)
-	select {
-	case v.bootstrapped <- struct{}{}:
-	default:
-	}
-	v.keeping.Do(func() {
-		v.call(func() {
-			if v.ctx.Err() == nil {
-				v.work.Add(2)
-				go v.keep()
-				go v.watchNetwork()
-			}
-		})
-	})
-}
-
-// SetManifest says what is to be played from now on.
-func (v *Viewer) SetManifest(m Manifest) {
-	v.call(func() {
-		rendition := v.path(m.Rendition)
-		out := &peer.Manifest{Rendition: rendition, Number: number(rendition), Live: m.Live, Segments: make([]peer.Segment, len(m.Segments))}
-		if len(out.Rendition) > signal.MaxText {
-			out.Rendition = fmt.Sprintf("%016x", out.Number)
-		}
-		resources := make(map[wire.SegmentID]manifest.Resource, len(m.Segments))
-		for i, s := range m.Segments {
-			id := v.ID(s.Resource)
-			resources[id] = s.Resource
-			out.Segments[i] = peer.Segment{ID: id, Sequence: s.Sequence, Start: s.Start, Duration: s.Duration, Size: s.Length, Private: v.foreign(s.Resource)}
-		}
-		for id, r := range v.resources {
-			if _, listed := resources[id]; !listed && v.store.Lookup(id) != nil {
-				resources[id] = r
-			}
-		}
-		v.resources, v.manifest = resources, out
-		v.input(peer.Input{Kind: peer.ManifestIn, Manifest: out})
-		v.hinted(m.Hints, func(id wire.SegmentID) bool { _, ok := resources[id]; return ok })
-	})
-}
 
 // foreign says whether a resource is of another host than the session, whose edge
 // cannot vouch for it.
 func (v *Viewer) foreign(r manifest.Resource) bool { return v.host != "" && r.URL.Host != v.host }
-
-// number is the rendition on the wire.
-func number(rendition string) uint64 {
-	sum := sha256.Sum256([]byte(rendition))
-	return binary.BigEndian.Uint64(sum[:])
-}
-
-// Play says that the playhead is at position, and whether it runs.
-func (v *Viewer) Play(position time.Duration, playing bool) {
-	v.call(func() {
-		v.playPos, v.playing, v.playAt = position, playing, v.now()
-		v.input(peer.Input{Kind: peer.Play, Position: position, Playing: playing})
-	})
-}
-
-// Need says that the player waits for a segment of the manifest and must have it
-// soon.
-func (v *Viewer) Need(id wire.SegmentID, within time.Duration) {
-	v.call(func() { v.input(peer.Input{Kind: peer.Need, Segment: id, Within: within}) })
-}
-
-// SetQuality says how playing goes, for reports.
-func (v *Viewer) SetQuality(q Quality) { v.quality.Store(&q) }
 
 // Header is that of the last segment that came from the origin, or nil. It must
 // not be changed.
@@ -293,11 +174,86 @@ type Stats struct {
 	Paths []Path
 }
 
-// Stats gives the totals over all sessions of this viewer.
-func (v *Viewer) Stats() Stats {
-	var s Stats
-	if !v.call(func() { s = v.stats() }) {
-		return v.final
+// now is the engine's time.
+func (v *Viewer) now() time.Duration { return time.Since(v.start) }
+
+// post has f run in the loop; it is dropped when the loop has ended.
+func (v *Viewer) post(f func()) {
+	select {
+	case v.inbox <- f:
+	case <-v.done:
+	}
+}
+
+// input queues an input to the engine.
+func (v *Viewer) input(in peer.Input) { v.pending = append(v.pending, in) }
+
+// fetch is a request to the origin that is under way.
+type fetch struct {
+	id     wire.SegmentID
+	chunks uint64 // 0 for all
+	cancel context.CancelFunc
+	orphan bool // the engine that wanted it is gone
+	// early: it was begun on a hint, and the engine knows nothing of it. What it is
+	// to hear once the segment is listed is held.
+	early  bool
+	hinted bool // it was early once
+	held   []peer.Input
+	over   bool
+	bytes  int64 // that came in all, once it is over
+	gone   bool  // the engine will never hear of it
+}
+
+// signal sends a message to the edge, or drops it if there is no connection.
+func (v *Viewer) signal(m *signal.Message) {
+	if v.socket == nil {
+		return
+	}
+	if m.Type == signal.ReportMsg {
+		v.sendReport()
+		return
+	}
+	v.socket.Send(m)
+}
+
+// sendReport reports the totals of this session.
+func (v *Viewer) sendReport() {
+	if v.socket == nil {
+		return
+	}
+	all := v.stats().Report
+	of := minus(all, v.before)
+	if v.socket.Send(&signal.Message{Type: signal.ReportMsg, Report: &of}) {
+		v.reported = all
+	}
+}
+
+// stats gives the totals over all sessions.
+func (v *Viewer) stats() Stats {
+	r := v.base
+	r.Add(v.engine.Report())
+	r.Neighbors = int64(v.engine.Neighbors())
+	if q := v.quality.Load(); q != nil {
+		r.StartupMS, r.Stalls, r.StallMS, r.PlayedMS, r.BufferMS = q.StartupMS, q.Stalls, q.StallMS, q.PlayedMS, q.BufferMS
+	}
+	s := Stats{Report: r, Joined: v.socket != nil, Paths: v.allPaths()}
+	if session := v.session.Load(); session != nil {
+		s.Peer = session.Peer
 	}
 	return s
+}
+
+// minus takes from the totals a what was reported before. Nothing falls below 0.
+func minus(a, b signal.Report) signal.Report {
+	less := func(x *int64, y int64) { *x = max(0, *x-y) }
+	less(&a.PeerBytes, b.PeerBytes)
+	less(&a.OriginBytes, b.OriginBytes)
+	less(&a.RelayedBytes, b.RelayedBytes)
+	less(&a.UploadedBytes, b.UploadedBytes)
+	less(&a.DuplicateBytes, b.DuplicateBytes)
+	less(&a.BadChunks, b.BadChunks)
+	less(&a.Stalls, b.Stalls)
+	less(&a.StallMS, b.StallMS)
+	less(&a.PlayedMS, b.PlayedMS)
+	return a
 }
