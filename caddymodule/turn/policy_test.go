@@ -77,7 +77,7 @@ func TestSecretsRotate(t *testing.T) {
 			}
 		}
 	}
-	if err := e.tryLoad(e.turnConfig("shared_secret {env.VIEWMESH_NOWHERE}", "", site, "")); err == nil || !strings.Contains(err.Error(), "shared_secret is empty") {
+	if err := e.tryLoad(e.turnConfig("shared_secret {env.VIEWMESH_NOWHERE}", "", site, "")); err == nil || !strings.Contains(err.Error(), "{env.VIEWMESH_NOWHERE} is empty") {
 		t.Errorf("a secret from a variable that is not set: %v", err)
 	}
 }
