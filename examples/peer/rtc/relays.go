@@ -38,8 +38,13 @@ func (families) ListenPacket(_, _ string) (net.PacketConn, error) {
 	return net.ListenPacket("udp", ":0")
 }
 
-// ResolveUDPAddr takes an IPv6 address where IPv4 is asked for and this machine has none.
+// ResolveUDPAddr takes an IPv6 address where IPv4 is asked for and this machine has
+// none, or where the relay's address is one.
 func (families) ResolveUDPAddr(network, address string) (*net.UDPAddr, error) {
+	address = bracketed(address)
+	if strings.HasPrefix(address, "[") {
+		return net.ResolveUDPAddr("udp6", address)
+	}
 	if network == "udp4" && !slices.ContainsFunc(addresses(), func(ip net.IP) bool { return ip.To4() != nil && !ip.IsLoopback() }) {
 		if a, err := net.ResolveUDPAddr("udp6", address); err == nil {
 			return a, nil
@@ -70,6 +75,15 @@ func (r *relays) know(servers []signal.ICEServer) {
 	}
 }
 
+// bracketed puts the brackets around an IPv6 address, which pion/ice joins to its port
+// without them.
+func bracketed(address string) string {
+	if i := strings.LastIndexByte(address, ':'); strings.Contains(address[:max(i, 0)], ":") {
+		return net.JoinHostPort(strings.Trim(address[:i], "[]"), address[i+1:])
+	}
+	return address
+}
+
 // Dial connects to a relay.
 func (r *relays) Dial(_, address string) (net.Conn, error) {
 	r.mu.Lock()
@@ -77,10 +91,7 @@ func (r *relays) Dial(_, address string) (net.Conn, error) {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), relayWait)
 	defer cancel()
-	if i := strings.LastIndexByte(address, ':'); strings.Contains(address[:max(i, 0)], ":") {
-		address = net.JoinHostPort(strings.Trim(address[:i], "[]"), address[i+1:])
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", bracketed(address))
 	if err != nil || !secure {
 		return conn, err
 	}
