@@ -11,7 +11,7 @@ import (
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
-// TestWayOfOneViewer goes the way of DESIGN.md, section 4, as far as the edge
+// TestWayOfOneViewer goes the way of one viewer, from manifest to report, as far as the edge
 // is on it, with two viewers of files.
 func TestWayOfOneViewer(t *testing.T) {
 	dir := vod(t, 3, 100_000)

@@ -24,8 +24,8 @@ type Config struct {
 	VerifierRaw json.RawMessage `json:"verifier,omitempty" caddy:"namespace=mesh.tokens inline_key=format"`
 }
 
-// Provision loads the module of the format and returns what the edge is told of
-// it.
+// Provision loads the module of the format and returns the
+// viewer tokens of the edge's policy.
 func (c *Config) Provision(ctx caddy.Context) (*edge.ViewerTokens, error) {
 	if err := option.Expand(c); err != nil {
 		return nil, fmt.Errorf("token: %w", err)

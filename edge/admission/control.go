@@ -286,7 +286,7 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 	return m, nil
 }
 
-// Facts returns what the tracker is told of a member.
+// Facts returns the facts of a member for the tracker.
 func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	p, _ := c.PolicyOf(m)

@@ -26,7 +26,7 @@ func names(entry, origin string) bool {
 	return scheme == before && len(host) > len(after)+1 && strings.HasSuffix(host, "."+after)
 }
 
-// parseOrigin reads an Origin; ok is false for "null" and what is none.
+// parseOrigin reads an Origin; ok is false for "null" and whatever is not an origin.
 func parseOrigin(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {

@@ -203,7 +203,7 @@ func (p *Policy) sharesAds(of *catalog.Presentation) bool {
 	return !of.AdsDiffer()
 }
 
-// limits returns what a session is told of its limits.
+// limits returns the limits of a session.
 func (p *Policy) limits(receiveOnly bool) signal.Limits {
 	return signal.Limits{Neighbors: p.Neighbors, UploadBPS: 8 * p.UploadLimit, UploadRatio: p.UploadRatio, ReceiveOnly: receiveOnly}
 }

@@ -1,5 +1,5 @@
 // Package edge opens sessions at an edge and holds the signaling WebSocket, as
-// DESIGN.md, section 4, and meshcore/signal describe them.
+// Package meshcore/signal describes them.
 package edge
 
 import (
