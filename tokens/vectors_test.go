@@ -356,7 +356,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// The published vector of FACTS: it keeps the three above from being wrong
+// The published vector: it keeps the three above from being wrong
 // together.
 func TestTURNCredentialsKnownAnswer(t *testing.T) {
 	username, password := TURNCredentials([]byte("north"), "peer-1", time.Unix(1_700_000_000, 0))

@@ -64,7 +64,7 @@
 //
 // Chunks are verified one by one, so they are announced and given before their
 // segment is complete. The uplink is given to one chunk after another, because
-// to k at once the spread takes longer (FACTS: (1+k)^(1/k)); in the order of
+// to k at once the spread takes longer ((1+k)^(1/k)); in the order of
 // sooner: the chunk that was given least often first (super-seeding, BEP 16), then
 // the earlier deadline; when the uplink is short, those who only take come last.
 // What the measured uplink would not deliver within maxQueue is rejected at once,

@@ -110,7 +110,7 @@ func TestNothingBeatsTheBounds(t *testing.T) {
 }
 
 // TestChunksSpreadNoFasterThanUplinks: with equal uplinks, in the time that one
-// chunk takes on an uplink each holder makes one more at most (FACTS: 1 +
+// chunk takes on an uplink each holder makes one more at most (1 +
 // log2(N/s) slots).
 func TestChunksSpreadNoFasterThanUplinks(t *testing.T) {
 	sc := small(t, "live-100", 40, 1.5)

@@ -11,7 +11,7 @@ import "time"
 //     is still there when it wants it first, the buffer goal ahead of its
 //     playhead. For Poisson arrivals and no buffer this is (1 - (1 - e^-c)/c) on
 //     average, c viewers being there.
-//   - Both: no more than the uplinks of those who give, at any time: rho of FACTS
+//   - Both: no more than the uplinks of those who give, at any time: rho, their mean uplink over the rate,
 //     "at most 1 - max(1/N, 1 - rho)".
 //   - Where all viewers are behind NATs that do not reach each other, those behind
 //     symmetric ones get nothing.
