@@ -30,16 +30,19 @@ type row struct {
 	joined           bool
 }
 
-// path is a connection to a neighbor: the types of both ends' candidates, the transport
-// to the relay of this end, the time it took to open, and from then to the first chunk.
+// path is a connection to a neighbor: the types and addresses of both ends' candidates, the
+// transport to the relay of this end, the time it took to open, and from then to the first
+// chunk.
 type path struct {
-	Peer        string `json:"peer"`
-	Local       string `json:"local"`
-	Remote      string `json:"remote"`
-	Relay       string `json:"relay,omitempty"`
-	OpenMS      int64  `json:"open_ms"`
-	FirstByteMS int64  `json:"first_byte_ms,omitempty"`
-	Closed      bool   `json:"closed,omitempty"`
+	Peer          string `json:"peer"`
+	Local         string `json:"local"`
+	LocalAddress  string `json:"local_address,omitempty"`
+	Remote        string `json:"remote"`
+	RemoteAddress string `json:"remote_address,omitempty"`
+	Relay         string `json:"relay,omitempty"`
+	OpenMS        int64  `json:"open_ms"`
+	FirstByteMS   int64  `json:"first_byte_ms,omitempty"`
+	Closed        bool   `json:"closed,omitempty"`
 }
 
 // total is a row with the offload: bytes from peers / all bytes.
@@ -64,6 +67,7 @@ func summarize(all []viewer.Stats) summary {
 		}
 		for _, p := range v.Paths {
 			r.Paths = append(r.Paths, path{Peer: p.Peer.String(), Local: p.Local, Remote: p.Remote, Relay: p.Relay,
+				LocalAddress: p.LocalAddress, RemoteAddress: p.RemoteAddress,
 				OpenMS: p.Took.Milliseconds(), FirstByteMS: p.FirstByte.Milliseconds(), Closed: p.Closed})
 		}
 		if !r.started {

@@ -9,8 +9,7 @@ import (
 )
 
 // class is a pair of hosts: of what kind the pair of candidates is that they come to use
-// with each relay, "" for none. A NAT that filters by port and one that maps each endpoint
-// anew see each other as prflx (RFC 8445, section 7.3.1.3), which is as direct as srflx.
+// with each relay, "" for none.
 type class struct {
 	a, b   Kind
 	beside bool // in one home
@@ -19,7 +18,9 @@ type class struct {
 	web    string // with Relay443
 }
 
-const direct = "direct" // srflx or prflx
+// direct is a pair over a NAT: srflx, or prflx, as which a NAT that filters by port and one
+// that maps each endpoint anew see each other (RFC 8445, section 7.3.1.3).
+const direct = "direct"
 
 var classes = []class{
 	{a: Public, b: Public, none: "host", relay: "host", web: "host"},
@@ -105,7 +106,18 @@ func TestClasses(t *testing.T) {
 				work.Go(func() {
 					slots <- struct{}{}
 					defer func() { <-slots }()
-					meet(t, e, name, a, b, of.expect(c.Relay), fmt.Sprint(i))
+					want, stream := of.expect(c.Relay), fmt.Sprint(i)
+					err := meet(t, e, name, a, b, want, stream)
+					if err != nil && want != "" {
+						// A path is nominated after a second at most, and on a machine that
+						// stands still for as long that is not the best. What is wrong
+						// with the code is so twice.
+						t.Logf("%s, once more: %v", name, err)
+						err = meet(t, e, name, a, b, want, stream+"again")
+					}
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
 				})
 			}
 			work.Wait()
@@ -113,40 +125,47 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// meet has two hosts play, and looks how they connect.
-func meet(t *testing.T, e *Edge, name string, a, b *Host, want, stream string) {
+// pair is what two viewers' path to each other is, as each sees it. It goes by the
+// addresses, and not by the types of the candidates: of which type a remote one is depends
+// on whether signaling or the first check is there sooner.
+func pair(a, b *Host, p, q Path) string {
+	switch {
+	case p.Local == "relay" || q.Local == "relay":
+		return "relay"
+	case a.Has(q.RemoteAddress) && b.Has(p.RemoteAddress):
+		return "host" // each sends to the other itself, and not to a router
+	}
+	return direct
+}
+
+// meet has two hosts play, and returns what is wrong with how they connect.
+func meet(t *testing.T, e *Edge, name string, a, b *Host, want, stream string) error {
 	p, q := a.Peer(e, stream), b.Peer(e, stream)
 	defer p.Stop()
 	defer q.Stop()
-	met := func(s State) bool { path, ok := s.Open(); return ok && path.FirstByteMS > 0 }
-	limit := 20 * time.Second
+	limit := 40 * time.Second
 	if want == "" {
 		limit = waits
 	}
-	end := time.Now().Add(limit)
-	for !met(p.State()) && !met(q.State()) && time.Now().Before(end) {
-		time.Sleep(100 * time.Millisecond)
-	}
-	// An end may see as prflx what is the other's host, if it was quicker than signaling;
-	// the other end then knows better.
-	path, ok := p.State().Open()
-	if other, its := q.State().Open(); its && (!ok || path.FirstByteMS == 0 || other.Kind() == "host") {
-		path, ok = other, true
-	}
-	kind := path.Kind()
-	if kind == "srflx" || kind == "prflx" {
-		kind = direct
-	}
-	if a.home != b.home && want == "host" && path.Local == "host" && path.Remote == "prflx" {
-		kind = "host" // there is no NAT between these two, and nobody to be mistaken for
-	}
-	t.Logf("%-40s %s", name, path)
+	var s, o State
+	_, met := p.Until(limit, func(State) bool {
+		s, o = p.State(), q.State()
+		_, ours := s.Open()
+		_, theirs := o.Open()
+		return ours && theirs && s.PeerBytes+o.PeerBytes > 0
+	})
+	ours, _ := s.Open()
+	theirs, _ := o.Open()
+	t.Logf("%-40s %s", name, ours)
 	switch {
-	case kind != want:
-		t.Errorf("%s: the pair is %q, want %q: %s", name, kind, want, path)
-	case ok && time.Duration(path.OpenMS)*time.Millisecond > opensWithin:
-		t.Errorf("%s: it took %d ms to connect", name, path.OpenMS)
-	case ok && p.State().PeerBytes+q.State().PeerBytes == 0:
-		t.Errorf("%s: no byte came from the neighbor", name)
+	case !met && want != "":
+		return fmt.Errorf("they do not share: %s; %s", ours, theirs)
+	case !met && (ours.Peer != "" || theirs.Peer != ""):
+		return fmt.Errorf("there is a path, and should be none: %s; %s", ours, theirs)
+	case met && pair(a, b, ours, theirs) != want:
+		return fmt.Errorf("the pair is %q, want %q: %s; %s", pair(a, b, ours, theirs), want, ours, theirs)
+	case met && time.Duration(ours.OpenMS)*time.Millisecond > opensWithin:
+		return fmt.Errorf("it took %d ms to connect", ours.OpenMS)
 	}
+	return nil
 }

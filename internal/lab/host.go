@@ -2,6 +2,8 @@ package lab
 
 import (
 	"fmt"
+	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -133,6 +135,16 @@ func (h *Host) resolve() {
 	default:
 		h.lab.hosts(h.ns, v4(1, 2))
 	}
+}
+
+// Has reports whether an address is one of the host's own, and not its router's.
+func (h *Host) Has(address string) bool {
+	h.lab.t.Helper()
+	out, err := exec.Command("ip", "-n", h.ns, "-o", "addr", "show", "scope", "global").CombinedOutput()
+	if err != nil {
+		h.lab.t.Fatalf("list the addresses of %s: %v %s", h.ns, err, out)
+	}
+	return address != "" && strings.Contains(string(out), " "+address+"/")
 }
 
 // What happens to a host. Each returns at once.

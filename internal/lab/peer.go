@@ -101,27 +101,22 @@ func (l *lines) String() string {
 
 // Path is a neighbor of a viewer, as peer --json has it.
 type Path struct {
-	Peer        string `json:"peer"`
-	Local       string `json:"local"`
-	Remote      string `json:"remote"`
-	Relay       string `json:"relay"`
-	OpenMS      int64  `json:"open_ms"`
-	FirstByteMS int64  `json:"first_byte_ms"`
-	Closed      bool   `json:"closed"`
-}
-
-// Kind is what the pair is: relay if one end is, else by the end that is less direct.
-func (p Path) Kind() string {
-	for _, k := range []string{"relay", "prflx", "srflx"} {
-		if p.Local == k || p.Remote == k {
-			return k
-		}
-	}
-	return p.Local
+	Peer          string `json:"peer"`
+	Local         string `json:"local"`
+	LocalAddress  string `json:"local_address"`
+	Remote        string `json:"remote"`
+	RemoteAddress string `json:"remote_address"`
+	Relay         string `json:"relay"`
+	OpenMS        int64  `json:"open_ms"`
+	FirstByteMS   int64  `json:"first_byte_ms"`
+	Closed        bool   `json:"closed"`
 }
 
 func (p Path) String() string {
-	s := p.Local + "-" + p.Remote
+	if p.Peer == "" {
+		return "no path"
+	}
+	s := fmt.Sprintf("%s %s to %s %s", p.Local, p.LocalAddress, p.Remote, p.RemoteAddress)
 	if p.Relay != "" {
 		s += " over " + p.Relay
 	}

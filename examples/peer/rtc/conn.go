@@ -76,6 +76,7 @@ type Conn struct {
 	described bool                      // the remote description is set
 	offering  bool                      // our offer is not answered
 	early     []webrtc.ICECandidateInit // came before it
+	named     signaled
 	channel   datachannel.ReadWriteCloser
 	dc        *webrtc.DataChannel
 	written   uint64 // bytes
@@ -142,7 +143,7 @@ func (n *Net) Answer(o Options, sdp string, e Events) *Conn {
 }
 
 func (n *Net) begin(o Options, e Events, first func(*Conn) error) *Conn {
-	c := &Conn{net: n, events: e, begun: time.Now(), wake: make(chan struct{}, 1), low: make(chan struct{}, 1)}
+	c := &Conn{net: n, events: e, begun: time.Now(), named: signaled{}, wake: make(chan struct{}, 1), low: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if !n.enter() {
 		c.cancel()
@@ -276,6 +277,7 @@ func (c *Conn) AddCandidate(candidate signal.ICECandidate) {
 	init := webrtc.ICECandidateInit{Candidate: candidate.Candidate, SDPMid: candidate.SDPMid,
 		SDPMLineIndex: candidate.SDPMLineIndex, UsernameFragment: candidate.UsernameFragment}
 	c.push(job{do: func() error {
+		c.named.note(init.Candidate)
 		switch {
 		case init.Candidate == "": // end of candidates
 		case c.described:
@@ -362,7 +364,8 @@ func (c *Conn) path() Path {
 	if err != nil || pair == nil {
 		return p
 	}
-	p.Local, p.Remote = pair.Local.Typ.String(), pair.Remote.Typ.String()
+	p.Local, p.Remote = pair.Local.Typ.String(), c.named.typeOf(pair.Remote.Address, pair.Remote.Port, pair.Remote.Typ.String())
+	p.LocalAddress, p.RemoteAddress = pair.Local.Address, pair.Remote.Address
 	if pair.Local.Typ != webrtc.ICECandidateTypeRelay {
 		return p
 	}
