@@ -29,6 +29,8 @@ import (
 type edge struct {
 	t    *testing.T
 	addr string
+
+	begun traffic // when each page of watch had played ten seconds; zero for short plays
 }
 
 // stats is what GET /mesh/stats answers.

@@ -10,14 +10,14 @@ func TestPlayers(t *testing.T) {
 	for name, c := range map[string]struct {
 		path string
 		play int
-		want float64 // of a ceiling of 0.75; Shaka looks at segments before it begins, and in 12 s what a busy machine takes early weighs much
+		want float64 // of a ceiling of 0.75; in 12 s what a busy machine takes early weighs much
 	}{
-		"hls.js":              {"/hls.html?src=/live/index.m3u8", 60, 0.68},
+		"hls.js":              {"/hls.html?src=/live/index.m3u8", 60, 0.70},
 		"hls.js with loader":  {"/hls.html?loader&src=/live/index.m3u8", 12, 0.4},
-		"Shaka":               {"/shaka.html?src=/live/index.m3u8", 120, 0.68},
+		"Shaka":               {"/shaka.html?src=/live/index.m3u8", 120, 0.70},
 		"Shaka with a plugin": {"/shaka.html?loader&src=/live/index.m3u8", 12, 0.4},
 		"Shaka with DASH":     {"/shaka.html?src=/live/manifest.mpd", 12, 0.4},
-		"dash.js":             {"/dash.html?src=/live/manifest.mpd", 60, 0.68},
+		"dash.js":             {"/dash.html?src=/live/manifest.mpd", 60, 0.70},
 		"Video.js":            {"/video.html?src=/live/index.m3u8", 12, 0.4},
 		"dash.js with loader": {"/dash.html?loader&src=/live/manifest.mpd", 12, 0.4},
 	} {

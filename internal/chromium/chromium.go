@@ -3,6 +3,7 @@ package chromium
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -55,7 +56,7 @@ func Complaints(tab context.Context) (lines func() []string) {
 			switch m.Type {
 			case chromedp.ConsoleWarning, chromedp.ConsoleError, chromedp.ConsoleException:
 				mu.Lock()
-				all = append(all, m.String())
+				all = append(all, strings.TrimSpace(m.String()+" "+m.URL))
 				mu.Unlock()
 			}
 		}
