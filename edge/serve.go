@@ -75,12 +75,17 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 			return err
 		}
 	}
+	var err error
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-	case v.Listed != nil:
-		return e.segments.Serve(w, r, p, v, next)
-	case manifest.MayBeManifest(v.URL.Path):
-		return e.manifests.Serve(w, r, p, v, next)
+	case v.Listed != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		err = e.segments.Serve(w, r, p, v, next)
+	case manifest.MayBeManifest(v.URL.Path) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		err = e.manifests.Serve(w, r, p, v, next)
+	default:
+		err = next(w, r)
 	}
-	return next(w, r)
+	if held, ok := w.(interface{ Finish() }); ok && err == nil {
+		held.Finish()
+	}
+	return err
 }

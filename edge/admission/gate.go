@@ -33,11 +33,15 @@ type Gate struct {
 // the token out of r and v, and returns the writer to answer to. handled is true
 // if the request was refused.
 func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit) (_ http.ResponseWriter, handled bool, err error) {
-	if r.Method == http.MethodOptions {
-		return w, false, nil
+	if isPreflight(r) {
+		if p.Tokens.Enforce != EnforceRequire {
+			return w, false, nil
+		}
+		allow(w, r, p)
+		return w, true, nil
 	}
 	uri := g.checker.server.absoluteURI(r, v.URL)
-	if g.isPageAsset(v) {
+	if g.isPageAsset(r, v) {
 		return &gateWriter{Writer: &reply.Writer{ResponseWriter: w}, gate: g, tokens: p.Tokens, check: func() (checked, error) {
 			return g.checker.check(r, p.Tokens, uri, "")
 		}}, false, nil
@@ -55,11 +59,14 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 			return w, true, err
 		}
 	}
-	where := kindOf(v)
+	where := g.kindOf(v)
 	if where == "" {
 		if a.refused != nil {
-			// What it is turns out with the response.
-			return &gateWriter{Writer: &reply.Writer{ResponseWriter: w}, gate: g, tokens: p.Tokens, checked: a, unnamed: true}, false, nil
+			// What it is turns out with the response, whose beginning must be there.
+			if p.Tokens.Enforce == EnforceRequire {
+				r.Header.Del("Range")
+			}
+			return &gateWriter{Writer: &reply.Writer{ResponseWriter: w}, gate: g, tokens: p.Tokens, checked: a, unnamed: !manifest.IsPageName(v.URL.Path)}, false, nil
 		}
 		where = "media"
 	}
@@ -78,7 +85,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 
 // kindOf returns what a request is for by its URL: "manifest", "segment", "media",
 // or "" if the URL does not tell.
-func kindOf(v *Visit) string {
+func (g *Gate) kindOf(v *Visit) string {
 	switch {
 	case v.Listed != nil:
 		return "segment"
@@ -86,18 +93,18 @@ func kindOf(v *Visit) string {
 		return "manifest"
 	case manifest.IsMediaName(v.URL.Path):
 		return "media"
+	case g.catalog.Guards(v.Host, v.URL.EscapedPath()):
+		return "segment"
 	}
 	return ""
 }
 
-// isPageAsset reports whether a request is for the page around a player, by its
-// extension. A segment that a manifest lists under such a name is not, however
-// its path is spelled.
-func (g *Gate) isPageAsset(v *Visit) bool {
-	if v.Listed != nil || !manifest.IsPageName(v.URL.Path) || strings.Contains(v.URL.Path, ";") {
-		return false
-	}
-	return g.catalog.Segment(v.Host, manifest.SingleSlashes(manifest.CanonicalPath(v.URL.EscapedPath()))) == nil
+// isPageAsset reports whether a request is for a file of the page around a player, by
+// its extension. What a manifest lists under such a name is none, however its path is
+// spelled, nor is a range of a file, nor a path that may hold a token.
+func (g *Gate) isPageAsset(r *http.Request, v *Visit) bool {
+	return v.Listed == nil && manifest.IsPageName(v.URL.Path) && r.Header.Get("Range") == "" &&
+		!strings.ContainsAny(v.URL.Path, ";=") && !g.catalog.Guards(v.Host, v.URL.EscapedPath())
 }
 
 // clean takes the viewer token out of r, for whoever handles it next, and out of

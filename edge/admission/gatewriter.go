@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -13,39 +14,62 @@ import (
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
-// gateWriter serves what is no media by its name. To somebody without entitlement
-// it lets redirects and errors pass, and of files without a telling name only
-// what is part of a web page by its type. Of files that are named like a part of
-// a web page it stops what is media by its type.
+// gateWriter serves what is no media by its name. To a viewer without entitlement it
+// passes redirects and errors, and of files those that are part of a web page by their
+// first bytes, and, without a telling name, by their type too. It holds the header until
+// those bytes are there. Finish must be called after the handler.
 type gateWriter struct {
 	*reply.Writer
 	gate    *Gate
 	tokens  *ViewerTokens
-	unnamed bool                    // the name does not tell; checked is a refusal
-	check   func() (checked, error) // returns checked otherwise
+	unnamed bool                    // the name does not tell
+	check   func() (checked, error) // returns checked; nil if that is a refusal
 	checked checked
-	decided bool
-	closed  bool // the refusal went out; what comes is dropped
+	held    int    // status that is held, 0 for none
+	first   []byte // of the body, while the header is held
+	passed  bool   // the header went out
+	closed  bool   // the refusal went out; what comes is dropped
 }
 
 func (w *gateWriter) WriteHeader(status int) {
-	if w.closed {
-		return
+	switch {
+	case w.closed || w.held != 0:
+	case w.passed || status < 200 || status >= 300:
+		w.passed = w.passed || status >= 200
+		w.ResponseWriter.WriteHeader(status)
+	default:
+		w.held = status
 	}
-	if !w.decided && status >= 200 {
-		w.decided = true
-		if status < 300 && w.refuses(manifest.MediaType(w.Header().Get("Content-Type"))) {
-			w.closed = true
-			return
-		}
-	}
-	w.ResponseWriter.WriteHeader(status)
 }
 
-// refuses reports whether a response of a media type is not for this viewer, who
-// then has got the refusal.
-func (w *gateWriter) refuses(mediaType string) bool {
-	if w.unnamed && manifest.IsPageType(mediaType) || !w.unnamed && !manifest.IsMediaType(mediaType) {
+// Finish lets a body of few bytes go, or the header of one of none.
+func (w *gateWriter) Finish() { _ = w.decide() }
+
+// decide lets a response go whose first bytes are here, or refuses it.
+func (w *gateWriter) decide() error {
+	if w.held == 0 {
+		return nil
+	}
+	status, first := w.held, w.first
+	w.held, w.first = 0, nil
+	if w.refuses(first) {
+		w.closed = true
+		return nil
+	}
+	w.passed = true
+	w.ResponseWriter.WriteHeader(status)
+	if len(first) == 0 {
+		return nil
+	}
+	_, err := w.ResponseWriter.Write(first)
+	return err
+}
+
+// refuses reports whether a response is not for this viewer, who then has got the
+// refusal.
+func (w *gateWriter) refuses(first []byte) bool {
+	h := w.Header()
+	if isPagePart(h, first) && (!w.unnamed || manifest.IsPageType(manifest.MediaType(h.Get("Content-Type")))) {
 		return false
 	}
 	checker := w.gate.checker
@@ -60,14 +84,20 @@ func (w *gateWriter) refuses(mediaType string) bool {
 	if w.checked.refused == nil || w.tokens.Enforce != EnforceRequire {
 		return false
 	}
-	maps.DeleteFunc(w.Header(), func(name string, _ []string) bool { return !keptByRefusal(name) })
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return !keptByRefusal(name) })
 	_ = RefuseViewer(w.ResponseWriter, w.checked.refused)
 	return true
 }
 
 func (w *gateWriter) Write(p []byte) (int, error) {
-	if !w.decided {
+	if !w.passed && w.held == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.held != 0 {
+		if w.first = append(w.first, p...); len(w.first) < sniffLen {
+			return len(p), nil
+		}
+		return len(p), w.decide()
 	}
 	if w.closed {
 		return len(p), nil
@@ -75,14 +105,33 @@ func (w *gateWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-func (w *gateWriter) ReadFrom(src io.Reader) (int64, error) {
-	if !w.decided {
+func (w *gateWriter) ReadFrom(src io.Reader) (n int64, err error) {
+	if !w.passed && w.held == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.closed {
-		return io.Copy(io.Discard, src)
+	if w.held != 0 {
+		n, err = io.CopyN(struct{ io.Writer }{w}, src, int64(sniffLen-len(w.first)))
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return n, err
+		}
 	}
-	return w.Writer.ReadFrom(src)
+	if w.closed {
+		dropped, err := io.Copy(io.Discard, src)
+		return n + dropped, err
+	}
+	rest, err := w.Writer.ReadFrom(src)
+	return n + rest, err
+}
+
+// FlushError sends what was written, unless it is too little to tell what it is.
+func (w *gateWriter) FlushError() error {
+	if w.held != 0 || w.closed {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // keptByRefusal reports whether a header field of a response is none of its body,

@@ -3,6 +3,7 @@ package catalog
 import (
 	"crypto/hmac"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type Catalog struct {
 	listed        int                      // weight of segments
 	swarms        map[string]*Presentation // by swarm id that was handed out
 	templates     templates
+	readings      readings
 }
 
 // New makes an empty catalog; secret makes its swarm ids unguessable.
@@ -36,7 +38,7 @@ func New(secret []byte) *Catalog {
 	}
 	return &Catalog{
 		secret: secret, presentations: lru,
-		playlists: map[Location]*Presentation{}, segments: map[Location]*Listed{}, swarms: map[string]*Presentation{},
+		playlists: map[Location]*Presentation{}, segments: map[Location]*Listed{}, swarms: map[string]*Presentation{}, readings: readings{},
 	}
 }
 
@@ -105,6 +107,19 @@ func (c *Catalog) Segment(host, path string) *Listed {
 		return c.templates.keep(at, l)
 	}
 	return l
+}
+
+// Guards reports whether a manifest listed what a server may find at an escaped path,
+// however it reads that: escapes decoded once or again, backslashes for slashes, empty
+// and dot segments and path parameters left out, any case, dots and spaces dropped at
+// the end.
+func (c *Catalog) Guards(host, escaped string) bool {
+	read := lenient(escaped)
+	at := Location{host, (&url.URL{Path: read}).EscapedPath()}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.readings[Location{host, strings.ToLower(read)}] > 0 ||
+		c.templates.match(at, func(*Presentation) bool { return false }) != nil
 }
 
 // SwarmOf returns the swarm id of p.
@@ -266,6 +281,9 @@ func (c *Catalog) shorten(s *playlist, drop func(*Listed) bool) {
 
 // list puts what a playlist lists into the catalog. c.mu is held.
 func (c *Catalog) list(at Location, l *Listed) {
+	if c.segments[at] == nil {
+		c.readings.list(at, 1)
+	}
 	c.segments[at] = l
 	l.Presentation.listed += l.weight()
 	c.listed += l.weight()
@@ -275,6 +293,7 @@ func (c *Catalog) list(at Location, l *Listed) {
 func (c *Catalog) unlist(at Location) {
 	if l := c.segments[at]; l != nil {
 		delete(c.segments, at)
+		c.readings.list(at, -1)
 		l.Presentation.listed -= l.weight()
 		c.listed -= l.weight()
 	}
@@ -299,6 +318,9 @@ func (c *Catalog) trim(keep *Presentation) {
 		}
 		for path := range p.playlists {
 			c.dropPlaylist(p, path)
+		}
+		for path := range p.forbidden {
+			c.readings.list(Location{p.Host, path}, -1)
 		}
 		c.templates.drop(p, "")
 	}

@@ -8,6 +8,7 @@
 //	template.go      resources that an MPD lists by templates
 //	catalog.go       Catalog: looks presentations and resources up, within bounds
 //	learn.go         Catalog: learns what a manifest lists
+//	spelling.go      the other spellings of what is listed, for the token gate
 //	swarm.go         swarm ids and values of Mesh-Bootstrap
 //
 // # Which presentation a manifest belongs to

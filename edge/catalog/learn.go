@@ -105,9 +105,13 @@ func (c *Catalog) forbid(p *Presentation, urls []*url.URL) {
 			continue
 		}
 		p.forbidden[path] = true
+		c.readings.list(Location{p.Host, path}, 1)
 		c.unlist(Location{p.Host, path})
 		if plain := manifest.SingleSlashes(path); plain != path { // what an upstream takes it for
-			p.forbidden[plain] = true
+			if !p.forbidden[plain] {
+				p.forbidden[plain] = true
+				c.readings.list(Location{p.Host, plain}, 1)
+			}
 			c.unlist(Location{p.Host, plain})
 		}
 	}
