@@ -15,8 +15,8 @@ import (
 // The timing and the bounds of a connection.
 const (
 	helloWait = 10 * time.Second // for the first message
-	pingEvery = 25 * time.Second
-	silentFor = 70 * time.Second // without a message or pong the connection is dead
+	pingAfter = 10 * time.Second // without a message or pong
+	silentFor = 16 * time.Second // without either the connection is dead
 	writeWait = 10 * time.Second // for one frame
 	lingerFor = 2 * time.Second  // for the other side to read the last message and close
 	// maxQueued and maxQueuedBytes bound what waits for a slow reader; beyond, the
@@ -34,8 +34,12 @@ type conn struct {
 	work *sync.WaitGroup // of the hub: all goroutines
 	// mayPing is called before each ping; false ends the pings.
 	mayPing func() bool
+	// turned is called when silent has changed.
+	turned func()
 
 	mu      sync.Mutex
+	heardAt time.Time
+	asked   bool // a ping was sent, and nothing came since
 	queue   [][]byte
 	queued  int  // bytes in queue
 	writing bool // a writer is at work
@@ -47,15 +51,32 @@ type conn struct {
 // open starts the pings and bounds the time until the first message.
 func (c *conn) open() {
 	c.mu.Lock()
-	c.ping = time.AfterFunc(pingEvery, c.sendPing)
+	c.heardAt = time.Now()
+	c.ping = time.AfterFunc(pingAfter, c.sendPing)
 	c.mu.Unlock()
 	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
 	c.ws.SetPongHandler(func(string) error { return c.alive() })
 }
 
-// alive puts the read deadline off.
+// alive notes that something came, and puts the read deadline off.
 func (c *conn) alive() error {
-	return c.ws.SetReadDeadline(time.Now().Add(silentFor))
+	now := time.Now()
+	c.mu.Lock()
+	c.heardAt = now
+	asked := c.asked
+	c.asked = false
+	c.mu.Unlock()
+	if asked {
+		c.turned()
+	}
+	return c.ws.SetReadDeadline(now.Add(silentFor))
+}
+
+// silent reports whether the peer was asked if it is there, and has not answered yet.
+func (c *conn) silent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
 }
 
 // read returns the next message. ok is false when the connection ends; a peer that
@@ -183,19 +204,28 @@ func (c *conn) sayGoodbye() {
 	_ = c.ws.SetReadDeadline(now.Add(lingerFor))
 }
 
-// sendPing keeps the connection open through proxies and finds dead ones.
+// sendPing asks a peer that is silent whether it is there, which keeps the connection
+// open through proxies, too.
 func (c *conn) sendPing() {
 	if !c.mayPing() {
 		return
 	}
-	if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
-		c.abort()
-		return
+	c.mu.Lock()
+	left := pingAfter - time.Since(c.heardAt)
+	c.asked = left <= 0
+	c.mu.Unlock()
+	if left <= 0 {
+		left = pingAfter
+		c.turned()
+		if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
+			c.abort()
+			return
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		c.ping.Reset(pingEvery)
+		c.ping.Reset(left)
 	}
 }
 

@@ -112,6 +112,13 @@ func (s *session) expired() bool {
 	return true
 }
 
+// silenceTurned has the swarm introduce nobody to a peer that is silent.
+func (s *session) silenceTurned() {
+	if s.expires.Load() != 0 { // the peer is a member, or was one
+		s.swarm.turned(s.member)
+	}
+}
+
 // renew answers with a new pass and new credentials.
 func (s *session) renew() {
 	now := s.hub.Now()

@@ -180,6 +180,55 @@ func TestPassRunsOut(t *testing.T) {
 	}
 }
 
+// TestSilentPeer: a peer from which nothing comes is asked after a while whether it is
+// there; until it answers it is introduced to nobody, and when it does not it is let go.
+func TestSilentPeer(t *testing.T) {
+	b := newBench(t)
+	quiet, a, s := b.join()
+	asking, _, _ := b.join()
+	send(t, quiet, &signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Upload: true}})
+	until(t, quiet, signal.Peers)
+	met := func() bool {
+		t.Helper()
+		send(t, asking, &signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Upload: true, Want: 4}})
+		peers := until(t, asking, signal.Peers).Peers
+		return len(peers) == 1 && peers[0].ID == a.Peer
+	}
+	silence := func() {
+		s.mu.Lock()
+		s.heardAt = time.Now().Add(-pingAfter)
+		s.mu.Unlock()
+		s.sendPing()
+	}
+	if !met() {
+		t.Error("a peer that has just spoken is not introduced")
+	}
+	silence()
+	if met() {
+		t.Error("a peer that has not answered the ping is introduced")
+	}
+	answered := make(chan struct{})
+	go func() { // reading is what answers a ping
+		defer close(answered)
+		_, _, _ = quiet.ReadMessage()
+	}()
+	for s.silent() {
+		time.Sleep(time.Millisecond)
+	}
+	// The answer is noted before the swarm hears of it.
+	for end := time.Now().Add(10 * time.Second); !met(); {
+		if time.Now().After(end) {
+			t.Fatal("a peer that has answered is not introduced")
+		}
+	}
+	quiet.Close()
+	<-answered
+	b.left(1)
+	if silentFor < pingAfter+5*time.Second || silentFor > pingAfter+8*time.Second {
+		t.Errorf("a peer has %v to answer", silentFor-pingAfter)
+	}
+}
+
 // TestHubCloses: peers are sent elsewhere, each after a time of its own, and
 // nothing of the hub is left.
 func TestHubCloses(t *testing.T) {

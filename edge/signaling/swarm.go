@@ -76,6 +76,19 @@ func (s *swarm) receive(m *member, msg *signal.Message) {
 	}
 }
 
+// turned tells the engine whether m is silent.
+func (s *swarm) turned(m *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := tracker.Input{Kind: tracker.Heard, Peer: m.Peer}
+	if m.silent() {
+		in.Kind = tracker.Silent
+	}
+	if s.members[m.Peer] == m {
+		s.step(in)
+	}
+}
+
 // leave takes the peer of m out, unless it has another connection by now.
 func (s *swarm) leave(m *member) {
 	s.mu.Lock()

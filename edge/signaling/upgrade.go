@@ -50,7 +50,7 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, on admission.Connec
 		return // the library has answered
 	}
 	s := &session{hub: h, on: on, conn: &conn{ws: ws, log: h.Log, work: &h.work}}
-	s.mayPing = func() bool { return !s.expired() }
+	s.mayPing, s.turned = func() bool { return !s.expired() }, s.silenceTurned
 	if err := h.enter(s); err != nil {
 		_ = ws.NetConn().Close()
 		return

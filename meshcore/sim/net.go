@@ -16,7 +16,7 @@ const (
 	gathering    = 20 * time.Millisecond // until an offer has its first candidates
 	giveUpAfter  = 8 * time.Second       // until an attempt to connect fails
 	closeAfter   = 2 * time.Second       // that a closing driver waits for what is queued
-	silentFor    = 70 * time.Second      // until the edge takes a WebSocket without pongs for dead
+	silentFor    = 16 * time.Second      // until the edge takes a WebSocket without pongs for dead
 	manifestRTTs = 4                     // TCP, TLS, multivariant playlist, media playlist
 	sessionRTTs  = 5                     // session; TCP, TLS, upgrade, hello of the WebSocket
 )

@@ -94,6 +94,11 @@ const (
 	Receive
 	// Leave takes Peer out: its WebSocket closed.
 	Leave
+	// Silent: nothing came from Peer for so long that it was asked whether it is there.
+	// It is introduced to nobody until it answers.
+	Silent
+	// Heard: Peer has answered. A Join or Receive says the same.
+	Heard
 )
 
 // The effects.

@@ -24,7 +24,7 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		return
 	}
 	if m := s.members[id]; m != nil {
-		m.heard = now
+		m.heard, m.silent = now, false
 		s.setFacts(now, m, f)
 		return
 	}

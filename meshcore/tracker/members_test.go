@@ -36,6 +36,30 @@ func TestSilentMembersAreLetGo(t *testing.T) {
 	}
 }
 
+// TestSilentPeersAreNotIntroduced: who does not answer is met by nobody, and who does is.
+func TestSilentPeersAreNotIntroduced(t *testing.T) {
+	for name, answer := range map[string]Input{
+		"no answer": {}, "a pong": {Kind: Heard, Peer: 1}, "a reconnect": {Kind: Join, Peer: 1},
+		"a message": {Kind: Receive, Peer: 1, Message: &signal.Message{Type: signal.ReportMsg, Report: &signal.Report{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDriver(t, Config{})
+			d.join(1, Facts{})
+			d.join(2, Facts{})
+			d.announce(1, live(0))
+			d.step(Input{Kind: Silent, Peer: 1})
+			d.step(answer)
+			want := 1
+			if answer.Peer == 0 {
+				want = 0
+			}
+			if got := len(told(d.announce(2, live(4)))); got != want {
+				t.Errorf("introduced to %d peers, want %d", got, want)
+			}
+		})
+	}
+}
+
 // TestNextDeadline: an empty swarm waits for nothing, and one that was empty for a
 // long time starts as a new one does.
 func TestNextDeadline(t *testing.T) {

@@ -142,9 +142,9 @@ func (s *Swarm) draw(now time.Duration, m *member, list []*member, n int) {
 	}
 }
 
-// eligible says whether o may be a neighbor of m and has room for one.
+// eligible reports whether o may be a neighbor of m, is there, and has room for one.
 func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
-	return o.announced && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
+	return o.announced && !o.silent && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
 		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors && o.introduced.in(now).shown < s.maxTold(o)
 }
 

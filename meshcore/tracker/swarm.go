@@ -46,6 +46,7 @@ type member struct {
 	rendition  *pool  // same scope and rendition
 	totals     signal.Report
 	heard      time.Duration
+	silent     bool    // it has not answered yet
 	allowance  float64 // messages it may send
 	allowedAt  time.Duration
 	pending    int           // introductions since its last announce

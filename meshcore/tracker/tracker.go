@@ -76,6 +76,10 @@ func (s *Swarm) Step(now time.Duration, in Input) []Effect {
 		if m := s.members[in.Peer]; m != nil {
 			s.remove(now, m)
 		}
+	case Silent, Heard:
+		if m := s.members[in.Peer]; m != nil {
+			m.silent = in.Kind == Silent
+		}
 	}
 	if s.pushAt != 0 && now >= s.pushAt {
 		s.pushDuties()
@@ -112,7 +116,7 @@ func (s *Swarm) Stats() Stats {
 
 // receive takes one message of a member.
 func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
-	m.heard = now
+	m.heard, m.silent = now, false
 	m.allowance = min(s.cfg.Burst, m.allowance+s.cfg.Rate*(now-m.allowedAt).Seconds())
 	m.allowedAt = now
 	if m.allowance < 1 {
