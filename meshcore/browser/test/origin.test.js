@@ -140,3 +140,72 @@ test("what passes to the player is timed by whoever sees it pass, not by a busy 
   whole.whole(200, new Headers(), signed.buffer, 100);
   assert.deepEqual({ ...whole.timing }, { asked: 2000, began: 2100, ended: 2500, bytes: size });
 });
+
+/** stalls is an origin that sends so many bytes of each answer and then nothing, of one version for each of versions. */
+function stalls(t, bytes, versions) {
+  const asked = [];
+  t.mock.method(globalThis, "fetch", async (url, { headers, signal }) => {
+    const [, from = 0, to = size - 1] = /bytes=(\d+)-(\d*)/.exec(headers.Range ?? "") ?? [];
+    const n = asked.push(headers.Range ?? "all"), last = Number(to) || size - 1;
+    const body = new ReadableStream({
+      start(c) {
+        signal.addEventListener("abort", () => c.error(signal.reason));
+        const until = n < versions.length ? Math.min(Number(from) + bytes, last + 1) : last + 1;
+        c.enqueue(signed.slice(Number(from), until));
+        if (until === last + 1) c.close();
+        else queueMicrotask(() => setImmediate(() => t.mock.timers.tick(4000)));
+      },
+    });
+    const range = headers.Range ? { "Content-Range": `bytes ${from}-${last}/${size}` } : {};
+    return new Response(body, { status: headers.Range ? 206 : 200, headers: { ...range, ...(versions[n - 1] && { ETag: versions[n - 1] }) } });
+  });
+  return asked;
+}
+
+test("where an answer stands still, the rest of the same version comes by a fresh request", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const end = new AbortController().signal;
+  for (const [name, versions, ok, want] of [
+    ["once", ['"a"', '"a"'], true, ["all", "bytes=20000-"]],
+    ["twice", ['"a"', '"a"', '"a"'], true, ["all", "bytes=20000-", "bytes=40000-"]],
+    ["for good", ['"a"', '"a"', '"a"', '"a"'], false, ["all", "bytes=20000-", "bytes=40000-"]],
+    ["of another version", ['"a"', '"b"'], false, ["all", "bytes=20000-"]],
+    ["of no known version", ["", ""], false, ["all"]],
+    ["of a weak version", ['W/"a"', 'W/"a"'], false, ["all"]],
+  ]) {
+    const asked = stalls(t, 20_000, versions), j = job();
+    const res = await fetchWhole(j, end).catch(() => ({ ok: false }));
+    assert.deepEqual([res.ok, asked], [ok, want], name);
+    if (ok) assert.deepEqual(Buffer.concat(j.entry.raw), Buffer.from(signed), name);
+    t.mock.restoreAll();
+  }
+  const asked = stalls(t, 10_000, ['"a"', '"a"']), j = job();
+  j.entry.prove(proof);
+  assert.ok((await fetchChunks(j, 0b11n, end)).ok);
+  assert.deepEqual(asked, ["bytes=0-32767", "bytes=10000-32767"], "a run of chunks");
+});
+
+test("a head that does not come is asked for again, unless the origin may wait", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  for (const [name, listed, heads, want] of [
+    ["the second time", null, 1, [5000]],
+    ["never", null, 9, [5000, 10_000, 20_000]],
+    ["a part that is not made yet", Promise.resolve(true), 0, []],
+  ]) {
+    const waited = [];
+    t.mock.method(globalThis, "fetch", async (url, { signal }) => {
+      if (waited.length === heads) return new Response(signed.slice());
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+        setImmediate(() => {
+          let ms = 0;
+          for (; !signal.aborted && ms < 60_000; ms += 5000) t.mock.timers.tick(5000);
+          waited.push(ms);
+        });
+      });
+    });
+    const res = await fetchWhole({ ...job(), listed }, new AbortController().signal).catch(() => ({ ok: false }));
+    assert.deepEqual([res.ok, waited], [heads < 9, want], name);
+    t.mock.restoreAll();
+  }
+});

@@ -2,9 +2,11 @@
 // bytes that pass from the origin to the player anyhow.
 
 import { Layout } from "./integrity.js";
+import { get as steady, stoppable } from "./steady.js";
 
 export const MARK = "#mesh"; // at the end of a URL: the service worker lets it pass
 const RUNS = 4; // range requests of one fetch at once
+const STATEMENT = 5000; // ms for a statement
 const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the edge knows when the bytes have gone through
 
 /**
@@ -51,31 +53,10 @@ export class Timing {
   }
 }
 
-/** @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
-async function get(job, from, to, signal) {
-  const { credentials, headers } = job.requests;
-  const range = to > 0 ? { Range: `bytes=${from}-${to - 1}` } : {};
-  const r = await fetch(job.url + MARK, { headers: { ...headers, ...range }, credentials, signal });
-  if (r.ok) job.timing.head();
-  return { status: r.status, headers: r.headers, body: r.ok && r.body ? pieces(r.body, job.timing) : none() };
-}
-
-async function* none() {}
-
-/** @param {ReadableStream<Uint8Array>} stream @param {Timing} timing */
-async function* pieces(stream, timing) {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      timing.add(value.length);
-      yield value;
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
-}
+/** get asks for bytes of a segment. @param {Job} job @param {number} from @param {number} to exclusive, 0 for no range @param {AbortSignal} signal */
+const get = (job, from, to, signal) => steady({
+  url: job.url + MARK, init: job.requests, from, to, held: !!job.listed, came: (n) => (n ? job.timing.add(n) : job.timing.head()),
+}, signal);
 
 /** @param {Headers} h @returns {Statement|null} */
 function statementOf(h) {
@@ -103,7 +84,8 @@ async function ask(job, signal) {
   }
   for (const wait of job.listed ? [0, ...PAUSES] : PAUSES) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    const r = await fetch(u.href + MARK, { ...job.requests, signal });
+    const stop = stoppable(signal), timer = setTimeout(() => stop.abort(), STATEMENT);
+    const r = await fetch(u.href + MARK, { ...job.requests, signal: stop.signal }).finally(() => clearTimeout(timer));
     if (!r.ok) return null;
     const { token, hashes, code } = await r.json();
     if (token) return { token, hashes: decode64(hashes) };
