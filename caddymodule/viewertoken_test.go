@@ -316,7 +316,7 @@ func TestSessionEntitlement(t *testing.T) {
 		{"none", "", 403, "token_missing"},
 		{"of another presentation", csp.token(e, `/live/.*`, time.Minute, nil), 403, "token_uri"},
 		{"expired", csp.token(e, `/vod/.*`, -time.Minute, nil), 403, "token_expired"},
-		{"for the manifest only", csp.token(e, `/vod/index\.m3u8`, time.Minute, nil), 200, ""},
+		{"for the manifest only", csp.token(e, `/vod/index\.m3u8`, time.Minute, nil), 403, "token_scope"},
 		{"dying", csp.token(e, `/vod/.*`, 8*time.Second, nil), 503, "token_expired"},
 		{"used once only", csp.token(e, `/vod/.*`, time.Minute, map[string]any{"jti": "1"}), 403, "token_replay_store"},
 	} {

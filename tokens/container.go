@@ -16,7 +16,7 @@ const (
 // uriContainer is a parsed cdniuc claim (RFC 9246 sections 2.1.11 and 2.1.15).
 type uriContainer struct {
 	pattern *regexp.Regexp // regex:
-	scope   string         // directory that holds all the pattern matches, or ""
+	cones   []cone         // of the pattern
 	digest  []byte         // hash:, 16 or 32 bytes of SHA-256
 }
 
@@ -65,7 +65,7 @@ func parsePattern(expr string) (*uriContainer, error) {
 	if err != nil {
 		return nil, refuse(ReasonURI, "the URI container's expression is not a POSIX extended regular expression")
 	}
-	return &uriContainer{pattern: pattern, scope: patternScope(tree)}, nil
+	return &uriContainer{pattern: pattern, cones: conesOf(tree)}, nil
 }
 
 func (c *uriContainer) matches(uri normalURI) bool {
@@ -94,85 +94,6 @@ func patternCost(re *syntax.Regexp) int {
 		cost = min(cost*max(re.Min+1, re.Max), maxPatternCost+1)
 	}
 	return cost
-}
-
-// patternScope gives the directory of the path that every match of a pattern
-// lies in, as far as the pattern's spelling shows: "/" where it shows nothing.
-func patternScope(tree *syntax.Regexp) string {
-	var sb strings.Builder
-	appendLiteral(&sb, tree)
-	_, rest, ok := strings.Cut(sb.String(), "://")
-	if !ok {
-		return "/"
-	}
-	slash := strings.IndexByte(rest, '/')
-	if slash < 0 {
-		return "/"
-	}
-	path := rest[slash:]
-	if end := strings.IndexAny(path, "?#\x00"); end >= 0 {
-		path = path[:end]
-	}
-	path = path[:strings.LastIndexByte(path, '/')+1]
-	if !isPlainPath(path) {
-		return "/"
-	}
-	return path
-}
-
-// appendLiteral writes what a pattern must begin with, with a zero byte for each
-// part that may vary but holds no slash. It reports whether it got to the end.
-func appendLiteral(sb *strings.Builder, re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpBeginText, syntax.OpEndLine, syntax.OpEndText:
-		return true
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase != 0 {
-			return false
-		}
-		sb.WriteString(string(re.Rune))
-		return true
-	case syntax.OpCapture, syntax.OpConcat:
-		for _, sub := range re.Sub {
-			if !appendLiteral(sb, sub) {
-				return false
-			}
-		}
-		return true
-	}
-	// Before the first colon stands the scheme, which holds no slash whatever
-	// the pattern would allow there.
-	if without(re, '/') || without(re, ':') && !strings.Contains(sb.String(), ":") {
-		sb.WriteByte(0)
-		return true
-	}
-	return false
-}
-
-// without reports whether no match of a pattern can hold a character.
-func without(re *syntax.Regexp, c rune) bool {
-	switch re.Op {
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return false
-	case syntax.OpLiteral:
-		for _, r := range re.Rune {
-			if r == c {
-				return false
-			}
-		}
-	case syntax.OpCharClass:
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			if re.Rune[i] <= c && c <= re.Rune[i+1] {
-				return false
-			}
-		}
-	}
-	for _, sub := range re.Sub {
-		if !without(sub, c) {
-			return false
-		}
-	}
-	return true
 }
 
 // HashContainer makes the cdniuc claim that allows one URI and no other.

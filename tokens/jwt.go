@@ -37,6 +37,8 @@ type JWTConfig struct {
 	// Leeway is for clocks that differ: exp and nbf are stretched by it. 0 to 5
 	// minutes. Default 0.
 	Leeway time.Duration
+	// Narrow refuses tokens that allow every path.
+	Narrow bool
 	// Remember bounds how many verified tokens are remembered, at about 2 KiB
 	// each. Default 16384; negative remembers none.
 	Remember int
@@ -130,7 +132,7 @@ func (j *JWT) Verify(ctx context.Context, r Request) (Entitlement, error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		switch refusal.Reason {
-		case ReasonURI, ReasonMalformedURI, ReasonKeysUnavailable:
+		case ReasonURI, ReasonEverything, ReasonMalformedURI, ReasonKeysUnavailable:
 		default:
 			refusal.Status = 401
 		}
@@ -175,6 +177,8 @@ func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (
 		return Entitlement{}, refuse(ReasonNotYetValid, "the token is not valid yet")
 	case !t.paths.covers(uri.path):
 		return Entitlement{}, refuse(ReasonURI, "the token does not allow this path")
+	case j.config.Narrow && t.paths.covers("/"):
+		return Entitlement{}, refuse(ReasonEverything, "the token allows every path of the site")
 	}
 	return Entitlement{
 		Subject: t.subject, Issuer: t.verified.issuer, Expires: t.expires, URI: clean, Grant: t.paths,

@@ -46,6 +46,7 @@ func splitURI(uri string) (scheme, authority, path, query string, err error) {
 // normalURI is a URI normalized for comparison.
 type normalURI struct {
 	text string // all of it
+	site string // its scheme and authority
 	path string // its path, from "/"
 }
 
@@ -63,7 +64,8 @@ func normalizeURI(uri string) (normalURI, error) {
 		return normalURI{}, refuse(ReasonMalformedURI, "the URI's host or port is not one")
 	}
 	path = removeDotSegments(normalizeEscapes(path))
-	return normalURI{text: scheme + "://" + authority + path + normalizeEscapes(query), path: path}, nil
+	site := scheme + "://" + authority
+	return normalURI{text: site + path + normalizeEscapes(query), site: site, path: path}, nil
 }
 
 // normalizeAuthority writes a host in lower case and drops an empty or default

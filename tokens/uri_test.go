@@ -187,40 +187,68 @@ func TestURIContainer(t *testing.T) {
 // the directory its spelling shows.
 func TestPatternScope(t *testing.T) {
 	for expr, want := range map[string]string{
-		`http://cdni\.example/foo/bar/[0-9]{3}\.ts`:                           "/foo/bar/",
-		`[^:]*\://[^/]*/folder/content/quality_[^/]*/segment.{3}\.mp4(\?.*)?`: "/folder/content/",
-		`^https?://[^/]+/live/(720p|1080p)/.*$`:                               "/live/",
-		`(http|https)://v[0-9]*\.example(:[0-9]+)?/vod/film/.*`:               "/vod/film/",
-		`https://h/a/x\.ts|https://h/a/y\.ts`:                                 "/a/",
-		`https://h/a/x|http://h/b/x`:                                          "/",
-		`https://h/film\.mpd\?session=a/b`:                                    "/",
-		`https://h/vod/film\.mpd(\?.*)?`:                                      "/vod/",
-		`https://h/a/.*`:                                                      "/a/",
-		`https://.*/a/.*`:                                                     "/",
-		`.*`:                                                                  "/",
-		`https://h`:                                                           "/",
-		`https://h/a(/b/)?c`:                                                  "/",
-		`https://h/%2e%2e/a/b`:                                                "/",
-		`https://h/a/(b/)*c`:                                                  "/a/",
-		"https://h/" + strings.Repeat("d/", 400) + "x":                        "/" + strings.Repeat("d/", 400),
-		`[a-z]*://h[^:]*/a/b`:                                                 "/",
-		`https:[^:]*/a/b`:                                                     "/",
+		`https://h/a/.*`:                                    "/a/",
+		`https://h/a/[^?]*(\?.*)?`:                          "/a/",
+		`https://h/a/[^?#]*(\?.*)?$`:                        "/a/",
+		`^https?://[^/]+/a/.*$`:                             "/a/",
+		`(http|https)://h(:[0-9]+)?/a/b/.*(\?.*)?`:          "/a/b/",
+		`https://h/(ab|xy)/.*`:                              "/ab/ /xy/",
+		`https://h/a/.*|https://h/b/x|https://other/.*`:     "/a/",
+		`https://h/a/.*|https://h/a/b/.*`:                   "/a/",
+		`https://h/x/.*|https://h/.*`:                       "/",
+		`https://h/[a-z]/.*`:                                "/a/", // that of the URI it was verified for
+		`https://h/a(/b)?/.*`:                               "/a/",
+		`https://.*/a/.*`:                                   "/a/",
+		`https://h.*`:                                       "/",
+		`.*`:                                                "/",
+		`https://h/a.*`:                                     "/a/",
+		"https://h/" + strings.Repeat("d/", 400) + ".*":     "/" + strings.Repeat("d/", 400),
+		`https://h/a/(index\.m3u8|0\.ts)`:                   "",
+		`https://h/a/x\.ts|https://h/a/y\.ts`:               "",
+		`https://h/a/.*_sd_.*`:                              "",
+		`https://h/a/.*\.ts`:                                "",
+		`https://h/a/.+`:                                    "",
+		`https://h/a/[^?]*`:                                 "", // with a query it is another resource
+		`https://h/a/[^?]*(\?.*)`:                           "",
+		`https://h/a/[^/]*(\?.*)?`:                          "",
+		`https://h/a/[a-zA-Z0-9./]*`:                        "",
+		`https://h/a/$.*`:                                   "",
+		`https://h/a/($|x).*`:                               "",
+		`https://h/a/.{0,40}`:                               "",
+		`https://h/film\.mpd\?session=a/b`:                  "",
+		`https://other/a/.*|https://h/a/index\.m3u8`:        "",
+		`https://h/%2e%2e/a/.*`:                             "",
+		`https://h/` + strings.Repeat("(a|b)?", 20) + `/.*`: "*",
 	} {
 		c, err := parsePattern(expr)
 		if err != nil {
 			t.Errorf("%s: %v", expr, err)
 			continue
 		}
-		if got := (containerGrant{container: c}).Scope(); !slices.Equal(got, []string{want}) {
+		got := containerGrant{c, "https://h", "/a/index.m3u8"}.Scope()
+		if want != "*" && strings.Join(got, " ") != want {
 			t.Errorf("%s: got %q, want %q", expr, got, want)
 		}
+		checkScope(t, c, got)
 	}
 	hash := must(parseContainer(must(HashContainer("https://h/a/b.ts?c"))))
-	if got := (containerGrant{container: hash, path: "/a/b.ts"}).Scope(); !slices.Equal(got, []string{"/a/b.ts"}) {
+	if got := (containerGrant{hash, "https://h", "/a/b.ts"}).Scope(); got != nil {
 		t.Errorf("hash: got %q", got)
 	}
-	if got := (containerGrant{container: hash, path: "/a%2Fb"}).Scope(); got != nil {
-		t.Errorf("hash of a path with an encoded slash: got %q", got)
+}
+
+// checkScope holds a scope to what a container matches: everything below it.
+func checkScope(t *testing.T, c *uriContainer, scope []string) {
+	t.Helper()
+	for _, prefix := range scope {
+		for _, below := range []string{"", "/", "/x", "/x/y.ts", "/x?", "/~!$&'()*+,;=:@.-_%20/z[]?/?x=|^{}", "//x", "?a=b", "?a=/b"} {
+			if strings.HasSuffix(prefix, "/") {
+				below = strings.TrimPrefix(below, "/")
+			}
+			if n, err := normalizeURI("https://h" + prefix + below); err == nil && isPlainPath(n.path) && CoversPath(prefix, n.path) && !c.matches(n) {
+				t.Errorf("%s is in scope %q and not allowed", n.text, prefix)
+			}
+		}
 	}
 }
 

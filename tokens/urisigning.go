@@ -54,6 +54,9 @@ type URISigningConfig struct {
 	// CookieSameSite is the SameSite of renewal cookies. Default: "None" with
 	// https (players are often on another site), "Lax" with http.
 	CookieSameSite string
+	// Narrow refuses tokens that allow every path of the site, such as those whose
+	// cdniuc is "regex:.*".
+	Narrow bool
 	// Remember bounds how many verified tokens are remembered, at about 2 KiB
 	// each, or 6 KiB where each has a pattern of its own. Default 16384;
 	// negative remembers none.
@@ -211,7 +214,7 @@ func (u *URISigning) verifyToken(ctx context.Context, r Request, token string, u
 	}
 	e := Entitlement{
 		Subject: t.subject, Issuer: t.verified.issuer, Expires: t.expires,
-		Grant: containerGrant{container: t.container, path: uri.path},
+		Grant: containerGrant{t.container, uri.site, uri.path},
 	}
 	e.Renewal, e.RenewalErr = t.renew(&u.config, r.Time, uri)
 	return e, nil
@@ -237,6 +240,9 @@ func (u *URISigning) admit(ctx context.Context, r Request, t *uriToken, uri norm
 	if !t.container.matches(uri) {
 		return refuse(ReasonURI, "the token does not allow this URI")
 	}
+	if u.config.Narrow && scopeOf(t.container.cones, uri.site, "/") != nil {
+		return refuse(ReasonEverything, "the token allows every path of the site")
+	}
 	if !t.hasID {
 		return nil
 	}
@@ -253,10 +259,11 @@ func (u *URISigning) admit(ctx context.Context, r Request, t *uriToken, uri norm
 	return nil
 }
 
-// containerGrant is the Grant of a URI container. path is the path of the URI
-// that was verified, which is all that is known of a hash.
+// containerGrant is the Grant of a URI container, for the scheme and authority of the
+// URI that was verified. path is that URI's.
 type containerGrant struct {
 	container *uriContainer
+	site      string // "https://host"
 	path      string
 }
 
@@ -265,14 +272,6 @@ func (g containerGrant) Allows(uri string) bool {
 	return err == nil && g.container.matches(n)
 }
 
-func (g containerGrant) Scope() []string {
-	if g.container.pattern != nil {
-		return []string{g.container.scope}
-	}
-	if !isPlainPath(g.path) {
-		return nil
-	}
-	return []string{g.path}
-}
+func (g containerGrant) Scope() []string { return scopeOf(g.container.cones, g.site, g.path) }
 
 var _ Viewer = (*URISigning)(nil)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +132,7 @@ func TestRFCComplexExample(t *testing.T) {
 			if ReasonOf(err) != c.want {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
-			if err == nil && (e.Subject != "UserToken" || !slices.Equal(e.Grant.Scope(), []string{"/foo/bar/"})) {
+			if err == nil && (e.Subject != "UserToken" || e.Grant.Scope() != nil) {
 				t.Errorf("got subject %q, scope %v", e.Subject, e.Grant.Scope())
 			}
 		})

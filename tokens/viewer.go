@@ -69,10 +69,10 @@ type Entitlement struct {
 type Grant interface {
 	// Allows reports whether an absolute URI, without token, is allowed.
 	Allows(uri string) bool
-	// Scope gives path prefixes, in the sense of CoversPath, that together hold
-	// every allowed path. It may hold more than is allowed (a regular
-	// expression is wider than its leading directory is long), so intersect it
-	// with what is served before it goes into a Pass.
+	// Scope returns path prefixes, in the sense of CoversPath, below which every
+	// path of the site of the verified URI is allowed, with every query. It never
+	// holds more than is allowed, and may hold less: of a set of URIs that prefixes
+	// cannot say, it is empty.
 	Scope() []string
 }
 
@@ -101,6 +101,8 @@ const (
 	ReasonCritical        Reason = "critical"         // crit or cdnicrit names what is not understood
 	ReasonClientIP        Reason = "client_ip"        // cdniip unreadable or of another address
 	ReasonURI             Reason = "uri"              // the token does not allow this URI
+	ReasonScope           Reason = "scope"            // what the token allows cannot be said by path prefixes: no session
+	ReasonEverything      Reason = "everything"       // the token allows every path of the site
 )
 
 // URISigningCode gives the value of the CDNI logging field s-uri-signing (RFC
@@ -130,7 +132,7 @@ func (r Reason) URISigningCode() string {
 		return "409"
 	case ReasonClientIP:
 		return "410"
-	case ReasonURI:
+	case ReasonURI, ReasonEverything:
 		return "411"
 	case ReasonMalformed, ReasonMalformedURI:
 		return "500"

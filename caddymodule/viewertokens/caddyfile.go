@@ -87,6 +87,7 @@ func (k *TokenKeys) keyOptions(alg, audience, required *[]string, remember *int)
 		"jwks_refresh":    option.Duration(&k.JWKSRefresh),
 		"secret":          option.String(&k.Secret),
 		"issuer":          option.List(&k.Issuer),
+		"narrow":          option.Flag(&k.Narrow),
 		"alg":             algOption(alg),
 		"audience":        option.List(audience),
 		"required":        option.List(required),
@@ -106,6 +107,7 @@ var repeatableKeyOptions = []string{"jwks_file", "jwks_url", "issuer", "alg", "a
 //		jwks_refresh     DURATION
 //		secret           SECRET
 //		issuer           ISSUER...
+//		narrow           [on|off]
 //		audience         NAME...
 //		alg              ALGORITHM...
 //		required         CLAIM...

@@ -78,7 +78,7 @@ func (j *JWT) Provision(caddy.Context) error {
 	}
 	config := tokens.JWTConfig{
 		Trust: trust, Algorithms: j.Alg, Audience: j.Audience, PathsClaim: j.PathsClaim, Type: j.Type,
-		Required: j.Required, AllowNoExpiry: j.AllowNoExpiry, Leeway: time.Duration(j.Leeway), Remember: j.Remember,
+		Required: j.Required, AllowNoExpiry: j.AllowNoExpiry, Leeway: time.Duration(j.Leeway), Remember: j.Remember, Narrow: j.Narrow,
 	}
 	for _, from := range j.From {
 		config.From = append(config.From, tokens.Lookup{Place: tokens.Place(from.Place), Name: from.Name})

@@ -14,7 +14,7 @@ import (
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
-// TokenKeys says whose signatures on viewer tokens are trusted. It is part of
+// TokenKeys says whose signatures on viewer tokens are trusted, and how far. It is part of
 // the formats urisigning and jwt.
 type TokenKeys struct {
 	// JWKSFile are files of keys: JWKS, one JWK, or PEM. They are read anew with
@@ -41,6 +41,9 @@ type TokenKeys struct {
 	// Issuer are the issuers (iss) that the keys may sign for. Default: any, and
 	// none named.
 	Issuer []string `json:"issuer,omitempty"`
+
+	// Narrow refuses tokens that allow every path of the site. Default: false.
+	Narrow bool `json:"narrow,omitempty"`
 
 	remote []*tokens.RemoteKeys
 	pool   *http.Transport

@@ -88,7 +88,7 @@ func (u *URISigning) Provision(caddy.Context) error {
 	config := tokens.URISigningConfig{
 		Trust: trust, Algorithms: u.Alg, Audience: u.Audience, Required: u.Required,
 		Attribute: u.Attribute, Cookie: u.Cookie, Header: u.JWTHeader,
-		CookieDomain: u.CookieDomain, CookieSameSite: u.CookieSameSite, Remember: u.Remember,
+		CookieDomain: u.CookieDomain, CookieSameSite: u.CookieSameSite, Remember: u.Remember, Narrow: u.Narrow,
 	}
 	switch {
 	case len(u.Required) == 0:

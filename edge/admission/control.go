@@ -131,8 +131,10 @@ func (c *Control) Open(r *http.Request, p *Policy, host string, to *catalog.Pres
 	expires := earlier(now.Add(p.SessionTTL), e.until)
 	switch {
 	case len(scope) == 0:
-		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonURI, Status: http.StatusForbidden,
-			Detail: "the token allows no directory of segments; play from the origin"}
+		refused := &tokens.Refusal{Reason: tokens.ReasonScope, Status: http.StatusForbidden,
+			Detail: "a pass reaches no further than its token, and no directory of segments is wholly within it; play from the origin"}
+		c.checker.note(checked{refused: refused}, p.Tokens, "session")
+		return nil, nil, refused
 	case expires.Sub(now) < leastSession:
 		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonExpired, Status: http.StatusServiceUnavailable,
 			Detail: "the token expires too soon for a session; come again with a new one"}

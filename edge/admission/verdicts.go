@@ -11,7 +11,8 @@ var reasons = [...]tokens.Reason{
 	tokens.ReasonMissing, tokens.ReasonMalformed, tokens.ReasonMalformedURI, tokens.ReasonAlgorithm, tokens.ReasonUnknownKey,
 	tokens.ReasonSignature, tokens.ReasonKeysUnavailable, tokens.ReasonIssuer, tokens.ReasonSubject, tokens.ReasonAudience,
 	tokens.ReasonExpired, tokens.ReasonNotYetValid, tokens.ReasonRenewal, tokens.ReasonReplayed, tokens.ReasonReplayStore,
-	tokens.ReasonVersion, tokens.ReasonCritical, tokens.ReasonClientIP, tokens.ReasonURI, "other",
+	tokens.ReasonVersion, tokens.ReasonCritical, tokens.ReasonClientIP, tokens.ReasonURI, tokens.ReasonScope,
+	tokens.ReasonEverything, "other",
 }
 
 // Verdict counts requests by what their viewer token came to.
