@@ -28,7 +28,7 @@ import (
 //	FINGERPRINT                4              last; where the CRC is wrong, the message is dropped
 //	CHANNEL-NUMBER             4              ChannelBind
 //	LIFETIME                   4
-//	XOR-PEER-ADDRESS           8 or 20        up to 16 in CreatePermission
+//	XOR-PEER-ADDRESS           8 or 20        any number in CreatePermission
 //	DATA                       any            Send
 //	REQUESTED-TRANSPORT        4              Allocate
 //	REQUESTED-ADDRESS-FAMILY   4              another family than 1 or 2: 440
@@ -134,8 +134,8 @@ func (m *message) parseSTUN(b []byte) Drop {
 	m.class, m.method = splitType(binary.BigEndian.Uint16(b))
 	copy(m.txid[:], b[8:20])
 
-	for i, n := stunHeader, 0; i < len(b); n++ {
-		if n == maxAttributes || len(b)-i < 4 || m.has&hasFingerprint != 0 {
+	for i := stunHeader; i < len(b); {
+		if len(b)-i < 4 || m.has&hasFingerprint != 0 {
 			return DropMalformed
 		}
 		typ, size := binary.BigEndian.Uint16(b[i:]), int(binary.BigEndian.Uint16(b[i+2:]))
@@ -200,7 +200,7 @@ func (m *message) attribute(typ uint16, v []byte, at int) bool {
 		m.lifetime = binary.BigEndian.Uint32(v)
 	case attrXORPeerAddress:
 		peer, ok := xorAddress(v, m.txid)
-		if !ok || len(m.peers) == maxPeersPerCall {
+		if !ok {
 			return false
 		}
 		m.peers = append(m.peers, peer)

@@ -135,7 +135,7 @@ func (in *intake) allocate() (*allocation, int) {
 	in.allocs[a.client] = a
 	in.mu.Unlock()
 	for one := a; one != nil; one = one.second.Load() {
-		one.begin(a.granted)
+		one.begin()
 	}
 	return a, 0
 }
@@ -145,9 +145,11 @@ func (in *intake) make(p *Policy, public, bind netip.Addr, wish portWish) (*allo
 	s, r := in.s, &in.req
 	a := &allocation{
 		s: s, in: in, client: r.from, made: time.Now(), madeBy: in.msg.txid, granted: in.lifetime(p),
-		permissions: map[netip.Addr]int64{},
-		channels:    map[uint16]*channel{},
-		bound:       map[netip.AddrPort]*channel{},
+		permissions: permissions{
+			until:    map[netip.Addr]int64{},
+			channels: map[uint16]*channel{},
+			bound:    map[netip.AddrPort]*channel{},
+		},
 	}
 	a.policy.Store(p)
 	if !s.enter() {
@@ -157,6 +159,7 @@ func (in *intake) make(p *Policy, public, bind netip.Addr, wish portWish) (*allo
 		s.wg.Done()
 		return nil, code
 	}
+	a.expiry = time.AfterFunc(time.Duration(a.granted)*time.Second, a.end)
 	s.relays.put(a)
 	s.counters.live[in.transport].Add(1)
 	s.counters.made[in.transport].Add(1)
@@ -261,6 +264,14 @@ func (in *intake) permit(p *Policy) (code int) {
 		}
 		by[a] = append(by[a], peer)
 	}
+	defer func() {
+		// A policy that has come meanwhile may have revoked before this granted.
+		if newer := in.s.policy.Load(); newer != p {
+			for a := range by {
+				a.revoke(newer)
+			}
+		}
+	}()
 	if binds {
 		a := r.alloc.toward(m.peers[0].Addr())
 		for other := r.alloc; other != nil; other = other.second.Load() {
@@ -268,10 +279,10 @@ func (in *intake) permit(p *Policy) (code int) {
 				return codeBadRequest
 			}
 		}
-		return a.bind(m.channel, m.peers[0])
+		return a.bind(m.channel, m.peers[0], in.s.now())
 	}
 	for a, peers := range by {
-		if code := a.allow(peers); code != 0 {
+		if code := a.allow(peers, in.s.now()); code != 0 {
 			return code
 		}
 	}

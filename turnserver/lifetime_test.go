@@ -244,3 +244,22 @@ func TestSharedSocketsAndBothFamilies(t *testing.T) {
 		t.Errorf("%d allocations, want 24", n)
 	}
 }
+
+// TestPermissionsForManyPeersAtOnce: one request may name as many peers as a datagram has
+// room for, and is answered 508 where that makes too many.
+func TestPermissionsForManyPeersAtOnce(t *testing.T) {
+	s := start(t, nil)
+	c := newRawClient(t, UDP, listen(t, s, UDP), "a")
+	c.allocate()
+	many := func(net, n int) (peers []stun.Setter) {
+		for i := range n {
+			peers = append(peers, peer(fmt.Sprintf("127.0.%d.%d:9", net, i)))
+		}
+		return peers
+	}
+	for i, want := range []int{0, 0, codeInsufficient} {
+		if code := c.request(stun.MethodCreatePermission, many(i, 100)...); code != want {
+			t.Errorf("100 peers for the %d. time: code %d, want %d", i+1, code, want)
+		}
+	}
+}

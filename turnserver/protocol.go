@@ -16,8 +16,6 @@ const (
 	integritySize    = 20
 	integrity256Size = 32
 	maxTextAttr      = 763 // USERNAME, REALM, NONCE, SOFTWARE: RFC 8489, section 14
-	maxAttributes    = 32
-	maxPeersPerCall  = 16
 )
 
 // class is a STUN message class, method a STUN method: RFC 8489, section 5.
@@ -88,20 +86,19 @@ const (
 
 // The error codes that the server answers with, and their reason phrases.
 const (
-	codeBadRequest     = 400
-	codeUnauthorized   = 401
-	codeForbidden      = 403
-	codeUnknownAttr    = 420
-	codeMismatch       = 437
-	codeStaleNonce     = 438
-	codeFamily         = 440
-	codeWrongUser      = 441
-	codeTransport      = 442
-	codePeerFamily     = 443
-	codeQuota          = 486
-	codeInsufficient   = 508
-	fingerprintXOR     = 0x5354554e
-	maxErrorAnswerSize = 2048
+	codeBadRequest   = 400
+	codeUnauthorized = 401
+	codeForbidden    = 403
+	codeUnknownAttr  = 420
+	codeMismatch     = 437
+	codeStaleNonce   = 438
+	codeFamily       = 440
+	codeWrongUser    = 441
+	codeTransport    = 442
+	codePeerFamily   = 443
+	codeQuota        = 486
+	codeInsufficient = 508
+	fingerprintXOR   = 0x5354554e
 )
 
 var reasons = map[int]string{
