@@ -5,13 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
-)
-
-const (
-	maxHandshakes          = 1024 // at once on one TLS listener
-	maxHandshakesPerSource = 128
 )
 
 // wrapper reads what comes before STUN on a connection that was just accepted, such as
@@ -40,11 +34,7 @@ func listenStream(s *core, name, addr string, wrap wrapper, config func() *tls.C
 // accept takes connections from ln until it is closed.
 func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *tls.Config) {
 	name += "/" + ln.Addr().String()
-	opening := connLimit{bySource: map[netip.Addr]int{}}
-	perSource := maxHandshakesPerSource
-	if wrap != nil {
-		perSource = maxHandshakes // a balancer in front is one source
-	}
+	var opening Slots
 	for {
 		conn, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -64,8 +54,8 @@ func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *
 			serveConn(s, conn, name, nil)
 			continue
 		}
-		source := addrPortOf(conn.RemoteAddr()).Addr()
-		if !opening.acquire(source, maxHandshakes, perSource) {
+		slot := opening.Take(addrPortOf(conn.RemoteAddr()).Addr(), func() { _ = conn.Close() })
+		if slot == nil {
 			s.counters.drop(DropConnLimit)
 			_ = conn.Close()
 			continue
@@ -76,9 +66,9 @@ func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *
 		}
 		go func() {
 			defer s.wg.Done()
-			served, cork, err := begin(s, conn, wrap, config)
+			served, cork, err := begin(s, conn, slot, wrap, config)
 			s.forget(conn)
-			opening.release(source)
+			slot.Give()
 			if err != nil {
 				s.counters.drop(DropHandshake)
 				_ = conn.Close()
@@ -89,8 +79,10 @@ func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *
 	}
 }
 
+var errTooMany = errors.New("the source has too many connections that have yet to begin")
+
 // begin does with a connection what comes before STUN.
-func begin(s *core, conn net.Conn, wrap wrapper, config func() *tls.Config) (net.Conn, *corkConn, error) {
+func begin(s *core, conn net.Conn, slot *Slot, wrap wrapper, config func() *tls.Config) (net.Conn, *corkConn, error) {
 	deadline := time.Now().Add(s.timeouts.handshake)
 	if wrap != nil {
 		wrapped, err := wrap(conn)
@@ -99,8 +91,11 @@ func begin(s *core, conn net.Conn, wrap wrapper, config func() *tls.Config) (net
 		}
 		if wrapped != conn {
 			_ = conn.SetReadDeadline(deadline)
-			_ = wrapped.RemoteAddr() // reads the header
+			source := addrPortOf(wrapped.RemoteAddr()) // reads the header
 			_ = conn.SetReadDeadline(time.Time{})
+			if source.IsValid() && !slot.Move(source.Addr()) {
+				return nil, nil, errTooMany
+			}
 		}
 		conn = wrapped
 	}

@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -392,5 +393,53 @@ func TestAFloodDoesNotStarveAnotherListener(t *testing.T) {
 	t.Logf("slowest of 200 round trips beside %d datagrams of flood: %v", n, slowest)
 	if slowest > time.Second {
 		t.Errorf("a round trip took %v", slowest)
+	}
+}
+
+// TestSilentSourcesLeaveRoom: as many silent connections of one source as there may be
+// leave a TCP or TLS listener to others, also where it reads something before STUN.
+func TestSilentSourcesLeaveRoom(t *testing.T) {
+	asItIs := func(c net.Conn) (net.Conn, error) { return c, nil }
+	config := serverTLS(t)
+	for name, listen := range map[string]func(*Server) (net.Addr, error){
+		"tcp":       func(s *Server) (net.Addr, error) { return s.ListenTCP("127.0.0.1:0") },
+		"tcp, more": func(s *Server) (net.Addr, error) { return s.ListenTCPWith("127.0.0.1:0", asItIs) },
+		"tls": func(s *Server) (net.Addr, error) {
+			return s.ListenTLS("127.0.0.1:0", func() *tls.Config { return config })
+		},
+		"tls, more": func(s *Server) (net.Addr, error) {
+			return s.ListenTLSWith("127.0.0.1:0", asItIs, func() *tls.Config { return config })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, nil)
+			server, err := listen(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 1100 {
+				conn, err := net.Dial("tcp", server.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+			}
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+			conn, err := dialer.Dial("tcp", server.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if name[:3] == "tls" {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+			}
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			if _, err := conn.Write(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Read(make([]byte, 100)); err != nil {
+				t.Errorf("another source is not answered: %v", err)
+			}
+		})
 	}
 }

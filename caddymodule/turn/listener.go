@@ -1,7 +1,6 @@
 package turn
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -22,15 +21,8 @@ func init() { caddy.RegisterModule(&ListenerWrapper{}) }
 
 const (
 	// sortWait is how long a client may take for its handshake and, where ALPN does
-	// not say what it speaks, its first bytes.
-	sortWait = 10 * time.Second
-	// maxSorting is how many connections are looked at at once. Beyond, they go to
-	// the HTTP server unseen, so that it is never worse off for this listener.
-	maxSorting = 1024
-	// maxSortingPerSource is how many of those one source may have. Where all slots are
-	// taken, the source with the most gives one up for a source with less.
-	maxSortingPerSource = maxSorting / 4
-
+	// not say what it speaks, its first bytes. Then it is the HTTP server's.
+	sortWait   = 10 * time.Second
 	alpnTURN   = "stun.turn" // RFC 7443
 	alpnSTUN   = "stun.nat-discovery"
 	stunCookie = 0x2112a442
@@ -116,7 +108,9 @@ type sortingListener struct {
 	end    sync.Once
 	ready  chan accepted
 	closed chan struct{}
-	slots  slots
+	// slots are for the connections that are looked at. Those that get none go to the
+	// HTTP server unseen, so that it is never worse off for this listener.
+	slots turnserver.Slots
 }
 
 // Accept gives the next connection that is not TURN.
@@ -147,25 +141,15 @@ func (l *sortingListener) acceptAll() {
 			}
 			continue
 		}
+		c := &sorting{l: l, tc: tc}
 		source, known := sourceOf(tc)
-		sl := l.slots.take(tc, source)
-		if sl == nil {
+		if c.slot = l.slots.Take(source, c.giveUp); c.slot == nil {
 			if !l.hand(tc, nil) {
 				return
 			}
 			continue
 		}
-		go func() {
-			defer l.slots.give(sl)
-			if !known { // it waits for the PROXY header
-				behind, _ := addrOf(tc)
-				if !l.slots.move(sl, behind) {
-					l.hand(tc, nil)
-					return
-				}
-			}
-			l.sort(tc, sl)
-		}()
+		go c.sort(known)
 	}
 }
 
@@ -182,12 +166,7 @@ func sourceOf(tc *tls.Conn) (source netip.Addr, known bool) {
 
 func addrOf(conn net.Conn) (netip.Addr, bool) {
 	ap, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	addr := ap.Addr().Unmap()
-	if addr.Is6() {
-		p, _ := addr.WithZone("").Prefix(64)
-		addr = p.Addr()
-	}
-	return addr, err == nil
+	return ap.Addr().Unmap().WithZone(""), err == nil
 }
 
 // hand gives a connection or an error to Accept; it reports whether there will be
@@ -204,38 +183,92 @@ func (l *sortingListener) hand(conn net.Conn, err error) bool {
 	}
 }
 
-// sort finds out what a client speaks. Where it does not say in time, or its
-// handshake fails, the HTTP server gets it and deals with that as ever.
-func (l *sortingListener) sort(tc *tls.Conn, sl *slot) {
-	ctx, cancel := context.WithTimeout(context.Background(), sortWait)
-	defer cancel()
-	if err := tc.HandshakeContext(ctx); err != nil {
-		l.hand(tc, nil)
+// sorting is a connection that is looked at.
+type sorting struct {
+	l    *sortingListener
+	tc   *tls.Conn
+	slot *turnserver.Slot
+
+	mu    sync.Mutex
+	stage stage
+}
+
+// stage is how far the look at a connection has come.
+type stage uint8
+
+const (
+	shaking stage = iota
+	peeking
+	sorted // it is the HTTP server's or the TURN server's
+)
+
+// enter begins a stage, unless giveUp was called before.
+func (c *sorting) enter(next stage) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == sorted {
+		return false
+	}
+	c.stage = next
+	return true
+}
+
+// giveUp leaves the connection to the HTTP server, which deals with it as ever: with a
+// handshake that is under way, too.
+func (c *sorting) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.stage {
+	case shaking:
+		c.stage = sorted
+		go c.l.hand(c.tc, nil)
+	case peeking:
+		_ = c.tc.SetReadDeadline(time.Now()) // sort hands over what it has read
+	}
+}
+
+// sort finds out what a client speaks.
+func (c *sorting) sort(sourceKnown bool) {
+	defer c.slot.Give()
+	defer time.AfterFunc(sortWait, c.giveUp).Stop()
+	if !sourceKnown { // it waits for the PROXY header
+		if source, ok := addrOf(c.tc); ok && !c.slot.Move(source) {
+			c.giveUp()
+			return
+		}
+	}
+	if err := c.tc.Handshake(); !c.enter(peeking) {
+		return
+	} else if err != nil {
+		c.enter(sorted)
+		c.l.hand(c.tc, nil)
 		return
 	}
-	switch tc.ConnectionState().NegotiatedProtocol {
+	switch c.tc.ConnectionState().NegotiatedProtocol {
 	case alpnTURN:
-		l.server.ServeConn(tc)
+		c.enter(sorted)
+		c.l.server.ServeConn(c.tc)
 	case "":
-		first, isTURN := peekSTUN(tc, sl)
+		first, isTURN := peekSTUN(c.tc)
+		c.enter(sorted)
+		_ = c.tc.SetReadDeadline(time.Time{})
 		switch {
 		case isTURN:
-			l.server.ServeConn(&peekedConn{tc, first})
+			c.l.server.ServeConn(&peekedConn{c.tc, first})
 		case len(first) == 0:
-			l.hand(tc, nil)
+			c.l.hand(c.tc, nil)
 		default:
-			l.hand(&peekedConn{tc, first}, nil)
+			c.l.hand(&peekedConn{c.tc, first}, nil)
 		}
 	default:
-		l.hand(tc, nil) // as it is: net/http speaks HTTP/2 only on a *tls.Conn
+		c.enter(sorted)
+		c.l.hand(c.tc, nil) // as it is: net/http speaks HTTP/2 only on a *tls.Conn
 	}
 }
 
 // peekSTUN reads the first bytes, at most eight, and says whether they begin a
 // STUN message (RFC 8489, section 5): two zero bits and, at four, the cookie.
-func peekSTUN(c net.Conn, sl *slot) (first []byte, isSTUN bool) {
-	sl.deadline(time.Now().Add(sortWait))
-	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
+func peekSTUN(c net.Conn) (first []byte, isSTUN bool) {
 	var b [8]byte
 	n := 0
 	for n < len(b) {

@@ -35,17 +35,30 @@ func TestTURNOptionsReachTheRelay(t *testing.T) {
 			total_bandwidth 3MiB
 			total_bytes 4MiB
 			unauth_rate 50
+			binding_rate 60
+			max_connections 70
+			max_connections_per_source 80
+			max_lifetime 90m
+			audit
 			shared_secret north {env.VIEWMESH_TEST_SECRET}
 			log_addresses
+		}
+		ice_servers turn:turn.example.net {
+			username other
+			credential {env.VIEWMESH_TEST_SECRET}
 		}
 	}`, "mesh\n root "+vod(t, 100)+"\n file_server")
 	p := theServer(t).Policy()
 	if !p.RelayEnabled || p.UserBandwidth != 1<<20 || p.UserBytes != 2<<20 || p.UserAllocations != 7 ||
-		p.TotalBandwidth != 3<<20 || p.TotalBytes != 4<<20 || p.UnauthRate != 50 || !p.LogAddresses {
+		p.TotalBandwidth != 3<<20 || p.TotalBytes != 4<<20 || p.UnauthRate != 50 || !p.LogAddresses ||
+		p.BindingRate != 60 || p.MaxConns != 70 || p.MaxConnsPerSource != 80 || p.MaxLifetime != 90*time.Minute || !p.Audit {
 		t.Errorf("policy %+v", p)
 	}
 	if got := fmt.Sprint(p.AllowPeers, p.DenyPeers); got != "[127.0.0.0/8] [198.51.100.0/24 127.0.0.3/32 203.0.113.8/32]" {
 		t.Errorf("peers %s", got)
+	}
+	if all := e.openSession("/vod/index.m3u8").ICEServers; all[len(all)-1].Credential != "east" {
+		t.Errorf("ICE servers %+v, want the other provider's credential", all)
 	}
 	if got := fmt.Sprintf("%s", p.Secrets[1:]); got != "[north east]" {
 		t.Errorf("secrets %s", got)

@@ -56,13 +56,11 @@ type Relay struct {
 func Provision(ctx caddy.Context, opts Options) (*Relay, error) {
 	r := &Relay{opts: opts, ctx: ctx, logger: ctx.Logger()}
 	if opts.TURN != nil {
-		opts.TURN.replaceSecrets()
 		if err := opts.TURN.validate(); err != nil {
 			return nil, err
 		}
 	}
-	r.opts.ICEServers = replaced(opts.ICEServers)
-	for _, s := range r.opts.ICEServers {
+	for _, s := range opts.ICEServers {
 		if err := ValidateICEServer(s); err != nil {
 			return nil, err
 		}

@@ -7,10 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-
-	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // validate reports what is wrong with t.
@@ -103,23 +99,4 @@ func (t *Config) validateAddresses() error {
 		return fmt.Errorf("turn relay_bind %q: a second one needs a second relay_address", t.RelayBind6)
 	}
 	return nil
-}
-
-// replaceSecrets replaces the placeholders of SharedSecrets.
-func (t *Config) replaceSecrets() {
-	repl := caddy.NewReplacer()
-	for i, secret := range t.SharedSecrets {
-		t.SharedSecrets[i] = repl.ReplaceKnown(secret, "")
-	}
-}
-
-// replaced returns servers with their placeholders replaced.
-func replaced(list []signal.ICEServer) []signal.ICEServer {
-	repl := caddy.NewReplacer()
-	out := slices.Clone(list)
-	for i := range out {
-		out[i].Username = repl.ReplaceKnown(out[i].Username, "")
-		out[i].Credential = repl.ReplaceKnown(out[i].Credential, "")
-	}
-	return out
 }
