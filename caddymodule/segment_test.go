@@ -252,6 +252,7 @@ func TestNeverShared(t *testing.T) {
 		name, mesh, tags string
 		serve            http.HandlerFunc
 		segments         []string
+		header           []string // of the requests
 		shared           bool
 		unlisted         bool // by the catalog
 	}{
@@ -261,6 +262,16 @@ func TestNeverShared(t *testing.T) {
 		{name: "private", serve: set("Cache-Control", "max-age=3, Private")},
 		{name: "no-store", serve: set("Cache-Control", "no-store")},
 		{name: "private fields", serve: set("Cache-Control", `private="X-A"`)},
+		{name: "private after a semicolon", serve: set("Cache-Control", "max-age=3; private")},
+		{name: "private after a space", serve: set("Cache-Control", "max-age=3 no-store")},
+		{name: "private for a CDN", serve: set("Cache-Control", "public", "CDN-Cache-Control", "private")},
+		{name: "no-store for a surrogate", serve: set("Surrogate-Control", `no-store;origin, content="ESI/1.0"`)},
+		{name: "vary by viewer", serve: set("Vary", "X-Viewer")},
+		{name: "vary by agent", serve: set("Vary", "Accept-Encoding; User-Agent")},
+		{name: "credentials", serve: set(), header: []string{"Authorization", "Basic YTpi"}},
+		{name: "credentials, cacheable for a while", serve: set("Cache-Control", "max-age=60"), header: []string{"Authorization", "Basic YTpi"}},
+		{name: "credentials, and public", serve: set("Cache-Control", "public"), header: []string{"Authorization", "Basic YTpi"}, shared: true},
+		{name: "credentials, and s-maxage", serve: set("Cache-Control", "max-age=0, s-maxage=60"), header: []string{"Authorization", "Basic YTpi"}, shared: true},
 		{name: "vary cookie", serve: set("Vary", "accept, COOKIE")},
 		{name: "vary authorization", serve: set("Vary", "Authorization")},
 		{name: "vary all", serve: set("Vary", "*")},
@@ -292,9 +303,9 @@ func TestNeverShared(t *testing.T) {
 			e.load("", "mesh {\n"+c.mesh+"\n}\n reverse_proxy "+origin{c.tags, c.segments, c.serve}.start(t))
 			e.get("/s/index.m3u8")
 			for range 3 {
-				e.get("/s/seg.ts")
+				e.get("/s/seg.ts", c.header...)
 			}
-			resp, body := e.get("/s/seg.ts")
+			resp, body := e.get("/s/seg.ts", c.header...)
 			_, code := e.statement("/s/seg.ts", "")
 			if shared := resp.Header.Get(headerSegment) != ""; shared != c.shared || (code == "") != c.shared {
 				t.Errorf("token: %v, statement: %q; want shared: %v", shared, code, c.shared)

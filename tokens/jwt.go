@@ -141,11 +141,12 @@ func (j *JWT) Verify(ctx context.Context, r Request) (Entitlement, error) {
 }
 
 func (j *JWT) verify(ctx context.Context, r Request) (Entitlement, error) {
-	token, clean, err := j.find(r)
+	token, clean, field, err := j.find(r)
 	if err != nil {
 		return Entitlement{}, withURI(err, clean)
 	}
 	e, err := j.verifyToken(ctx, r, token, clean)
+	e.Field = field
 	return e, withURI(err, clean)
 }
 
@@ -185,9 +186,10 @@ func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (
 	}, nil
 }
 
-// find gives the first token in the order configured, empty where there is
-// none, and the URI without any token, whichever was taken, with an error too.
-func (j *JWT) find(r Request) (token, clean string, err error) {
+// find returns the first token in the order configured, empty where there is none,
+// the header field that held it, if one did, and the URI without any token, whichever
+// was taken, with an error too.
+func (j *JWT) find(r Request) (token, clean, field string, err error) {
 	clean = r.URI
 	twice := false
 	for _, from := range j.config.From {
@@ -211,17 +213,20 @@ func (j *JWT) find(r Request) (token, clean string, err error) {
 				}
 			}
 		}
-		if token == "" {
+		if token == "" && found != "" {
 			token = found
+			if from.Place == InHeader {
+				field = from.Name
+			}
 		}
 	}
 	if twice {
-		return "", clean, refuse(ReasonMalformedURI, "the URI holds two tokens")
+		return "", clean, "", refuse(ReasonMalformedURI, "the URI holds two tokens")
 	}
 	if r.Token != "" {
-		token = r.Token
+		token, field = r.Token, ""
 	}
-	return token, clean, nil
+	return token, clean, field, nil
 }
 
 // headerToken takes a token from a header field, with or without the Bearer

@@ -56,6 +56,9 @@ type Entitlement struct {
 	// URI is the request's URI with the token removed and otherwise as it came.
 	// This is what an upstream may see.
 	URI string
+	// Field is the canonical name of the header field that held the token; empty where
+	// it came in another way, a cookie included.
+	Field string
 	// Grant says what else the token allows.
 	Grant Grant
 	// Renewal is a new token to hand to the viewer, nil where there is none.

@@ -21,6 +21,14 @@ type Visit struct {
 	URL *url.URL
 	// Listed is what the catalog has at URL, or nil.
 	Listed *catalog.Listed
+
+	bearer bool // Authorization holds the viewer token, which the edge has verified
+}
+
+// Credentials reports whether r carries credentials of the viewer (RFC 9110, section
+// 11.6.2) that the edge knows nothing of.
+func (v *Visit) Credentials(r *http.Request) bool {
+	return len(r.Header["Authorization"]) > 0 && !v.bearer
 }
 
 // Gate lets those responses pass that the viewer token of their request allows.
@@ -71,6 +79,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 		where = "media"
 	}
 	g.checker.note(a, p.Tokens, where)
+	v.bearer = a.entitlement.Field == "Authorization"
 	if a.refused != nil {
 		if p.Tokens.Enforce == EnforceRequire {
 			return w, true, RefuseViewer(w, a.refused)

@@ -66,11 +66,11 @@ func (s *Segments) count(p *catalog.Presentation, n int64) {
 
 // mayShare reports whether a listed resource or range may be shared, by the
 // operator's policy and by the response's header.
-func (s *Segments) mayShare(r *http.Request, p *admission.Policy, l *catalog.Listed, which catalog.Range, h http.Header) bool {
+func (s *Segments) mayShare(r *http.Request, p *admission.Policy, v *admission.Visit, l *catalog.Listed, which catalog.Range, h http.Header) bool {
 	if !p.Shares(r, l, which) {
 		return false
 	}
-	reason, ok := shareable(h)
+	reason, ok := shareable(h, v.Credentials(r))
 	if !ok {
 		if c := s.Log.Check(zap.DebugLevel, "segment is not shared"); c != nil {
 			c.Write(zap.String("path", l.Path), zap.String("reason", reason))

@@ -79,7 +79,7 @@ func (w *segmentWriter) WriteHeader(status int) {
 		w.sendHeader(status)
 		return
 	}
-	if w.shared = w.segments.mayShare(w.request, w.policy, w.listed, w.target.which(), h); !w.shared {
+	if w.shared = w.segments.mayShare(w.request, w.policy, w.visit, w.listed, w.target.which(), h); !w.shared {
 		w.refuse()
 		w.sendHeader(status)
 		return
@@ -108,7 +108,7 @@ func (w *segmentWriter) unchanged() {
 	t, found := identifyUnchanged(w.listed, w.request, h)
 	switch {
 	case !found || !w.asListed():
-	case !w.segments.mayShare(w.request, w.policy, w.listed, t.which(), h):
+	case !w.segments.mayShare(w.request, w.policy, w.visit, w.listed, t.which(), h):
 		w.refuse()
 	default:
 		if token, digests, known := w.segments.headers(&t); known {
@@ -133,7 +133,7 @@ func (w *segmentWriter) newest() *catalog.Listed {
 // is a statement once a playlist lists it. Until then nothing is stated, because a
 // hint does not tell whether it is part of an ad.
 func (w *segmentWriter) prepare() {
-	if _, ok := shareable(w.Header()); ok {
+	if _, ok := shareable(w.Header(), w.visit.Credentials(w.request)); ok {
 		w.digest()
 	}
 }
@@ -145,7 +145,7 @@ func (w *segmentWriter) spool(status int) {
 	if status != http.StatusOK || h.Get("Content-Length") != "" || !w.asListed() {
 		return
 	}
-	if _, ok := shareable(h); !ok || (!w.listed.Hints[catalog.Range{}] && !w.policy.Shares(w.request, w.listed, catalog.Range{})) {
+	if _, ok := shareable(h, w.visit.Credentials(w.request)); !ok || (!w.listed.Hints[catalog.Range{}] && !w.policy.Shares(w.request, w.listed, catalog.Range{})) {
 		w.refuse()
 		return
 	}
@@ -163,7 +163,7 @@ func (w *segmentWriter) sendHeader(status int) {
 	if !w.shared {
 		return
 	}
-	if _, ok := shareable(w.Header()); !ok {
+	if _, ok := shareable(w.Header(), w.visit.Credentials(w.request)); !ok {
 		w.listed.Withhold()
 		w.dropDigester()
 	}

@@ -1,35 +1,36 @@
 package response
 
 import (
+	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // shareable reports whether the header of a response lets its body travel between
-// viewers (RFC 9111 shared caches are the model): no cookie is set, it is not
-// private or no-store, it does not vary by viewer, and it is not encoded. reason
-// is a short word for the log where it is not.
-func shareable(h http.Header) (reason string, ok bool) {
+// viewers. Shared caches are the model (RFC 9111): no cookie is set, it is not private or
+// no-store, also not for caches alone (RFC 9213), it varies by nothing that viewers differ
+// in, it is not encoded, and where it answers credentials it says that it may be shared
+// all the same (section 3.5). reason is a short word for the log where it may not.
+func shareable(h http.Header, credentials bool) (reason string, ok bool) {
 	if len(h["Set-Cookie"]) > 0 {
 		return "set_cookie", false
 	}
-	for _, line := range h["Cache-Control"] {
-		for d := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(d), "=")
-			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "private", "no-store":
-				return "cache_control", false
-			}
+	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control"} {
+		if says(h[name], "private", "no-store") {
+			return "cache_control", false
 		}
 	}
-	for _, line := range h["Vary"] {
-		for f := range strings.SplitSeq(line, ",") {
-			switch strings.ToLower(strings.TrimSpace(f)) {
-			case "*", "cookie", "authorization":
-				return "vary", false
-			}
+	if credentials && !says(h["Cache-Control"], "public", "must-revalidate", "s-maxage") {
+		return "authorization", false
+	}
+	for f := range words(h["Vary"]) {
+		switch f {
+		case "accept-encoding", "origin", "access-control-request-method", "access-control-request-headers", "range":
+		default:
+			return "vary", false
 		}
 	}
 	for _, e := range h["Content-Encoding"] {
@@ -42,6 +43,31 @@ func shareable(h http.Header) (reason string, ok bool) {
 		return "content_type", false
 	}
 	return "", true
+}
+
+// says reports whether a list of directives has one of some names.
+func says(lines []string, names ...string) bool {
+	for w := range words(lines) {
+		name, _, _ := strings.Cut(w, "=")
+		if slices.Contains(names, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// words returns the words of lists, in lower case, whatever stands between them: some
+// servers write semicolons.
+func words(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for w := range strings.FieldsFuncSeq(line, func(c rune) bool { return strings.ContainsRune(",; \t\"", c) }) {
+				if !yield(strings.ToLower(w)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // validator returns what tells one version of a resource from another: its ETag,
