@@ -68,6 +68,7 @@ type JWT struct {
 	config   JWTConfig
 	checker  *checker
 	remember *Remember[*plainToken]
+	failures *Remember[Refusal]
 }
 
 // plainToken is a verified JWT: everything about it but the request.
@@ -110,7 +111,7 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 	if config.Remember == 0 {
 		config.Remember = defaultRemember
 	}
-	return &JWT{config: config, checker: checker, remember: NewRemember[*plainToken](config.Remember)}, nil
+	return &JWT{config: config, checker: checker, remember: NewRemember[*plainToken](config.Remember), failures: newFailures(config.Remember)}, nil
 }
 
 // Parameters implements Viewer.
@@ -164,7 +165,7 @@ func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (
 		ok = false
 	}
 	if !ok {
-		if t, err = j.readToken(ctx, token); err != nil {
+		if t, err = remembering(j.failures, token, r.Time, func() (*plainToken, error) { return j.readToken(ctx, token) }); err != nil {
 			return Entitlement{}, err
 		}
 		if t.expires.IsZero() || r.Time.Before(t.expires) {

@@ -69,6 +69,7 @@ type URISigning struct {
 	config   URISigningConfig
 	checker  *checker
 	remember *Remember[*uriToken]
+	failures *Remember[Refusal]
 	// containers shares what many tokens have in common: the parsed cdniuc.
 	containers *Remember[*uriContainer]
 }
@@ -133,13 +134,15 @@ func NewURISigning(config URISigningConfig) (*URISigning, error) {
 	return &URISigning{
 		config: config, checker: checker,
 		remember:   NewRemember[*uriToken](config.Remember),
+		failures:   newFailures(config.Remember),
 		containers: NewRemember[*uriContainer](min(config.Remember, maxContainers)),
 	}, nil
 }
 
-// Verify implements Viewer. A token in the URI is taken first; if it is refused
-// or there is none, cookies are tried in the order sent, because a cookie may
-// hold the renewal of an expired token in the URI.
+// Verify implements Viewer. One token of a request is checked: of that in the URI and
+// the cookies, in the order sent, the first that was verified before and allows the URI,
+// else the first that says it is still valid, because a cookie may hold the renewal of
+// an expired token in the URI.
 func (u *URISigning) Verify(ctx context.Context, r Request) (Entitlement, error) {
 	if r.Time.IsZero() {
 		return Entitlement{}, errNoTime
@@ -157,21 +160,30 @@ func (u *URISigning) verify(ctx context.Context, r Request, tokens []string, cle
 	if err != nil {
 		return Entitlement{}, err
 	}
-	var first error
+	if len(tokens) == 0 {
+		return Entitlement{}, refuse(ReasonMissing, "the request carries no token")
+	}
+	entitlement, err := u.verifyToken(ctx, r, u.choose(r, tokens, uri), uri)
+	entitlement.URI = clean
+	return entitlement, err
+}
+
+// choose returns the token to check.
+func (u *URISigning) choose(r Request, tokens []string, uri normalURI) string {
+	if len(tokens) == 1 {
+		return tokens[0]
+	}
 	for _, token := range tokens {
-		entitlement, err := u.verifyToken(ctx, r, token, uri)
-		if err == nil {
-			entitlement.URI = clean
-			return entitlement, nil
-		}
-		if first == nil {
-			first = err
+		if t, ok := u.remember.Get(token, r.Time); ok && t.container.matches(uri) {
+			return token
 		}
 	}
-	if first == nil {
-		first = refuse(ReasonMissing, "the request carries no token")
+	for _, token := range tokens {
+		if claimsToLive(token, r.Time) {
+			return token
+		}
 	}
-	return Entitlement{}, first
+	return tokens[0]
 }
 
 // Parameters implements Viewer.
@@ -202,7 +214,7 @@ func (u *URISigning) verifyToken(ctx context.Context, r Request, token string, u
 	}
 	if !ok {
 		var err error
-		if t, err = u.readToken(ctx, token); err != nil {
+		if t, err = remembering(u.failures, token, r.Time, func() (*uriToken, error) { return u.readToken(ctx, token) }); err != nil {
 			return Entitlement{}, err
 		}
 		if t.expires.IsZero() || r.Time.Before(t.expires) {
