@@ -62,8 +62,9 @@ type viewerKey struct {
 
 // ParseKeySet reads keys as PEM (PKIX public keys, certificates, PKCS #1, SEC 1
 // or PKCS #8 private keys, any number of blocks), as one JWK or as a JWKS (RFC
-// 7517). What a key may do follows from its "use" and "alg": "sig" or none
-// verifies (and signs, where the private part is there), "enc" decrypts. Keys in
+// 7517). What a key may do follows from its "use", "key_ops" and "alg": "sig" or
+// none verifies (and signs, where the private part is there), "enc" decrypts, and no
+// other does anything. Keys in
 // a JWKS of a kind that is not used here are passed over. A key without id
 // matches every id. At most 64 KiB and 64 keys; the error wraps ErrBadKeys.
 func ParseKeySet(raw []byte) (*KeySet, error) {
@@ -139,7 +140,7 @@ func (s *KeySet) addPEM(raw []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: PEM block %q cannot be read", ErrBadKeys, block.Type)
 		}
-		if err := s.add(jose.JSONWebKey{Key: key}); err != nil {
+		if err := s.add(jose.JSONWebKey{Key: key}, use{}); err != nil {
 			return err
 		}
 	}
@@ -163,6 +164,7 @@ func (s *KeySet) addJSON(raw []byte) error {
 		var kind struct {
 			KeyType string `json:"kty"`
 			Curve   string `json:"crv"`
+			use
 		}
 		if err := decodeObject(one, &kind); err != nil {
 			return fmt.Errorf("%w: key %d is not a JWK", ErrBadKeys, i)
@@ -176,19 +178,34 @@ func (s *KeySet) addJSON(raw []byte) error {
 		if err := jwk.UnmarshalJSON(one); err != nil {
 			return fmt.Errorf("%w: key %d (kty %q) cannot be read", ErrBadKeys, i, kind.KeyType)
 		}
-		if err := s.add(jwk); err != nil {
+		if err := s.add(jwk, kind.use); err != nil {
 			return fmt.Errorf("key %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
+// use is what a JWK says that it is for (RFC 7517, sections 4.2 and 4.3).
+type use struct {
+	Use        string   `json:"use"`
+	Operations []string `json:"key_ops"`
+}
+
+// allows reports whether the key may be used for an operation of a use.
+func (u use) allows(use string, operations ...string) bool {
+	return (u.Use == use || u.Use == "") && (u.Operations == nil || slices.ContainsFunc(operations, func(op string) bool {
+		return slices.Contains(u.Operations, op)
+	}))
+}
+
 // add takes a key in, or passes over one of a kind that is not used here.
-func (s *KeySet) add(jwk jose.JSONWebKey) error {
+func (s *KeySet) add(jwk jose.JSONWebKey, u use) error {
 	key := viewerKey{id: jwk.KeyID}
-	if jwk.Use == "enc" {
-		key.decrypt, key.jweAlg = jwk.Key, jwk.Algorithm
-		s.keys = append(s.keys, key)
+	if u.Use == "enc" {
+		if u.allows("enc", "decrypt", "unwrapKey", "deriveKey", "deriveBits") {
+			key.decrypt, key.jweAlg = jwk.Key, jwk.Algorithm
+			s.keys = append(s.keys, key)
+		}
 		return nil
 	}
 	switch k := jwk.Key.(type) {
@@ -228,6 +245,15 @@ func (s *KeySet) add(jwk jose.JSONWebKey) error {
 	}
 	if named != "" && named != key.algorithm {
 		return nil // the key says that it is for something else
+	}
+	if !u.allows("sig", "verify") {
+		key.verify = nil
+	}
+	if !u.allows("sig", "sign") {
+		key.sign = nil
+	}
+	if key.verify == nil && key.sign == nil {
+		return nil
 	}
 	s.keys = append(s.keys, key)
 	return nil
