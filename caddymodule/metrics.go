@@ -22,6 +22,8 @@ var (
 	descEgress   = prometheus.NewDesc("mesh_origin_egress_bytes_total", "Bytes of segment bodies that this edge has sent.", nil, nil)
 	descBytes    = prometheus.NewDesc("mesh_reported_bytes_total",
 		"Bytes of segments that peers report to have received, by source; relayed is part of peer.", []string{"source"}, nil)
+	descSaved = prometheus.NewDesc("mesh_saved_bytes",
+		"Bytes of segments that peers report to have received from each other without a relay, which the edge did not have to send.", nil, nil)
 	descBad     = prometheus.NewDesc("mesh_bad_chunks_total", "Chunks that peers report to have failed their digest.", nil, nil)
 	descStalls  = prometheus.NewDesc("mesh_stalls_total", "Interruptions of playback that peers report.", nil, nil)
 	descStall   = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
@@ -36,7 +38,7 @@ var (
 
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes,
+	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes, descSaved,
 		descBad, descStalls, descStall, descPlayed, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
@@ -58,6 +60,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	counter(descBytes, float64(n.Reported.PeerBytes), "peer")
 	counter(descBytes, float64(n.Reported.OriginBytes), "origin")
 	counter(descBytes, float64(n.Reported.RelayedBytes), "relayed")
+	gauge(descSaved, float64(n.Reported.PeerBytes-n.Reported.RelayedBytes))
 	counter(descBad, float64(n.Reported.BadChunks))
 	counter(descStalls, float64(n.Reported.Stalls))
 	counter(descStall, float64(n.Reported.StallMS)/1000)

@@ -47,7 +47,7 @@ func newRuntime(logger *zap.Logger, secret []byte) (*runtime, error) {
 	rt := &runtime{log: log, logger: zap.New(log).Named("mesh"), secret: secret}
 	var err error
 	rt.edge, err = edge.New(edge.Config{
-		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, Current: rt.policyOf, Log: rt.logger,
+		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Log: rt.logger,
 		Server: edge.Server{
 			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
 		},
@@ -111,6 +111,8 @@ func (rt *runtime) keys() *tokens.Keyring { return rt.app().keys.Load() }
 func (rt *runtime) iceServers(r edge.ICERequest) []signal.ICEServer {
 	return rt.app().relay.ICEServers(turn.KnownAs(r.KnownAs), r.Peer.String(), r.Swarm, r.Expires)
 }
+
+func (rt *runtime) relayShare() int64 { return rt.app().relay.Share() }
 
 // policyOf returns the policy of a site of the config that runs now. While none
 // runs, nothing can be told.

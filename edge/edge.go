@@ -45,6 +45,9 @@ type Config struct {
 	// ICEServers returns the STUN and TURN servers of a session (RFC 7064, RFC
 	// 7065). Default: none.
 	ICEServers func(ICERequest) []signal.ICEServer
+	// RelayShare returns how many bytes a second a viewer whose session begins now is to
+	// take over the relay at most; 0 is no bound. Default: none.
+	RelayShare func() int64
 	// Current returns the policy of the site (Site.Policy) that a server whose configuration can change has now
 	// where viewers know it so and Policy.Path is path; nil for none. known is false
 	// if that cannot be told. Sessions follow its policy with their next renewal.
@@ -107,8 +110,8 @@ func New(c Config) (*Edge, error) {
 	e := &Edge{config: c, catalog: catalog.New(c.Secret), digests: digest.NewStore()}
 	e.control = admission.NewControl(admission.Config{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Keys: c.Keys, ICEServers: c.ICEServers,
-		Current: c.Current,
-		Server:  admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
+		RelayShare: c.RelayShare, Current: c.Current,
+		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
 	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})
 	e.segments = &response.Segments{
@@ -156,6 +159,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.ICEServers == nil {
 		c.ICEServers = func(ICERequest) []signal.ICEServer { return nil }
+	}
+	if c.RelayShare == nil {
+		c.RelayShare = func() int64 { return 0 }
 	}
 	s := &c.Server
 	if s.ClientAddr == nil {

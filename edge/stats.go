@@ -38,6 +38,10 @@ type Traffic struct {
 	RelayedBytes int64 `json:"relayed_bytes"`
 	// Offload is PeerBytes / (PeerBytes + OriginBytes), 0 before any byte.
 	Offload float64 `json:"offload"`
+	// Saving is the share of all bytes that the edge did not have to send, because a peer
+	// gave them and no relay carried them: 1 - (OriginBytes + RelayedBytes) /
+	// (PeerBytes + OriginBytes), 0 before any byte.
+	Saving float64 `json:"saving"`
 }
 
 // Carried is what this edge's relay has counted itself, in bytes of payload: up
@@ -49,9 +53,10 @@ type Carried struct {
 	RelayDownBytes int64 `json:"relay_down_bytes"`
 }
 
-func (t *Traffic) setOffload() {
+func (t *Traffic) setShares() {
 	if sum := t.PeerBytes + t.OriginBytes; sum > 0 {
 		t.Offload = float64(t.PeerBytes) / float64(sum)
+		t.Saving = float64(t.PeerBytes-t.RelayedBytes) / float64(sum)
 	}
 }
 
@@ -63,7 +68,7 @@ func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
 			continue
 		}
 		t := Traffic{PeerBytes: s.Totals.PeerBytes, OriginBytes: s.Totals.OriginBytes, RelayedBytes: s.Totals.RelayedBytes}
-		t.setOffload()
+		t.setShares()
 		c := Carried{s.RelayPeers, s.RelayUp, s.RelayDown}
 		out.Swarms = append(out.Swarms, SwarmStats{s.ID, s.Presentation.Dir, s.Peers, t, c})
 		out.RelayPeers += c.RelayPeers
@@ -74,7 +79,7 @@ func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
 		out.OriginBytes += t.OriginBytes
 		out.RelayedBytes += t.RelayedBytes
 	}
-	out.setOffload()
+	out.setShares()
 	slices.SortFunc(out.Swarms, func(a, b SwarmStats) int {
 		return cmp.Or(cmp.Compare(a.Presentation, b.Presentation), cmp.Compare(a.Swarm, b.Swarm))
 	})

@@ -144,3 +144,21 @@ func (r *Relay) hosts(b *bound, at KnownAs) []string {
 	}
 	return out
 }
+
+// Share returns how many bytes a second one more viewer is to take over the relay at most,
+// so that the relay has nothing to drop: half of UserBandwidth, which counts both
+// directions, and no more than its part of TotalBandwidth among those who use the relay.
+// 0 is no bound.
+func (r *Relay) Share() int64 {
+	t := r.opts.TURN
+	if t == nil || r.server == nil {
+		return 0
+	}
+	least := t.UserBandwidth / 2
+	if t.TotalBandwidth > 0 {
+		if part := max(1, t.TotalBandwidth/int64(1+r.share.count(r.server.Allocations))); least == 0 || part < least {
+			least = part
+		}
+	}
+	return least
+}

@@ -48,6 +48,7 @@ type Relay struct {
 	own    current  // what listeners take from this config
 	// shared are the ports of this config's HTTPS listeners that serve TURN too.
 	shared sync.Map
+	share  share
 }
 
 // Provision opens the sockets that a config asks for, or finds them open, and

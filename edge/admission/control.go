@@ -41,6 +41,9 @@ type Config struct {
 	Keys func() *tokens.Keyring
 	// ICEServers returns the STUN and TURN servers of a session.
 	ICEServers func(ICERequest) []signal.ICEServer
+	// RelayShare returns how many bytes a second a viewer whose session begins now is to
+	// take over the relay at most; 0 is no bound.
+	RelayShare func() int64
 	// Current returns the policy that the configuration has now where viewers know
 	// the edge so, by Policy.Path; nil if the mesh is not there any more. known is
 	// false if that cannot be told. Default: it never can.
@@ -154,10 +157,12 @@ func (c *Control) Open(r *http.Request, p *Policy, host string, to *catalog.Pres
 		return nil, nil, fmt.Errorf("publish the keys: %w", err)
 	}
 	c.policies.set(host, p)
+	limits := p.limits(receiveOnly)
+	limits.RelayBPS = 8 * c.RelayShare()
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
 		ICEServers: c.ICEServers(ICERequest{Known(host, r), peer, req.Swarm, expires}), RelayOnly: p.RelayOnly,
-		Signal: p.Path + "/signal", Segment: p.Path + "/segment", Limits: p.limits(receiveOnly),
+		Signal: p.Path + "/signal", Segment: p.Path + "/segment", Limits: limits,
 		AnnounceMS: p.AnnounceInterval.Milliseconds(), ReportMS: p.ReportInterval.Milliseconds(),
 	}, renewal, nil
 }

@@ -47,6 +47,7 @@ func newBench(t *testing.T) *bench {
 		Log: zap.NewNop(), Now: now, Catalog: listed,
 		Keys:       func() *tokens.Keyring { return keys },
 		ICEServers: func(admission.ICERequest) []signal.ICEServer { return nil },
+		RelayShare: func() int64 { return 0 },
 		Server: admission.Server{
 			ClientAddr: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 			HTTPS:      func(*http.Request) bool { return false },

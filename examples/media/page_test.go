@@ -17,7 +17,7 @@ import (
 	"github.com/viewmesh/viewmesh/internal/chromium"
 )
 
-const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"origin_egress_bytes":0}`
+const noStats = `{"sessions":0,"swarms":[],"peer_bytes":0,"origin_bytes":0,"relayed_bytes":0,"offload":0,"saving":0,"origin_egress_bytes":0}`
 
 // standIn is a page's mesh that is ready and has two neighbors, in the place of the edge's module. It notes how long the
 // first figure takes to fill its bar.
@@ -33,7 +33,7 @@ func growingStats() http.HandlerFunc {
 	var polls atomic.Int64
 	return func(w http.ResponseWriter, _ *http.Request) {
 		n := polls.Add(1) * 1_000_000
-		traffic := fmt.Sprintf(`"peer_bytes":%d,"origin_bytes":%d,"relayed_bytes":%d,"offload":0.75`, 3*n, n, n/10)
+		traffic := fmt.Sprintf(`"peer_bytes":%d,"origin_bytes":%d,"relayed_bytes":%d,"offload":0.75,"saving":0.7`, 3*n, n, n/5)
 		fmt.Fprintf(w, `{"sessions":4,"swarms":[{"swarm":"x","presentation":"/live/","peers":4,%s}],"origin_egress_bytes":%d,%s}`, traffic, n, traffic)
 	}
 }
@@ -47,7 +47,7 @@ func TestPage(t *testing.T) {
 		quiet bool   // nothing on the console
 	}{
 		{"numbers", growingStats(),
-			`text("state") === "4 viewers in the mesh" && text("offload") === "75\u00a0%" &&
+			`text("state") === "4 viewers in the mesh" && text("saving") === "70\u00a0%" &&
 			 text("peer-bytes").endsWith("MB") && text("sessions") === "4" &&
 			 document.getElementById("split-peers").style.width === "75%" && filling === "0s" &&
 			 document.querySelector("#swarms td").textContent === "/live/" &&
@@ -55,7 +55,7 @@ func TestPage(t *testing.T) {
 			 !document.getElementById("mesh-panel").hidden && document.querySelectorAll("#web circle").length === 3 &&
 			 text("own").startsWith("This page took 1.0")`, true},
 		{"nobody there", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, noStats) },
-			`text("state") === "No viewer in the mesh yet" && text("offload") === "–" &&
+			`text("state") === "No viewer in the mesh yet" && text("saving") === "–" &&
 			 text("chart").includes("start some") && document.getElementById("swarms").hidden`, true},
 		{"no numbers", http.NotFound,
 			`text("state") === "Numbers are off" && text("chart").includes("playback does not need them")`, false},

@@ -90,7 +90,7 @@ func TestSummary(t *testing.T) {
 		{Report: signal.Report{PeerBytes: 300, OriginBytes: 100, StartupMS: 40, Neighbors: 2, BufferMS: 5000}, Joined: true},
 		{Report: signal.Report{PeerBytes: 500, OriginBytes: 100, StartupMS: 60, Neighbors: 1, RelayedBytes: 50, BufferMS: 3000}},
 	})
-	if s.Total.Offload != 0.8 || !s.fine() || s.Total.StartupMS != 60 || s.Total.RelayedBytes != 50 {
+	if s.Total.Offload != 0.8 || s.Total.Saving != 0.75 || !s.fine() || s.Total.StartupMS != 60 || s.Total.RelayedBytes != 50 {
 		t.Errorf("%+v", s.Total)
 	}
 	var b bytes.Buffer
@@ -112,15 +112,15 @@ func TestSummary(t *testing.T) {
 			t.Errorf("the total has no %s", k)
 		}
 	}
-	if len(first) != len(keys) || len(total) != len(keys)+1 || total["offload"] != 0.8 {
+	if len(first) != len(keys) || len(total) != len(keys)+2 || total["offload"] != 0.8 || total["saving"] != 0.75 {
 		t.Errorf("keys: %v, %v", first, total)
 	}
 	b.Reset()
 	s.writeTable(&b)
-	if text := b.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "80.0 %") {
+	if text := b.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "80.0 %") || !strings.Contains(text, "75.0 %") {
 		t.Errorf("the table is\n%s", text)
 	}
-	if line := s.line(summary{}, time.Second); !strings.Contains(line, "2 viewers") || !strings.Contains(line, " 3.0 s") || !strings.Contains(line, "80 %") {
+	if line := s.line(summary{}, time.Second); !strings.Contains(line, "2 viewers") || !strings.Contains(line, " 3.0 s") || !strings.Contains(line, "saved 75 %") {
 		t.Errorf("the line is %q", line)
 	}
 	stalled := summarize([]viewer.Stats{{Report: signal.Report{StartupMS: 1, Stalls: 1}}})

@@ -45,10 +45,12 @@ type path struct {
 	Closed        bool   `json:"closed,omitempty"`
 }
 
-// total is a row with the offload: bytes from peers / all bytes.
+// total is a row with the offload, bytes from peers / all bytes, and the saving, which is
+// that without what a relay carried: the edge sends that, too.
 type total struct {
 	row
 	Offload float64 `json:"offload"`
+	Saving  float64 `json:"saving"`
 }
 
 type summary struct {
@@ -95,6 +97,7 @@ func summarize(all []viewer.Stats) summary {
 	}
 	if sum := t.PeerBytes + t.OriginBytes; sum > 0 {
 		s.Total.Offload = float64(t.PeerBytes) / float64(sum)
+		s.Total.Saving = float64(t.PeerBytes-t.RelayedBytes) / float64(sum)
 	}
 	return s
 }
@@ -127,25 +130,26 @@ func (s *summary) line(last summary, over time.Duration) string {
 	if len(s.Viewers) > 1 {
 		who = fmt.Sprintf("%d viewers  ", len(s.Viewers))
 	}
-	return fmt.Sprintf("%sbuffer %4.1f s  peers %s  origin %s (%.0f %%)  neighbors %d  down %s  up %s%s",
-		who, float64(t.buffer)/1000, size(t.PeerBytes), size(t.OriginBytes), 100*s.Total.Offload, t.Neighbors,
+	return fmt.Sprintf("%sbuffer %4.1f s  peers %s  origin %s  saved %.0f %%  neighbors %d  down %s  up %s%s",
+		who, float64(t.buffer)/1000, size(t.PeerBytes), size(t.OriginBytes), 100*s.Total.Saving, t.Neighbors,
 		rate(t.PeerBytes+t.OriginBytes, l.PeerBytes+l.OriginBytes), rate(t.uploaded, l.uploaded), state)
 }
 
 func (s *summary) writeTable(w io.Writer) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "viewer\tfrom peers\tfrom origin\trelayed\tgiven\toffload\tstart\tstalls\tstalled\tbad\tneighbors\t")
+	fmt.Fprintln(tw, "viewer\tfrom peers\tfrom origin\trelayed\tgiven\toffload\tsaved\tstart\tstalls\tstalled\tbad\tneighbors\t")
 	print := func(name string, r row) {
-		offload := "-"
+		offload, saved := "-", "-"
 		if sum := r.PeerBytes + r.OriginBytes; sum > 0 {
 			offload = fmt.Sprintf("%.1f %%", 100*float64(r.PeerBytes)/float64(sum))
+			saved = fmt.Sprintf("%.1f %%", 100*float64(r.PeerBytes-r.RelayedBytes)/float64(sum))
 		}
 		start := "never"
 		if r.started {
 			start = fmt.Sprintf("%d ms", r.StartupMS)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d ms\t%d\t%d\t\n", name, size(r.PeerBytes), size(r.OriginBytes),
-			size(r.RelayedBytes), size(r.uploaded), offload, start, r.Stalls, r.StallMS, r.BadChunks, r.Neighbors)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d ms\t%d\t%d\t\n", name, size(r.PeerBytes), size(r.OriginBytes),
+			size(r.RelayedBytes), size(r.uploaded), offload, saved, start, r.Stalls, r.StallMS, r.BadChunks, r.Neighbors)
 	}
 	for i, r := range s.Viewers {
 		print(fmt.Sprint(i+1), r)

@@ -24,6 +24,9 @@ type Config struct {
 	// UploadRatio is the most it gives, as a multiple of what it received from
 	// anywhere (and 4 MiB at the start); 0 is no limit.
 	UploadRatio float64
+	// RelayRate is the most it asks of neighbors that are reached over a relay, in bytes a
+	// second; 0 is no limit.
+	RelayRate float64
 	// CacheBytes is how many bytes of segments it keeps; default 128 MiB.
 	CacheBytes int64
 	// BufferGoal is how far ahead of the playhead it takes segments of a VOD;

@@ -9,20 +9,23 @@ import (
 
 // neighbors is whom the engine is connected with.
 type neighbors struct {
-	slots     []*neighbor
-	ids       []wire.PeerID // by slot, of a slot in use
-	memory    []neighbor    // what slots point into
-	paces     []pace        // by slot
-	giving    uint64        // slots of neighbors that are up and give
-	taken     int           // slots in use
-	ups       int           // neighbors that are up
-	upAt      time.Duration // when the first of them came
-	barred    []wire.PeerID // broke the protocol, lied, or were banned
-	backoffs  backoffs      // neighbors that were slow or could not be reached
-	swarmSize int
-	duty      *signal.Duty
-	passAt    time.Duration // when the pass of a neighbor runs out, the first of them
-	expireAt  time.Duration // when a neighbor may be late
+	slots          []*neighbor
+	ids            []wire.PeerID // by slot, of a slot in use
+	memory         []neighbor    // what slots point into
+	paces          []pace        // by slot
+	giving         uint64        // slots of neighbors that are up and give
+	relays         uint64        // those of them that are reached over a relay
+	relayAllowance float64       // bytes that may be asked over relays; below 0 after a chunk that was larger
+	relayAt        time.Duration // as of when
+	taken          int           // slots in use
+	ups            int           // neighbors that are up
+	upAt           time.Duration // when the first of them came
+	barred         []wire.PeerID // broke the protocol, lied, or were banned
+	backoffs       backoffs      // neighbors that were slow or could not be reached
+	swarmSize      int
+	duty           *signal.Duty
+	passAt         time.Duration // when the pass of a neighbor runs out, the first of them
+	expireAt       time.Duration // when a neighbor may be late
 }
 
 func newNeighbors(n int) neighbors {
@@ -97,8 +100,12 @@ func (ns *neighbors) neighbor(id wire.PeerID) *neighbor {
 // noteGiving keeps the set of neighbors that chunks may be asked of.
 func (ns *neighbors) noteGiving(n *neighbor) {
 	ns.giving &^= 1 << n.slot
+	ns.relays &^= 1 << n.slot
 	if n.up && !n.noUpload {
 		ns.giving |= 1 << n.slot
+		if n.relayed {
+			ns.relays |= 1 << n.slot
+		}
 	}
 }
 
@@ -305,6 +312,16 @@ func (e *Engine) lacking() int {
 	return max(0, min(e.target()-e.occupied()+others/2, e.cfg.Neighbors-e.occupied()))
 }
 
+// countRelayed is the number of neighbors that are reached over a relay.
+func (ns *neighbors) countRelayed() (n int) {
+	for _, x := range ns.slots {
+		if x != nil && x.open && x.relayed {
+			n++
+		}
+	}
+	return n
+}
+
 // lookForPeers has an announce sent soon if there are too few neighbors.
 func (e *Engine) lookForPeers(now time.Duration) {
 	if e.lacking() > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
@@ -328,7 +345,7 @@ func (e *Engine) announce(now time.Duration) {
 	a := &signal.Announcement{
 		Rendition: e.rendition, Live: e.live, PositionMS: max(0, e.playhead(now).Milliseconds()),
 		Neighbors: e.occupied(), Want: want, Upload: e.upload,
-		Failed: e.backoffs.failed(now),
+		Failed: e.backoffs.failed(now), Relayed: e.countRelayed(),
 	}
 	if e.report.UploadedBytes >= 1<<20 {
 		a.UplinkBPS = int64(8 * e.uploadRate)
@@ -340,17 +357,17 @@ func (e *Engine) announce(now time.Duration) {
 }
 
 // review drops, at each announce, a neighbor that was of no use since the last, and
-// two of those that play another rendition, when there are others of the swarm to try
-// in their place.
+// two of those that play another rendition or are reached over a relay, when there are
+// others of the swarm to try in their place.
 func (e *Engine) review(now time.Duration) {
 	spare := 0
 	if e.occupied() >= e.target() && e.swarmSize > e.occupied()+1 {
 		spare = 2
 	}
-	for pass := range 2 { // those of another rendition first
+	for pass := range 2 { // those of another rendition and over a relay first
 		for _, n := range e.slots {
 			if n == nil || spare <= 0 || !n.up || now-n.since < e.cfg.AnnounceInterval/2 || n.gaveRecent+n.tookRecent > 0 ||
-				(pass == 0) != (n.number != e.number) {
+				(pass == 0) != (n.number != e.number || n.relayed) {
 				continue
 			}
 			if spare--; pass == 1 {

@@ -38,6 +38,7 @@ type scenarioConfig struct {
 	Neighbors    int         `json:"neighbors,omitempty"`
 	UploadRate   float64     `json:"upload_rate,omitempty"`
 	UploadRatio  float64     `json:"upload_ratio,omitempty"`
+	RelayRate    float64     `json:"relay_rate,omitempty"`
 	CacheBytes   int64       `json:"cache_bytes,omitempty"`
 	BufferGoalMS int64       `json:"buffer_goal_ms,omitempty"`
 	OriginGoalMS int64       `json:"origin_goal_ms,omitempty"`
@@ -196,7 +197,7 @@ func play(t *testing.T, sc *scenario) [][]timedEffect {
 	ms := time.Millisecond
 	c := sc.Config
 	e := peer.New(peer.Config{ID: c.ID, Seed: c.Seed, Pass: c.Pass, ReceiveOnly: c.ReceiveOnly, Neighbors: c.Neighbors,
-		UploadRate: c.UploadRate, UploadRatio: c.UploadRatio, CacheBytes: c.CacheBytes,
+		UploadRate: c.UploadRate, UploadRatio: c.UploadRatio, RelayRate: c.RelayRate, CacheBytes: c.CacheBytes,
 		BufferGoal: time.Duration(c.BufferGoalMS) * ms, OriginGoal: time.Duration(c.OriginGoalMS) * ms, OriginRate: c.OriginRate})
 	var out [][]timedEffect
 	started := false

@@ -151,13 +151,15 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	left := s.due - now
 	start := uint(e.chance(s) % uint64(s.chunks))
 	asked := false
+	over, relayAt := overRelay(e, now, s)
+	wake = min(wake, relayAt)
 	for missing != 0 {
 		var best *neighbor
 		var bestAt time.Duration
 		for set := e.ready & s.owners; set != 0; set &= set - 1 {
 			slot := bits.TrailingZeros64(set)
 			p := &e.paces[slot]
-			if s.theirs[slot]&missing == 0 || p.room() <= 0 {
+			if offer(e, s, slot, missing, over) == 0 || p.room() <= 0 {
 				continue
 			}
 			if at := p.finish(size, s.near); best == nil || at < bestAt {
@@ -170,7 +172,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 		if bestAt > left && e.playing && left > 0 {
 			break // too late from any neighbor: planOrigin takes it
 		}
-		c := rarest(s.theirs, s.theirs[best.slot]&missing, start)
+		c := rarest(s.theirs, offer(e, s, best.slot, missing, over), start)
 		bit := uint64(1) << c
 		missing &^= bit
 		s.asked |= bit
@@ -183,6 +185,9 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 			by: now + 3*bestAt + 2*time.Second})
 		e.expireAt = min(e.expireAt, best.pending[len(best.pending)-1].by)
 		best.pendingBytes += bytes
+		if best.relayed && !spendRelay(e, bytes) {
+			over = 0
+		}
 		best.minRoom = 2 * size
 	}
 	if !asked {

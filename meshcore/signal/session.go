@@ -71,6 +71,7 @@ type Limits struct {
 	Neighbors   int     `json:"neighbors,omitempty"`    // connections at once
 	UploadBPS   int64   `json:"upload_bps,omitempty"`   // bit/s given to peers
 	UploadRatio float64 `json:"upload_ratio,omitempty"` // bytes given / bytes received, at most
+	RelayBPS    int64   `json:"relay_bps,omitempty"`    // bit/s taken over a relay
 	CacheBytes  int64   `json:"cache_bytes,omitempty"`  // bytes of segments kept
 	ReceiveOnly bool    `json:"receive_only,omitempty"` // give nothing
 }

@@ -153,6 +153,8 @@ type Announcement struct {
 	PositionMS int64 `json:"position_ms,omitempty"`
 	// Neighbors is the number of neighbors it has.
 	Neighbors int `json:"neighbors,omitempty"`
+	// Relayed is the number of these that it reaches over a relay.
+	Relayed int `json:"relayed,omitempty"`
 	// Want is the number of further peers it would like, 0 to MaxPeers.
 	Want int `json:"want,omitempty"`
 	// Upload says whether it gives chunks to others.
@@ -400,8 +402,8 @@ func (a *Announcement) check() error {
 		return fmt.Errorf("%w: failed has %d entries, at most %d", ErrField, len(a.Failed), MaxFailed)
 	case a.Want < 0 || a.Want > MaxPeers:
 		return fmt.Errorf("%w: want is %d, 0 to %d are allowed", ErrField, a.Want, MaxPeers)
-	case a.Neighbors < 0 || a.UplinkBPS < 0 || a.PositionMS < 0:
-		return fmt.Errorf("%w: neighbors, uplink_bps and position_ms cannot be negative", ErrField)
+	case a.Neighbors < 0 || a.Relayed < 0 || a.UplinkBPS < 0 || a.PositionMS < 0:
+		return fmt.Errorf("%w: neighbors, relayed, uplink_bps and position_ms cannot be negative", ErrField)
 	}
 	return nil
 }

@@ -423,3 +423,37 @@ func TestWaitingIsNoWayAround(t *testing.T) {
 		t.Errorf("an hour later it was told of %d, want %d", len(m.Peers), most)
 	}
 }
+
+// TestWhoConnectsDirectlyComesFirst: of equal candidates those are introduced that others
+// reach without a relay; the others still are where there is nobody else.
+func TestWhoConnectsDirectlyComesFirst(t *testing.T) {
+	d := newDriver(t, Config{})
+	const each = 40
+	for i := range wire.PeerID(2 * each) {
+		d.join(1+i, Facts{})
+		a := live(0)
+		a.Neighbors = 8
+		if i >= each {
+			a.Relayed = 7
+		}
+		d.announce(1+i, a)
+	}
+	direct, relayed := 0, 0
+	for i := range wire.PeerID(20) {
+		d.join(1000+i, Facts{})
+		for _, p := range told(d.announce(1000+i, live(8))) {
+			switch {
+			case p > 2*each:
+			case p <= each:
+				direct++
+			default:
+				relayed++
+			}
+		}
+		d.leave(1000 + i)
+	}
+	// A quarter is drawn at random, of which some half are relayed.
+	if direct < 4*relayed || relayed == 0 {
+		t.Errorf("%d introductions to peers that are reached directly, %d to others", direct, relayed)
+	}
+}

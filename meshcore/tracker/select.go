@@ -150,7 +150,8 @@ func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
 
 // score is how good o is as a neighbor of m: the same rendition first, then for
 // VOD a playhead ahead of m's, then locality, then a wide and little used
-// uplink; a small random part breaks ties.
+// uplink; a small random part breaks ties. One whose neighbors are reached over relays
+// stands behind, because the next will be, too: what a relay carries saves the edge nothing.
 func (s *Swarm) score(m, o *member) float64 {
 	score := s.rng.Float64()
 	if m.rendition == o.rendition {
@@ -173,6 +174,9 @@ func (s *Swarm) score(m, o *member) float64 {
 		score += 1.5
 	case m.facts.Region != "" && m.facts.Region == o.facts.Region:
 		score++
+	}
+	if o.ann.Neighbors > 0 {
+		score -= 3 * min(1, float64(o.ann.Relayed)/float64(o.ann.Neighbors))
 	}
 	if o.uploads() {
 		score += 1 + min(float64(o.ann.UplinkBPS), 20e6)/20e6

@@ -77,8 +77,8 @@ function show(stats) {
   rates.add(performance.now(), stats);
   const total = stats.peer_bytes + stats.origin_bytes;
   $("numbers").toggleAttribute("data-stale", false);
-  $("offload").textContent = total ? percent(stats.offload) : "–";
-  $("offload").toggleAttribute("data-empty", total === 0);
+  $("saving").textContent = total ? percent(stats.saving) : "–";
+  $("saving").toggleAttribute("data-empty", total === 0);
   // The first figure stands at once; only a change moves.
   $("split").toggleAttribute("data-moves", $("split-origin").style.width !== "");
   $("split-peers").style.width = total ? `${stats.offload * 100}%` : "";
@@ -108,7 +108,7 @@ function showSwarms(swarms) {
   $("swarms").querySelector("tbody").replaceChildren(
     ...swarms.map((swarm) => {
       const row = document.createElement("tr");
-      const share = swarm.peer_bytes + swarm.origin_bytes ? percent(swarm.offload) : "–";
+      const share = swarm.peer_bytes + swarm.origin_bytes ? percent(swarm.saving) : "–";
       for (const text of [swarm.presentation, String(swarm.peers), bytes(swarm.peer_bytes), share]) {
         row.insertCell().textContent = text;
       }

@@ -2,9 +2,9 @@
 
 /**
  * @typedef {{swarm: string, presentation: string, peers: number, peer_bytes: number, origin_bytes: number,
- *   relayed_bytes: number, offload: number}} SwarmStats
+ *   relayed_bytes: number, offload: number, saving: number}} SwarmStats
  * @typedef {{sessions: number, swarms: SwarmStats[], peer_bytes: number, origin_bytes: number,
- *   relayed_bytes: number, offload: number, origin_egress_bytes: number}} Stats
+ *   relayed_bytes: number, offload: number, saving: number, origin_egress_bytes: number}} Stats
  */
 
 const INTERVAL = 2000; // ms

@@ -213,6 +213,7 @@ func (v *Viewer) adopt(s *edge.Session) {
 		ID: s.Peer, Seed: rand.Uint64(), Pass: s.Pass,
 		ReceiveOnly: v.cfg.NoUpload || s.Limits.ReceiveOnly, Neighbors: s.Limits.Neighbors,
 		UploadRate: float64(s.Limits.UploadBPS) / 8, UploadRatio: s.Limits.UploadRatio, CacheBytes: s.Limits.CacheBytes,
+		RelayRate:        float64(s.Limits.RelayBPS) / 8,
 		OriginRate:       v.engine.OriginRate(),
 		AnnounceInterval: time.Duration(s.AnnounceMS) * time.Millisecond,
 		ReportInterval:   time.Duration(s.ReportMS) * time.Millisecond,

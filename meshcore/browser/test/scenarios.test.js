@@ -65,7 +65,7 @@ for (const file of readdirSync(folder).filter((f) => f.endsWith(".json"))) {
     const c = sc.config;
     const e = new Engine({
       id: c.id, seed: BigInt(c.seed), pass: c.pass, receiveOnly: c.receive_only, neighbors: c.neighbors, uploadRate: c.upload_rate,
-      uploadRatio: c.upload_ratio, cacheBytes: c.cache_bytes, bufferGoal: (c.buffer_goal_ms ?? 0) * ms, originGoal: (c.origin_goal_ms ?? 0) * ms, originRate: c.origin_rate,
+      uploadRatio: c.upload_ratio, relayRate: c.relay_rate, cacheBytes: c.cache_bytes, bufferGoal: (c.buffer_goal_ms ?? 0) * ms, originGoal: (c.origin_goal_ms ?? 0) * ms, originRate: c.origin_rate,
     });
     sc.steps.forEach((step, i) => {
       const at = step.at_ms * ms;

@@ -13,7 +13,7 @@ const MOST = 8; // viewers, with those that rest
 /**
  * Stats are running totals of this page.
  * @typedef {{peerBytes: number, originBytes: number, relayedBytes: number, uploadedBytes: number, duplicateBytes: number,
- *   badChunks: number, neighbors: number, offload: number, download: boolean, upload: boolean}} Stats
+ *   badChunks: number, neighbors: number, offload: number, saving: number, download: boolean, upload: boolean}} Stats
  * @typedef {import("./device.js").Switch} Switch
  */
 
@@ -159,6 +159,7 @@ export class Mesh extends EventTarget {
     return {
       peerBytes: t.peer_bytes, originBytes: t.origin_bytes, relayedBytes: t.relayed_bytes, uploadedBytes: t.uploaded_bytes,
       duplicateBytes: t.duplicate_bytes, badChunks: t.bad_chunks, neighbors, offload: all ? t.peer_bytes / all : 0,
+      saving: all ? (t.peer_bytes - t.relayed_bytes) / all : 0, // what a relay carried the edge has sent, too
       download: this.#state.download, upload: this.#state.upload,
     };
   }

@@ -12,7 +12,7 @@ export const MaxPeers = 64;
  * @typedef {{id: string, rendition?: string, upload: boolean, initiate: boolean}} PeerInfo
  * @typedef {Record<string, number>} Report
  * @typedef {{type: string, pass?: string, expires_ms?: number, ice_servers?: RTCIceServer[], announce_ms?: number,
- *   report_ms?: number, rendition?: string, live?: boolean, position_ms?: number, neighbors?: number, want?: number,
+ *   report_ms?: number, rendition?: string, live?: boolean, position_ms?: number, neighbors?: number, relayed?: number, want?: number,
  *   upload?: boolean, uplink_bps?: number, failed?: string[], peers?: PeerInfo[], duty?: Duty, swarm_size?: number,
  *   to?: string, from?: string, connection?: string, sdp?: string, candidate?: RTCIceCandidateInit, report?: Report,
  *   peer?: string, segment?: string, reason?: string, after_ms?: number, code?: string, detail?: string}} Message
@@ -30,7 +30,7 @@ export class SignalError extends Error {
 /** A shape is "s" string, "i" integer, "b" boolean, "x" id, a number: a string of at most so many bytes; [shape]; {name: shape}. */
 const shape = {
   type: "s", pass: 2048, expires_ms: "i", ice_servers: [{ urls: ["s"], username: "s", credential: "s" }],
-  announce_ms: "i", report_ms: "i", rendition: "s", live: "b", position_ms: "i", neighbors: "i", want: "i", upload: "b",
+  announce_ms: "i", report_ms: "i", rendition: "s", live: "b", position_ms: "i", neighbors: "i", relayed: "i", want: "i", upload: "b",
   uplink_bps: "i", failed: ["x"], peers: [{ id: "x", rendition: "s", upload: "b", initiate: "b" }],
   duty: { rank: "i", of: "i", fetchers: "i" }, swarm_size: "i", to: "x", from: "x", connection: MaxText, sdp: MaxSDP,
   candidate: { candidate: 2048, sdpMid: MaxText, sdpMLineIndex: "i", usernameFragment: MaxText },
@@ -81,7 +81,7 @@ const checks = {
   pass: [needs("pass")],
   welcome: [], renew: [], leave: [], ping: [], pong: [], reconnect: [], error: [],
   announce: [(m) => {
-    count(m, "neighbors", "uplink_bps", "position_ms", "want");
+    count(m, "neighbors", "relayed", "uplink_bps", "position_ms", "want");
     const r = m.rendition ?? "";
     if (m.want > MaxPeers || (m.failed?.length ?? 0) > MaxFailed || size(r) > MaxText || /[\0-\x1f]/.test(r)) throw new SignalError("bad_field");
   }],

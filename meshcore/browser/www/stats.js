@@ -24,7 +24,7 @@ class MeshStats extends HTMLElement {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
     root.innerHTML = `<span class="bar"><i></i></span>
-      <span><b id="share">–</b> from viewers</span><span><b id="peers">0</b> connected</span>
+      <span><b id="share">–</b> saved</span><span><b id="peers">0</b> connected</span>
       <span><b id="origin">–</b> from the origin</span><span><b id="given">–</b> given</span>`;
     this.listener = () => this.#draw();
     mesh.addEventListener("stats", this.listener);
@@ -39,11 +39,11 @@ class MeshStats extends HTMLElement {
     const s = mesh.stats;
     const set = (/** @type {string} */ id, /** @type {string} */ text) => (this.shadowRoot.getElementById(id).textContent = text);
     const any = s.peerBytes + s.originBytes > 0;
-    set("share", any ? Math.floor(s.offload * 100) + "\u00a0%" : "–");
+    set("share", any ? Math.floor(s.saving * 100) + "\u00a0%" : "–");
     set("peers", String(s.neighbors));
     set("origin", bytes(s.originBytes));
     set("given", bytes(s.uploadedBytes));
-    /** @type {HTMLElement} */ (this.shadowRoot.querySelector(".bar i")).style.width = `${s.offload * 100}%`;
+    /** @type {HTMLElement} */ (this.shadowRoot.querySelector(".bar i")).style.width = `${s.saving * 100}%`;
   }
 }
 

@@ -132,7 +132,7 @@ export class Viewer {
     this.engine = new Engine({
       id: peer, seed: BigInt(Math.trunc(Math.random() * 2 ** 52)), pass,
       receiveOnly: limits.receive_only === true, neighbors: limits.neighbors ?? 0,
-      uploadRate: (limits.upload_bps ?? 0) / 8, uploadRatio: limits.upload_ratio ?? 0,
+      uploadRate: (limits.upload_bps ?? 0) / 8, uploadRatio: limits.upload_ratio ?? 0, relayRate: (limits.relay_bps ?? 0) / 8,
       cacheBytes: own && cap ? Math.min(own, cap) : own || cap, originRate: this.downloads.rate,
       announceInterval: (announceMS ?? 0) * 1e6, reportInterval: (reportMS ?? 0) * 1e6,
     });

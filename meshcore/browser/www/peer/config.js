@@ -14,6 +14,7 @@ export const never = Infinity;
  * @property {number} [neighbors] default 24, at most 64
  * @property {number} [uploadRate]
  * @property {number} [uploadRatio]
+ * @property {number} [relayRate]
  * @property {number} [cacheBytes] default 128 MiB
  * @property {number} [bufferGoal] default 30 s
  * @property {number} [originGoal] default 10 s
@@ -33,6 +34,7 @@ export function withDefaults(c) {
     neighbors: Math.min(c.neighbors || 24, 64),
     uploadRate: c.uploadRate ?? 0,
     uploadRatio: c.uploadRatio ?? 0,
+    relayRate: c.relayRate ?? 0,
     cacheBytes: c.cacheBytes || 128 << 20,
     bufferGoal,
     originGoal: Math.min(c.originGoal || 10 * Second, bufferGoal),

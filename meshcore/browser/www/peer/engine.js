@@ -65,6 +65,8 @@ export class Engine {
     this.upAt = 0; // when the first neighbor came
     /** @type {import("../signal.js").Duty} */
     this.duty = null;
+    this.relayAllowance = 0; // bytes that may be asked over relays
+    this.relayAt = 0; // as of when
     this.passAt = never; // when the pass of a neighbor runs out, the first of them
 
     // The origin.

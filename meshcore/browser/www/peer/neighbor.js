@@ -223,23 +223,23 @@ export function announce(e, now) {
   }
   e.emit({ kind: Signal, signal: {
     type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),
-    neighbors: occupied(e), want, upload: e.upload,
+    neighbors: occupied(e), relayed: e.slots.filter((n) => n?.open && n.relayed).length, want, upload: e.upload,
     uplink_bps: e.totals.uploaded_bytes >= 1 << 20 ? Math.trunc(8 * Math.min(e.uploadRate, e.cfg.uploadRate || Infinity)) : 0, failed: failed(e, now),
   } });
 }
 
 /**
  * review drops, at each announce, a neighbor that was of no use since the last, and two of those that play another
- * rendition, when there are others of the swarm to try in their place.
+ * rendition or are reached over a relay, when there are others of the swarm to try in their place.
  * @param {Engine} e
  * @param {number} now
  */
 function review(e, now) {
   let spare = occupied(e) >= target(e) && e.swarmSize > occupied(e) + 1 ? 2 : 0;
-  for (const other of [true, false]) { // those of another rendition first
+  for (const other of [true, false]) { // those of another rendition and over a relay first
     for (const n of e.slots) {
       if (!n?.up || spare <= 0 || now - n.since < Math.trunc(e.cfg.announceInterval / 2) || n.gaveRecent + n.tookRecent > 0 ||
-        other !== (n.number !== e.number)) continue;
+        other !== (n.number !== e.number || n.relayed)) continue;
       spare = other ? spare - 1 : 0;
       e.send(n, { type: wire.Bye, reason: wire.ByeSlow });
       release(e, now, n);

@@ -8,6 +8,7 @@ import { takePending } from "./message.js";
 import { urgent } from "./fetchrules.js";
 import { planOrigin } from "./origin.js";
 import { passPlayed } from "./player.js";
+import { overRelay, spendRelay } from "./relayed.js";
 import { chance } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -118,12 +119,15 @@ function planPeers(e, now, s) {
   const left = s.due - now;
   const start = Number(chance(e, s) % BigInt(s.chunks));
   let asked = false;
+  let [over, relayAt] = overRelay(e, now, s);
+  wake = Math.min(wake, relayAt);
+  const offer = (/** @type {Neighbor} */ n) => s.theirs[n.slot] & missing & (n.relayed ? over : full);
   while (missing) {
     /** @type {Neighbor} */
     let best = null;
     let bestAt = 0;
     for (const n of e.ready) {
-      if (!(s.theirs[n.slot] & missing) || room(n) <= 0) continue;
+      if (!offer(n) || room(n) <= 0) continue;
       const at = finish(n, size, s.near);
       if (!best || at < bestAt) {
         best = n;
@@ -132,7 +136,7 @@ function planPeers(e, now, s) {
     }
     if (!best || (bestAt > left && e.playing && asked)) break;
     if (bestAt > left && e.playing && left > 0) break; // too late from any neighbor: planOrigin takes it
-    const c = rarest(s.theirs, s.theirs[best.slot] & missing, start);
+    const c = rarest(s.theirs, offer(best), start);
     missing &= ~bit[c];
     s.asked |= bit[c];
     mask[best.slot] |= bit[c];
@@ -144,6 +148,7 @@ function planPeers(e, now, s) {
     best.pending.push({ seg: s, index: c, bytes, at: now, by });
     e.expireAt = Math.min(e.expireAt, by);
     best.pendingBytes += bytes;
+    if (best.relayed && !spendRelay(e, bytes)) over = 0n;
     best.minRoom = 2 * size;
   }
   if (!asked) return wake;
