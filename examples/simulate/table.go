@@ -17,6 +17,7 @@ var columns = []struct {
 }{
 	{"policy", -14, func(r *sim.Result) string { return string(r.Policy) }},
 	{"offload", 8, func(r *sim.Result) string { return fmt.Sprintf("%.4f", r.Offload) }},
+	{"saved", 7, func(r *sim.Result) string { return fmt.Sprintf("%.3f", r.Saving) }},
 	{"ceiling", 8, func(r *sim.Result) string { return fmt.Sprintf("%.4f", r.Ceiling) }},
 	{"of it", 6, func(r *sim.Result) string { return ofCeiling(r) }},
 	{"fetches/seg", 12, func(r *sim.Result) string { return fmt.Sprintf("%.2f", r.OriginFetchesPerSegment) }},

@@ -14,7 +14,7 @@ import "time"
 //   - Both: no more than the uplinks of those who give, at any time: rho, their mean uplink over the rate,
 //     "at most 1 - max(1/N, 1 - rho)".
 //   - Where all viewers are behind NATs that do not reach each other, those behind
-//     symmetric ones get nothing.
+//     symmetric ones get nothing, unless there is a relay.
 //
 // Faults are not taken into account: the bound is that of honest viewers.
 type ceiling struct {
@@ -94,7 +94,7 @@ func (c *ceiling) share(end time.Duration) float64 {
 	if !c.sc.Live {
 		share = c.filmShare(end)
 	}
-	if c.open == 0 {
+	if c.open == 0 && !c.sc.Relay {
 		share *= 1 - float64(c.isolated)/float64(c.came)
 	}
 	return min(share, c.supply/c.demand)

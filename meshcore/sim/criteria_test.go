@@ -27,6 +27,9 @@ func TestAsked(t *testing.T) {
 		{"pages-4", 4, 1, 0},
 		{"pages-12", 12, 1, 0},
 		{"together-12", 12, 2, 0},
+		{"paths-100", 40, 4, 0.94},
+		{"paths-long-100", 40, 4, 0.88},
+		{"mixed-8", 8, 4, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -15,11 +15,14 @@
 //     which is one ordered data channel.
 //   - Delay: fixed for a pair of viewers, more between regions; round trips for
 //     the playlist, the session, the WebSocket, for ICE, DTLS and SCTP.
-//   - NATs: pairs that cannot connect without a relay; there is no relay. Such an
-//     attempt costs both sides eight seconds.
+//   - NATs: pairs that cannot connect without a relay. Where the scenario has none, such
+//     an attempt costs both sides eight seconds; where it has one, it is as far as the
+//     edge, and what it carries is counted ([Result.RelayedBytes]).
+//   - Dead paths: nothing passes between viewers who both stay; what was sent comes when
+//     the path is back, unless drivers have given the connection up by then.
 //   - Death: who leaves does so without a word to its neighbors; they notice after
 //     dead_after_s. The edge notices a closed tab at once (its TCP connection
-//     ends), one of an exodus after 70 s without a pong.
+//     ends), one of an exodus after 16 s without a pong.
 //   - The origin: an answer takes a round trip, then comes as fast as the downlink
 //     takes it, or as the origin's uplink allows; it is cut when the viewer goes.
 //   - The player: it starts when its first segment is complete and stalls at the
@@ -34,7 +37,7 @@
 // # What is not
 //
 // Packet loss, congestion inside the network, TCP slow start, competition with
-// other traffic in the household, relays, CPU time of the viewers, and downlink
+// other traffic in the household, CPU time of the viewers, and downlink
 // time of control messages (about 0.1 % of 50 Mbit/s). Start-up is therefore
 // shorter than in the field, for every policy alike.
 //

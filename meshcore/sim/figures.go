@@ -29,6 +29,8 @@ type Result struct {
 	Fairness       float64 `json:"upload_fairness"`  // Jain's index of bytes given / uplink over those who may give
 	OriginBytes    int64   `json:"origin_bytes"`     // that left the origin
 	PeerBytes      int64   `json:"peer_bytes"`       // verified, that a viewer had not
+	RelayedBytes   int64   `json:"relayed_bytes"`    // of chunks that went over the relay, wanted or not
+	Saving         float64 `json:"saving"`           // 1 - (origin_bytes + relayed_bytes) / all segment bytes
 	ControlBytes   int64   `json:"control_bytes"`    // of messages between peers that are no chunks
 	Messages       int64   `json:"messages"`         // their number
 	Refused        int64   `json:"refused"`          // offers that came to nothing

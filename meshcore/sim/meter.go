@@ -30,6 +30,7 @@ type counts struct {
 	// that reached nobody, because the viewer had gone. The rest is under way.
 	egressed, delivered, lost int64
 	violations                int64
+	relayed                   int64 // bytes of chunks that went over the relay
 
 	series            []Point
 	fetches           int64
@@ -46,6 +47,7 @@ func (m *counts) add(o *counts) {
 	m.delivered += o.delivered
 	m.lost += o.lost
 	m.violations += o.violations
+	m.relayed += o.relayed
 	m.fetches += o.fetches
 	m.messages += o.messages
 	m.control += o.control

@@ -63,7 +63,7 @@ func (w *shard) send(n *node, to int32, l *link, m *wire.Message) {
 	l.free = max(l.free, w.now) + took
 	w.m.messages++
 	w.m.control += bytes
-	w.push(event{at: l.free + l.latency, kind: evMessage, from: n.id, to: to, ref: w.post(m)})
+	w.push(event{at: passes(w, n, to, l.free+l.latency), kind: evMessage, from: n.id, to: to, ref: w.post(m)})
 }
 
 // sendChunk has a chunk leave, behind all chunks before it.
@@ -81,8 +81,11 @@ func (w *shard) sendChunk(n *node, f *peer.Effect) {
 	n.upFree = max(n.upFree, w.now) + taking(bytes, n.chunkRate)
 	l.free = max(l.free, n.upFree)
 	n.tally.uploaded += bytes
-	w.push(event{at: n.upFree, kind: evSent, from: to, to: n.id, ref: int32(bytes)})
-	w.push(event{at: n.upFree + l.latency, kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
+	if l.relayed {
+		w.m.relayed += bytes
+	}
+	w.push(event{at: passes(w, n, to, n.upFree), kind: evSent, from: to, to: n.id, ref: int32(bytes)})
+	w.push(event{at: passes(w, n, to, n.upFree+l.latency), kind: evDownlink, from: n.id, to: to, seg: f.Segment, chunk: f.Chunk})
 }
 
 // throughDownlink has a chunk come through the downlink, which takes one after
@@ -181,8 +184,8 @@ func (w *shard) connect(n *node, to int32) {
 	w.push(event{at: w.now + giveUpAfter, kind: evDown, from: to, to: n.id, ref: v, chunk: givenUp})
 }
 
-// accept answers an offer; if NATs allow, both sides are connected after some
-// round trips, else both give up in time.
+// accept answers an offer; if NATs allow, or there is a relay, both sides are connected
+// after some round trips, else both give up in time.
 func (w *shard) accept(n *node, to int32) {
 	n.unlink(to)
 	v := n.addLink(to, w.latency(n.id, to))
@@ -192,11 +195,17 @@ func (w *shard) accept(n *node, to int32) {
 
 // answered has an answer of n, whose side of the link has a version, reach o.
 func (w *world) answered(now time.Duration, n, o *node, version int32) {
-	l := o.link(n.id)
-	if !o.here || l == nil || !reach(n.nat, o.nat) {
+	l, other := o.link(n.id), n.link(o.id)
+	direct := reach(n.nat, o.nat)
+	if !o.here || l == nil || !direct && !w.sc.Relay || dead(now, n, o) {
 		w.m.refused++
 		w.q.push(&event{at: now + giveUpAfter, kind: evDown, from: o.id, to: n.id, ref: version, chunk: givenUp})
 		return
+	}
+	if !direct && other != nil {
+		for _, x := range [...]*link{l, other} {
+			x.relayed, x.latency = true, 2*w.origin()
+		}
 	}
 	at := now + 2*w.origin() + gathering + connectRTTs*2*l.latency
 	w.q.push(&event{at: at, kind: evUp, from: o.id, to: n.id, ref: version})

@@ -37,6 +37,7 @@ type node struct {
 	fetches pool[fetch]       // from the origin, under way
 	version int32             // of the newest link
 	region  int
+	cut     cut
 
 	holdings holdings
 	player   player
@@ -47,6 +48,7 @@ type node struct {
 type link struct {
 	version int32
 	open    bool
+	relayed bool
 	latency time.Duration
 	free    time.Duration // when all that was sent on it has left
 }

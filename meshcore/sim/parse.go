@@ -74,6 +74,7 @@ func (s *Scenario) Check() error {
 	def(&s.WindowS, 3*s.BehindS)
 	def(&s.ReloadS, min(0.5, s.SegmentS/4))
 	def(&s.DeadAfterS, 12)
+	def(&s.PathsBackS, 4)
 	if len(s.Renditions) == 0 {
 		s.Renditions = []float64{s.RateMbps}
 	}
@@ -107,12 +108,14 @@ func (s *Scenario) Check() error {
 		{s.Live || within(tiny, 1e5, s.FilmS), "film_s must be above 0 for a VOD"},
 		{!s.Live || math.Max(s.Minutes*60, s.WindowS)/s.SegmentS < 1e6, "minutes / segment_s is more than a million segments"},
 		{s.Live || s.FilmS/s.SegmentS <= 4096, "film_s / segment_s is more than 4096 segments"},
-		{within(0, 1e6, s.ArriveS, s.SwitchS, s.ExodusS, s.OriginMS, s.OriginMbps, s.RegionMS), "a time or rate is below 0 or above a million"},
+		{within(0, 1e6, s.ArriveS, s.SwitchS, s.ExodusS, s.PathsDieS, s.PathsBackS, s.OriginMS, s.OriginMbps, s.RegionMS), "a time or rate is below 0 or above a million"},
 		{within(0.1, 600, s.DeadAfterS), "dead_after_s must be 0.1 to 600"},
 		{s.SwitchS == 0 || s.SwitchS >= 1 && len(s.Renditions) > 1, "switch_s must be at least 1 and needs two renditions"},
 		{s.Regions >= 1 && s.Regions <= 1000, "regions must be 1 to 1000"},
 		{shares, "a share is not between 0 and 1, or shares that exclude each other add up to more than 1"},
 		{within(tiny, s.LatencyMaxMS, s.LatencyMinMS) && s.LatencyMaxMS <= 1e5, "latency_min_ms and latency_max_ms must be above 0 and in order"},
+		{s.Asked.RecoversS == 0 || s.PathsDieS > 0, "recovers_s needs paths_die_s"},
+		{within(0, 600, s.Asked.RecoversS) && within(0, 1, s.Asked.Saving), "a figure of asked is out of range"},
 		{within(0, 100, s.Asked.OfCeiling, s.Asked.PeakShare, s.Asked.WithinPts), "a figure of asked is out of range"},
 	} {
 		if !c.ok {

@@ -47,6 +47,7 @@ const (
 	evSwitch                     // to: it changes the rendition
 	evExodus                     // many leave at once
 	evTracker                    // the tracker asked to be called
+	evPaths                      // paths die at once
 )
 
 // eventQueue gives events window by window: all of a short stretch of time, by

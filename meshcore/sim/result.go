@@ -21,7 +21,7 @@ func (w *world) result() Result {
 		StartupMSP50: percentile(m.startup, 50).Milliseconds(), StartupMSP95: percentile(m.startup, 95).Milliseconds(),
 		LiveLatencyMS: percentile(m.latency, 50).Milliseconds(), DuplicateBytes: m.duplicate, BadChunks: m.bad,
 		Stalls: m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
-		OriginBytes: m.egressed, PeerBytes: m.fromPeers, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
+		OriginBytes: m.egressed, PeerBytes: m.fromPeers, RelayedBytes: m.relayed, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
 		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", trace),
 	}
 	if w.end%window == 0 && len(m.series) > int(w.end/window) {
@@ -30,6 +30,7 @@ func (w *world) result() Result {
 	res.Series = m.series
 	if all := m.fromPeers + m.egressed; all > 0 {
 		res.Offload = float64(m.fromPeers) / float64(all)
+		res.Saving = float64(m.fromPeers-m.relayed) / float64(all)
 	}
 	segments := 0.0
 	for _, bytes := range m.perSegment {

@@ -131,6 +131,8 @@ func (w *shard) atEdge(e *event) {
 		w.stepTracker(tracker.Input{Kind: tracker.Leave, Peer: from})
 	case evExodus:
 		w.exodus()
+	case evPaths:
+		pathsDie(w)
 	}
 }
 
@@ -163,7 +165,7 @@ func (w *shard) linkEvent(n *node, e *event) {
 		}
 		if e.chunk == met {
 			l.open = true
-			w.give(n, peer.Input{Kind: peer.NeighborUp, Peer: peerID(e.from)})
+			w.give(n, peer.Input{Kind: peer.NeighborUp, Peer: peerID(e.from), Relayed: l.relayed})
 			return
 		}
 	} else if e.chunk == givenUp && l.open {

@@ -25,6 +25,8 @@ type Scenario struct {
 	Poisson    bool    `json:"poisson"`      // they come as a Poisson process over arrive_s instead
 	LeaveRate  float64 `json:"leave_rate"`   // share that leaves each minute; as many new ones come
 	ExodusS    float64 `json:"exodus_s"`     // at this time half of them vanish at once; 0: never
+	PathsDieS  float64 `json:"paths_die_s"`  // at this time nothing passes any more between half of them and the others; 0: never
+	PathsBackS float64 `json:"paths_back_s"` // until it does again; default 4 (ICE: 3 s without anything, and a restart)
 	DeadAfterS float64 `json:"dead_after_s"` // until a viewer notices that a neighbor is gone; default 12 (ICE: 4 s disconnected, 8 s failed)
 
 	// Their links.
@@ -35,6 +37,7 @@ type Scenario struct {
 	NoUpload      float64 `json:"no_upload"`      // share that gives nothing
 	SymmetricNAT  float64 `json:"symmetric_nat"`  // share behind a NAT that maps by destination; two do not reach each other
 	RestrictedNAT float64 `json:"restricted_nat"` // share behind a port-restricted one; these and symmetric ones do not reach each other
+	Relay         bool    `json:"relay"`          // who does not reach each other connects over the edge
 	LatencyMinMS  float64 `json:"latency_min_ms"` // one way, between two viewers of one region
 	LatencyMaxMS  float64 `json:"latency_max_ms"`
 	Regions       int     `json:"regions"`     // viewers are spread over this many; default 1
@@ -58,6 +61,9 @@ type Asked struct {
 	NoStall     bool    `json:"no_stall"`       // no stall at all, and everybody starts
 	StallsAsOne bool    `json:"stalls_as_one"`  // no more stalls than origin-only in the same scenario
 	PeakShare   float64 `json:"peak_share"`     // origin egress peak (10 s windows) / that of origin-only, at most
+	Saving      float64 `json:"saving"`         // share of all bytes that neither the origin sent nor the relay carried, at least
+	BelowPlain  bool    `json:"below_plain"`    // what the origin sent and the relay carried is no more than origin-only's egress
+	RecoversS   float64 `json:"recovers_s"`     // seconds until peers give as large a share as before paths died, at most
 	Within      string  `json:"within"`         // offload at most within_points below that of this scenario
 	WithinPts   float64 `json:"within_points"`  // in points of 100
 	NoBadByte   bool    `json:"no_bad_byte"`    // no wrong byte was played or passed on

@@ -11,7 +11,8 @@ import (
 
 func TestBuiltinScenarios(t *testing.T) {
 	want := []string{"live-3", "live-5", "live-10", "live-20", "live-100", "live-1k", "lowdelay-100", "lowdelay-1k", "mixed-1k",
-		"mixed-10k", "flash-5k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "live-100k", "pages-4", "pages-12", "together-12"}
+		"mixed-10k", "flash-5k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "live-100k", "pages-4", "pages-12", "together-12",
+		"paths-100", "paths-long-100", "mixed-8"}
 	slices.Sort(want)
 	if !slices.Equal(Names(), want) {
 		t.Errorf("built in are %v, want %v", Names(), want)
@@ -70,6 +71,7 @@ func TestParseRefuses(t *testing.T) {
 		"faults above 1":      {`"viewers":3`, `"viewers":3,"polluters":0.6,"slow_peers":0.6`, "share"},
 		"NATs above 1":        {`"viewers":3`, `"viewers":3,"symmetric_nat":0.6,"restricted_nat":0.6`, "share"},
 		"switch to what":      {`"viewers":3`, `"viewers":3,"switch_s":60`, "switch_s"},
+		"back from where":     {`"viewers":3`, `"viewers":3,"asked":{"recovers_s":10}`, "paths_die_s"},
 		"dead before gone":    {`"viewers":3`, `"viewers":3,"dead_after_s":-1`, "dead_after_s"},
 	} {
 		in := strings.Replace(minimal, c.old, c.new, 1)

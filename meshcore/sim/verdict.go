@@ -58,6 +58,22 @@ func Verdicts(sc *Scenario, r *Result, others func(scenario string, p Policy) (r
 			return r.OriginPeakMbps <= a.PeakShare*o.OriginPeakMbps, fmt.Sprintf("%.1f %%", 100*r.OriginPeakMbps/o.OriginPeakMbps)
 		})
 	}
+	if a.Saving > 0 {
+		say(r.Saving >= a.Saving, fmt.Sprintf("at least %.2f saved, what the relay carried not counted", a.Saving), fmt.Sprintf("%.3f", r.Saving))
+	}
+	if a.BelowPlain {
+		compare(sc.Name, OriginOnly, "origin and relay together send no more than origin-only", func(o *Result) (bool, string) {
+			return r.OriginBytes+r.RelayedBytes <= o.OriginBytes, fmt.Sprintf("%.1f %%", 100*float64(r.OriginBytes+r.RelayedBytes)/float64(o.OriginBytes))
+		})
+	}
+	if a.RecoversS > 0 {
+		took := sc.recovered(r.Series)
+		got := "never"
+		if took != never {
+			got = fmt.Sprintf("%.0f s", took.Seconds())
+		}
+		say(took <= seconds(a.RecoversS), fmt.Sprintf("peers give as much as before within %.0f s after the paths are back", a.RecoversS), got)
+	}
 	if a.Within != "" {
 		compare(a.Within, Mesh, fmt.Sprintf("offload within %.0f points of %s", a.WithinPts, a.Within), func(o *Result) (bool, string) {
 			return r.Offload >= o.Offload-a.WithinPts/100, fmt.Sprintf("%+.1f points", 100*(r.Offload-o.Offload))

@@ -117,6 +117,9 @@ func newWorld(sc Scenario, policy Policy) *world {
 	if sc.ExodusS > 0 {
 		w.q.push(&event{at: seconds(sc.ExodusS), kind: evExodus, to: edge})
 	}
+	if sc.PathsDieS > 0 {
+		w.q.push(&event{at: seconds(sc.PathsDieS), kind: evPaths, to: edge})
+	}
 	return w
 }
 
