@@ -84,6 +84,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		upload_ratio      NUMBER
 //		neighbors         N
 //		max_told          N
+//		hosts             NAME...
 //		origins           ORIGIN...
 //		relay_only
 //		session_ttl       DURATION
@@ -146,6 +147,17 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"upload_ratio":  option.Float(&h.UploadRatio, "as much as was received"),
 		"neighbors":     option.Int(&h.Neighbors),
 		"max_told":      option.Int(&h.MaxTold),
+		"hosts": func(d *caddyfile.Dispenser) error {
+			if err := option.List(&h.Hosts)(d); err != nil {
+				return err
+			}
+			for _, name := range h.Hosts {
+				if err := admission.ValidHost(name); err != nil && !option.IsLater(name) {
+					return option.Wrap(d, err)
+				}
+			}
+			return nil
+		},
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := option.List(&h.Origins)(d); err != nil {
 				return err
@@ -163,7 +175,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"report_interval":   option.Duration(&h.ReportInterval),
 		"stats":             option.Flag(&h.Stats),
 		"max_sessions":      option.Int(&h.MaxSessions),
-	}, "exclude", "origins", "viewer_params")
+	}, "exclude", "hosts", "origins", "viewer_params")
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

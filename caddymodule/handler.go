@@ -65,6 +65,12 @@ type Handler struct {
 	// of, unless relay_only is set. Default: 400.
 	MaxTold int `json:"max_told,omitempty"`
 
+	// Hosts are names of this edge that are one, such as one for IPv6 and another for
+	// IPv4, with the port if it is not the default: their viewers share swarms. The
+	// site must answer under each of them with the same. The first is the one that
+	// counts, in /mesh/stats, for example. Default: none, each name is by itself.
+	Hosts []string `json:"hosts,omitempty"`
+
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -129,7 +135,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // policy returns the edge's policy for this handler.
 func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 	p := edge.Policy{
-		Path: h.Path, Share: h.Share, Ads: h.Ads, Origins: h.Origins, ViewerParams: h.ViewerParams,
+		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins, ViewerParams: h.ViewerParams,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
 		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),

@@ -105,7 +105,7 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string,
 	case p.Stopped() || s.policy.Share == admission.ShareNone:
 		return reply.Refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
 	}
-	answer, renewal, err := s.edge.control.Open(r, s.policy, host, p, &req)
+	answer, renewal, err := s.edge.control.Open(r, s.policy, p, &req)
 	var refused *tokens.Refusal
 	switch {
 	case errors.As(err, &refused):
@@ -155,7 +155,7 @@ func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string, 
 	if ok, err := s.busy(w, r); !ok {
 		return err
 	}
-	s.edge.hub.Accept(w, r, s.edge.control.Connection(r, s.policy, host))
+	s.edge.hub.Accept(w, r, s.edge.control.Connection(r, s.policy))
 	return nil
 }
 

@@ -1,16 +1,21 @@
 package edge_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -141,6 +146,102 @@ func TestSpellings(t *testing.T) {
 		get("http://h" + target)
 		if h := get("http://h" + target).Header; h.Get("Mesh-Segment") != "" {
 			t.Errorf("%s, a key, carries a statement", target)
+		}
+	}
+}
+
+// TestNamesThatAreOne: under each of hosts a viewer gets the swarm of the first, and a
+// session for it, whose signaling takes the pass under any of them; what the relay is
+// called is still what the viewer asked for. Other names are sites of their own.
+func TestNamesThatAreOne(t *testing.T) {
+	keys, err := tokens.NewKeyring(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	e, err := edge.New(edge.Config{Secret: make([]byte, 32), Keys: func() *tokens.Keyring { return keys },
+		ICEServers: func(r edge.ICERequest) []signal.ICEServer {
+			asked = append(asked, r.Host)
+			return nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	server := httptest.NewServer(e.Wrap(edge.Policy{Hosts: []string{"Video.example.com", "v6.example.com", "[2001:db8::1]:8080"}, Stats: true},
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ".m3u8") {
+				reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.ts\n#EXT-X-ENDLIST\n")
+				return
+			}
+			reply(w, strings.Repeat("x", 1000))
+		})))
+	t.Cleanup(server.Close)
+	ask := func(method, host, path, body string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequest(method, server.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	swarms := map[string]string{}
+	for _, host := range []string{"video.example.com", "V6.example.com:80", "[2001:db8::1]:8080", "other.example.com"} {
+		_, rest, _ := strings.Cut(ask("GET", host, "/live.m3u8", "").Header.Get("Mesh-Bootstrap"), `swarm="`)
+		swarms[host], _, _ = strings.Cut(rest, `"`)
+		_, _ = io.Copy(io.Discard, ask("GET", host, "/s0.ts", "").Body)
+	}
+	first := swarms["video.example.com"]
+	if first == "" || swarms["V6.example.com:80"] != first || swarms["[2001:db8::1]:8080"] != first || swarms["other.example.com"] == first {
+		t.Fatalf("the swarms are %v", swarms)
+	}
+	session := func(host string) (a signal.SessionAnswer, status int) {
+		resp := ask("POST", host, "/mesh/session", `{"v":1,"swarm":"`+first+`","device":{}}`)
+		_ = json.NewDecoder(resp.Body).Decode(&a)
+		return a, resp.StatusCode
+	}
+	if _, status := session("other.example.com"); status != http.StatusForbidden {
+		t.Errorf("another name gets a session: %d", status)
+	}
+	asked = nil
+	a, status := session("v6.example.com")
+	if status != http.StatusOK || !slices.Equal(asked, []string{"v6.example.com"}) {
+		t.Fatalf("%d, ICE servers for %v", status, asked)
+	}
+	if b, _ := io.ReadAll(ask("GET", "[2001:db8::1]:8080", "/mesh/segment?path=/s0.ts", "").Body); !strings.Contains(string(b), `"token"`) {
+		t.Errorf("no statement under the third name: %s", b)
+	}
+	for host, want := range map[string]signal.Type{"v6.example.com": signal.Welcome, "video.example.com": signal.Welcome, "other.example.com": signal.ErrorMsg} {
+		ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/mesh/signal", http.Header{"Host": {host}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		_ = ws.WriteMessage(websocket.TextMessage, signal.Encode(&signal.Message{Type: signal.Hello, Pass: a.Pass}))
+		_, frame, err := ws.ReadMessage()
+		ws.Close()
+		if m, bad := signal.Decode(frame); err != nil || bad != nil || m.Type != want {
+			t.Errorf("hello under %s: %s (%v)", host, frame, err)
+		}
+	}
+	if b, _ := io.ReadAll(ask("GET", "v6.example.com", "/mesh/stats", "").Body); !strings.Contains(string(b), first) {
+		t.Errorf("the numbers under another name are %s", b)
+	}
+}
+
+// TestHostsThatAreNone: hosts that cannot be in a URL, or a single one, are refused.
+func TestHostsThatAreNone(t *testing.T) {
+	for _, hosts := range [][]string{{"a.example.com"}, {"a.example.com", ""}, {"a.example.com", "https://b.example.com"}, {"a.example.com", "b c"}, {"a.example.com/x", "b"}} {
+		p := edge.Policy{Hosts: hosts}
+		p.Default()
+		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), "hosts ") {
+			t.Errorf("%q: %v", hosts, err)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (s *Site) Policy() *Policy { return s.policy }
 func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 	e, p := s.edge, s.policy
 	asked := e.config.Server.URL(r)
-	v := &admission.Visit{Host: manifest.CanonicalHost(r.Host, e.config.Server.HTTPS(r)), Asked: asked, URL: asked}
+	v := &admission.Visit{Host: p.CanonicalHost(r.Host, e.config.Server.HTTPS(r)), Asked: asked, URL: asked}
 	if name, ok := strings.CutPrefix(asked.Path, p.Path+"/"); ok {
 		if handled, err := s.serveEndpoint(w, r, v.Host, name, next); handled {
 			return err

@@ -116,7 +116,7 @@ func (c *Control) Ban(m *Member) { c.bans.add(m.viewer, m.source, c.Now()) }
 // the configuration of one viewer. The renewal, if any, goes out with the answer.
 // The error wraps a *tokens.Refusal for a viewer who is not entitled, and is
 // ErrBanned for one who was banned.
-func (c *Control) Open(r *http.Request, p *Policy, host string, to *catalog.Presentation, req *signal.SessionRequest) (*signal.SessionAnswer, *tokens.Renewal, error) {
+func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req *signal.SessionRequest) (*signal.SessionAnswer, *tokens.Renewal, error) {
 	now := c.Now()
 	e, renewal, err := c.entitle(r, p, to, req.Token)
 	if err != nil {
@@ -156,12 +156,13 @@ func (c *Control) Open(r *http.Request, p *Policy, host string, to *catalog.Pres
 	if err != nil {
 		return nil, nil, fmt.Errorf("publish the keys: %w", err)
 	}
-	c.policies.set(host, p)
+	at := known(r, c.Server.HTTPS(r))
+	c.policies.set(at.Host, p)
 	limits := p.limits(receiveOnly)
 	limits.RelayBPS = 8 * c.RelayShare()
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
-		ICEServers: c.ICEServers(ICERequest{Known(host, r), peer, req.Swarm, expires}), RelayOnly: p.RelayOnly,
+		ICEServers: c.ICEServers(ICERequest{at, peer, req.Swarm, expires}), RelayOnly: p.RelayOnly,
 		Signal: p.Path + "/signal", Segment: p.Path + "/segment", Limits: limits,
 		AnnounceMS: p.AnnounceInterval.Milliseconds(), ReportMS: p.ReportInterval.Milliseconds(),
 	}, renewal, nil
@@ -222,14 +223,15 @@ func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, 
 type Connection struct {
 	KnownAs
 	Policy *Policy
+	host   string     // Policy.CanonicalHost of the request's
 	source netip.Addr // for limits and bans; a /64 for IPv6
 	prefix string     // the peer's network
 }
 
 // Connection returns what is known of the sender of r, who opens signaling.
-func (c *Control) Connection(r *http.Request, p *Policy, host string) Connection {
-	addr := c.Server.ClientAddr(r)
-	return Connection{KnownAs: Known(host, r), Policy: p, source: sourceOf(addr), prefix: prefixOf(addr)}
+func (c *Control) Connection(r *http.Request, p *Policy) Connection {
+	addr, https := c.Server.ClientAddr(r), c.Server.HTTPS(r)
+	return Connection{KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr)}
 }
 
 // Member is a peer that has shown its pass.
@@ -279,7 +281,7 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 		Connection: on, Swarm: v.Swarm, Presentation: c.Catalog.BySwarm(v.Swarm), ReceiveOnly: v.ReceiveOnly, Expires: v.Expires,
 	}
 	switch {
-	case m.Presentation == nil || m.Presentation.Host != on.Host:
+	case m.Presentation == nil || m.Presentation.Host != on.host:
 		return nil, errSwarm.message()
 	case m.Presentation.Stopped():
 		return nil, errNotShared.message()

@@ -3,6 +3,7 @@
 // bans.
 //
 //	policy.go        Policy: what the configuration of a site allows
+//	hosts.go         which names are one
 //	origins.go       which pages may use the endpoints (CORS)
 //	control.go       Control: opens sessions and renews their passes
 //	gate.go          Gate: which viewers are entitled to a response

@@ -68,6 +68,11 @@ type Policy struct {
 	// MaxTold is how many other viewers one session learns of in an hour, at most,
 	// and how many learn of it. Zero: the tracker's default, 400.
 	MaxTold int
+	// Hosts are names that this edge has one thing under, such as "video.example.com" and
+	// "v6.example.com", with the port if it is not the default. What is asked for under
+	// one of them is what it is under the first, so that viewers of all of them share
+	// swarms. Empty: each name is a site of its own.
+	Hosts []string
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -157,6 +162,14 @@ func (p *Policy) Validate() error {
 	}
 	for _, o := range p.Origins {
 		if err := ValidOrigin(o); err != nil {
+			return err
+		}
+	}
+	if len(p.Hosts) == 1 {
+		return fmt.Errorf("hosts %q: write two names or more, the one that counts first", p.Hosts[0])
+	}
+	for _, h := range p.Hosts {
+		if err := ValidHost(h); err != nil {
 			return err
 		}
 	}

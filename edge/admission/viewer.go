@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -76,9 +77,9 @@ type KnownAs struct {
 	Port int    // of the listener that took the request; 0 where it is unknown
 }
 
-// Known returns what the sender of r knows the edge by; host is the request's.
-func Known(host string, r *http.Request) KnownAs {
-	at := KnownAs{Host: host, TLS: r.TLS != nil}
+// known returns what the sender of r knows the edge by.
+func known(r *http.Request, https bool) KnownAs {
+	at := KnownAs{Host: manifest.CanonicalHost(r.Host, https), TLS: r.TLS != nil}
 	if r.TLS != nil {
 		at.Name = r.TLS.ServerName
 	}

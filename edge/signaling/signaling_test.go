@@ -55,7 +55,7 @@ func newBench(t *testing.T) *bench {
 	})
 	b.hub = NewHub(Config{Log: zap.NewNop(), Now: now, Control: b.control})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.hub.Accept(w, r, b.control.Connection(r, b.policy, b.host))
+		b.hub.Accept(w, r, b.control.Connection(r, b.policy))
 	}))
 	u, err := url.Parse(server.URL)
 	if err != nil {
@@ -78,7 +78,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) join() (*websocket.Conn, *signal.SessionAnswer, *session) {
 	b.t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/mesh/session", nil)
-	a, _, err := b.control.Open(r, b.policy, b.host, b.to, &signal.SessionRequest{V: 1, Swarm: b.swarm})
+	a, _, err := b.control.Open(r, b.policy, b.to, &signal.SessionRequest{V: 1, Swarm: b.swarm})
 	if err != nil {
 		b.t.Fatal(err)
 	}
