@@ -64,7 +64,9 @@ func TestRememberByManyAtOnce(t *testing.T) {
 func TestReplayMemory(t *testing.T) {
 	ctx := context.Background()
 	m := NewReplayMemory(3)
-	use := func(id byte, now int64, expires time.Time) error { return m.Use(ctx, [32]byte{id}, unix(now), expires) }
+	use := func(id byte, now int64, expires time.Time) error {
+		return m.Use(ctx, Use{ID: [32]byte{id}, Expires: expires}, unix(now))
+	}
 	for i, step := range []struct {
 		id      byte
 		now     int64
@@ -104,7 +106,7 @@ func TestReplayMemoryAdmitsOne(t *testing.T) {
 	admitted := 0
 	for range 20 {
 		wg.Go(func() {
-			if m.Use(context.Background(), [32]byte{1}, unix(100), unix(200)) == nil {
+			if m.Use(context.Background(), Use{ID: [32]byte{1}, Expires: unix(200)}, unix(100)) == nil {
 				mu.Lock()
 				admitted++
 				mu.Unlock()
@@ -114,5 +116,24 @@ func TestReplayMemoryAdmitsOne(t *testing.T) {
 	wg.Wait()
 	if admitted != 1 {
 		t.Errorf("%d were admitted", admitted)
+	}
+}
+
+// An account that has much of a store is refused before the store is full for others.
+func TestReplayMemoryIsShared(t *testing.T) {
+	m := NewReplayMemory(400)
+	refused := 0
+	for i := range 1000 {
+		if m.Use(t.Context(), Use{ID: [32]byte{byte(i), byte(i >> 8)}, Account: [32]byte{1}, Expires: unix(200)}, unix(100)) != nil {
+			refused++
+		}
+	}
+	for i := range 100 {
+		if err := m.Use(t.Context(), Use{ID: [32]byte{byte(i), 9}, Account: [32]byte{2, byte(i)}, Expires: unix(200)}, unix(100)); err != nil {
+			t.Fatalf("another account's token %d: %v", i, err)
+		}
+	}
+	if refused == 0 || len(m.All()) != 1100-refused {
+		t.Errorf("%d refused, %d kept", refused, len(m.All()))
 	}
 }

@@ -39,8 +39,8 @@ type URISigningConfig struct {
 	// token with cdniip is refused, and an encrypted sub is not read.
 	Decrypt *KeySet
 	// Replay remembers jti values. Without it a token with jti is refused. Note
-	// that a jti makes a token good for one request of each URI: do not use it
-	// on live playlists.
+	// that a jti makes a token good for one request of each path, whatever the query, and for
+	// no session: do not use it on live playlists.
 	Replay ReplayStore
 	// Extensions holds a check for each claim that cdnicrit may name. It gets
 	// the claim's JSON and reports an error to refuse.
@@ -261,10 +261,16 @@ func (u *URISigning) admit(ctx context.Context, r Request, t *uriToken, uri norm
 	if u.config.Replay == nil {
 		return refuse(ReasonReplayStore, "the token has a jti and no replay store is configured")
 	}
-	err := u.config.Replay.Use(ctx, replayID(t.verified.issuer, t.id, uri.text), r.Time, t.expires)
+	if r.Session {
+		return refuse(ReasonReplayed, "a one-time token opens no session")
+	}
+	use := Use{ID: replayID(t.verified.issuer, t.id, uri), Account: replayAccount(t), Expires: t.expires}
+	err := u.config.Replay.Use(ctx, use, r.Time)
 	switch {
 	case errors.Is(err, ErrReplayed):
 		return refuse(ReasonReplayed, "the token was used before for this URI")
+	case errors.Is(err, ErrReplayFull):
+		return refuse(ReasonReplayStore, "the replay store is full, or has too many tokens of this account: raise replay, or issue tokens that live shorter")
 	case err != nil:
 		return refuse(ReasonReplayStore, "the replay store cannot record the token")
 	}

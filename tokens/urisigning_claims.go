@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/netip"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -151,8 +153,32 @@ func (u *URISigning) readAddress(c claimSet) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// replayID names one use: an issuer's jti for one content (section 2.1.7).
-func replayID(issuer, id, uri string) [32]byte {
-	raw, _ := json.Marshal([]string{issuer, id, uri}) // strings always encode
+// replayID names one use: an issuer's jti for one content (section 2.1.7). The content
+// is the host and the path as the most lenient server reads it, so that no other
+// spelling, parameter or scheme makes another use of it.
+func replayID(issuer, id string, uri normalURI) [32]byte {
+	_, host, _ := strings.Cut(uri.site, "://")
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
+	}
+	file := uri.path
+	if decoded, err := url.PathUnescape(file); err == nil {
+		file = decoded
+	}
+	segments := strings.Split(file, "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(s, ";")
+	}
+	file = strings.ToLower(path.Clean("/" + strings.Join(segments, "/")))
+	raw, _ := json.Marshal([]string{issuer, id, host, file}) // strings always encode
+	return sha256.Sum256(raw)
+}
+
+// replayAccount names whose token it is.
+func replayAccount(t *uriToken) [32]byte {
+	raw, _ := json.Marshal([]string{t.verified.issuer, t.subject, t.id})
+	if t.subject != "" {
+		raw, _ = json.Marshal([]string{t.verified.issuer, t.subject})
+	}
 	return sha256.Sum256(raw)
 }

@@ -159,6 +159,7 @@ func TestReplayIsPerContentAndCheckedLast(t *testing.T) {
 	}{
 		{"001", "192.0.2.1", ReasonClientIP}, {"001", "2001:db8::5", ""}, {"001", "2001:db8::5", ReasonReplayed},
 		{"002", "2001:db8::5", ""}, {"%30%302", "2001:db8::5", ReasonReplayed},
+		{"/002", "2001:db8::5", ReasonURI}, {"x/../002", "2001:db8::5", ReasonReplayed},
 	} {
 		if got := ask(step.file, step.ip); got != step.want {
 			t.Errorf("step %d: got %q, want %q", i, got, step.want)

@@ -37,6 +37,9 @@ type Request struct {
 	// session request. When set, URI, header and cookies are not searched, and
 	// URI names the resource that access is asked for.
 	Token string
+	// Session says that the request is for a session, which lasts: a one-time token is
+	// refused and not used up.
+	Session bool
 	// ClientIP is the viewer's address after trusted proxies were taken into
 	// account. A token bound to an address is refused when it is not valid.
 	ClientIP netip.Addr

@@ -121,6 +121,7 @@ var repeatableKeyOptions = []string{"jwks_file", "jwks_url", "issuer", "alg", "a
 //		renew_file       FILE
 //		renew_issuer     ISSUER
 //		replay           N
+//		replay_file      FILE
 //	}
 func (u *URISigning) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
@@ -138,6 +139,7 @@ func (u *URISigning) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"renew_file":       option.String(&u.RenewFile),
 		"renew_issuer":     option.String(&u.RenewIssuer),
 		"replay":           option.Int(&u.Replay),
+		"replay_file":      option.String(&u.ReplayFile),
 	} {
 		options[name] = parse
 	}

@@ -60,15 +60,20 @@ type URISigning struct {
 	RenewIssuer string `json:"renew_issuer,omitempty"`
 
 	// Replay is how many used jti are remembered. Default: 0, tokens with jti are
-	// refused. A jti makes a token good for one request of each URI, and for no
+	// refused. A jti makes a token good for one request of each path, and for no
 	// session.
 	Replay int `json:"replay,omitempty"`
+
+	// ReplayFile is the file in which used jti are kept, for a restart. Default:
+	// mesh/used_tokens in Caddy's storage, if that is a folder, or its data directory.
+	ReplayFile string `json:"replay_file,omitempty"`
 
 	// Remember is how many verified tokens are remembered, at 2 to 6 KiB each.
 	// Default: 16384.
 	Remember int `json:"remember,omitempty"`
 
 	viewer tokens.Viewer
+	used   string // file of the store that Cleanup gives back
 }
 
 // CaddyModule says what this module is.
@@ -77,7 +82,7 @@ func (*URISigning) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision loads the keys.
-func (u *URISigning) Provision(caddy.Context) error {
+func (u *URISigning) Provision(ctx caddy.Context) error {
 	if err := option.Expand(u); err != nil {
 		return fmt.Errorf("urisigning: %w", err)
 	}
@@ -97,7 +102,14 @@ func (u *URISigning) Provision(caddy.Context) error {
 		config.Required = nil
 	}
 	if u.Replay > 0 {
-		config.Replay = tokens.NewReplayMemory(u.Replay)
+		file := u.ReplayFile
+		if file == "" {
+			file = defaultUsedFile(ctx.Storage())
+		}
+		if config.Replay, err = openUsed(file, u.Replay); err != nil {
+			return fmt.Errorf("urisigning: replay_file: %w", err)
+		}
+		u.used = file
 	}
 	if u.DecryptFile != "" {
 		if config.Decrypt, err = readKeySet(u.DecryptFile); err != nil {
@@ -122,10 +134,15 @@ func (u *URISigning) Provision(caddy.Context) error {
 	return nil
 }
 
-// Cleanup ends the fetches of keys.
+// Cleanup ends the fetches of keys, and gives the store of used tokens back.
 func (u *URISigning) Cleanup() error {
 	u.close()
-	return nil
+	if u.used == "" {
+		return nil
+	}
+	file := u.used
+	u.used = ""
+	return closeUsed(file)
 }
 
 // Parameters implements tokens.Viewer.

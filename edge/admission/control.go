@@ -187,7 +187,7 @@ func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, 
 		if u.Path, err = url.PathUnescape(path); err != nil {
 			continue
 		}
-		a, err := c.checker.check(r, p.Tokens, c.Server.absoluteURI(r, u), token)
+		a, err := c.checker.checkSession(r, p.Tokens, c.Server.absoluteURI(r, u), token)
 		if err != nil {
 			return entitlement{}, nil, err
 		}

@@ -50,9 +50,17 @@ type checker struct {
 // check checks the viewer token of a request for uri. token is one that came in a
 // body, "" for none. An error is a fault of this server.
 func (c *checker) check(r *http.Request, t *ViewerTokens, uri, token string) (checked, error) {
-	e, err := t.Verifier.Verify(r.Context(), tokens.Request{
-		Method: r.Method, URI: uri, Header: r.Header, Token: token, ClientIP: c.server.ClientAddr(r), Time: c.now(),
-	})
+	return c.verify(r, t, tokens.Request{URI: uri, Token: token})
+}
+
+// checkSession is check for a session.
+func (c *checker) checkSession(r *http.Request, t *ViewerTokens, uri, token string) (checked, error) {
+	return c.verify(r, t, tokens.Request{URI: uri, Token: token, Session: true})
+}
+
+func (c *checker) verify(r *http.Request, t *ViewerTokens, q tokens.Request) (checked, error) {
+	q.Method, q.Header, q.ClientIP, q.Time = r.Method, r.Header, c.server.ClientAddr(r), c.now()
+	e, err := t.Verifier.Verify(r.Context(), q)
 	var refused *tokens.Refusal
 	switch {
 	case err == nil:
