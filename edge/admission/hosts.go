@@ -3,9 +3,6 @@ package admission
 import (
 	"fmt"
 	"net/url"
-	"slices"
-
-	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // ValidHost returns an error unless h can stand in Policy.Hosts.
@@ -16,12 +13,3 @@ func ValidHost(h string) error {
 	return nil
 }
 
-// CanonicalHost returns the host that a request for host is taken to be for: the first of
-// Hosts for any of them, else the host itself. It is in lower case, without the default port.
-func (p *Policy) CanonicalHost(host string, https bool) string {
-	host = manifest.CanonicalHost(host, https)
-	if slices.ContainsFunc(p.Hosts, func(h string) bool { return manifest.CanonicalHost(h, https) == host }) {
-		return manifest.CanonicalHost(p.Hosts[0], https)
-	}
-	return host
-}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -174,6 +176,16 @@ func (p *Policy) Validate() error {
 		}
 	}
 	return nil
+}
+
+// CanonicalHost returns the host that a request for host is taken to be for: the first of
+// Hosts for any of them, else the host itself. It is in lower case, without the default port.
+func (p *Policy) CanonicalHost(host string, https bool) string {
+	host = manifest.CanonicalHost(host, https)
+	if slices.ContainsFunc(p.Hosts, func(h string) bool { return manifest.CanonicalHost(h, https) == host }) {
+		return manifest.CanonicalHost(p.Hosts[0], https)
+	}
+	return host
 }
 
 // Enforced reports whether viewer tokens are looked at.
