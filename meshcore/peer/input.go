@@ -30,7 +30,7 @@ const (
 	Need
 
 	// NeighborUp: the data channel to Peer is open. Relayed says that its bytes
-	// go over a relay.
+	// go over a relay. It comes again when they go another way.
 	NeighborUp
 	// NeighborDown: the data channel to Peer closed or could not be opened.
 	NeighborDown

@@ -207,7 +207,10 @@ func (e *Engine) onUp(now time.Duration, in *Input) {
 		e.emit(Effect{Kind: Disconnect, Peer: in.Peer})
 		return
 	}
-	if n.open {
+	if n.open { // over another path
+		n.relayed = in.Relayed
+		e.noteGiving(n)
+		e.dirty(now)
 		return
 	}
 	n.open, n.relayed, n.pingAt, n.heardAt = true, in.Relayed, now, now

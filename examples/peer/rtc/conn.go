@@ -41,7 +41,7 @@ type Events struct {
 	Description func(t signal.Type, sdp string)
 	// Candidate is a local candidate. It comes after Description.
 	Candidate func(c signal.ICECandidate)
-	// Open: the channel is open.
+	// Open: the channel is open, over a path; it comes again when that is another.
 	Open func(p Path)
 	// Lost: nothing comes over the path any more. It may come back by itself, after a
 	// Restart, or not at all: then Closed follows.
@@ -77,6 +77,7 @@ type Conn struct {
 	offering  bool                      // our offer is not answered
 	early     []webrtc.ICECandidateInit // came before it
 	named     signaled
+	way       Path // in use
 	channel   datachannel.ReadWriteCloser
 	dc        *webrtc.DataChannel
 	written   uint64 // bytes
@@ -187,6 +188,8 @@ func (c *Conn) connect(o Options, first func(*Conn) error) error {
 		switch s {
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			c.fail(ErrFailed)
+		case webrtc.PeerConnectionStateConnected:
+			c.push(job{do: func() error { c.reroute(); return nil }})
 		case webrtc.PeerConnectionStateDisconnected:
 			c.push(job{do: func() error { c.say(c.events.Lost); return nil }})
 		}
@@ -376,6 +379,19 @@ func (c *Conn) path() Path {
 		}
 	}
 	return p
+}
+
+// reroute says which path is in use if that is another than before.
+func (c *Conn) reroute() {
+	if c.channel == nil {
+		return
+	}
+	p := c.path()
+	p.Took = c.way.Took
+	if p != c.way && p.Local != "" {
+		c.way = p
+		c.say(func() { c.events.Open(p) })
+	}
 }
 
 // expire fails the connection if its channel is not open in time.

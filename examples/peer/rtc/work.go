@@ -47,8 +47,9 @@ func (c *Conn) opened(dc *webrtc.DataChannel, channel datachannel.ReadWriteClose
 	}
 	c.dc, c.channel = dc, channel
 	c.net.opened(1)
-	path := c.path()
-	c.net.luck.note(path)
+	c.way = c.path()
+	c.net.luck.note(c.way)
+	path := c.way
 	c.say(func() { c.events.Open(path) })
 	c.net.conns.Add(1)
 	go c.read(channel)

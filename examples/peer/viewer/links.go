@@ -166,7 +166,10 @@ func (v *Viewer) events(l *link) rtc.Events {
 		},
 		Open: func(p rtc.Path) {
 			in(func() {
-				l.path = &Path{Peer: l.peer, Path: p, Opened: time.Now()}
+				if l.path == nil {
+					l.path = &Path{Peer: l.peer, Opened: time.Now()}
+				}
+				l.path.Path = p
 				v.input(peer.Input{Kind: peer.NeighborUp, Peer: l.peer, Relayed: p.Relayed()})
 			})
 		},

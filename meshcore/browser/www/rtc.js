@@ -120,6 +120,8 @@ class Connection {
     this.dc = null;
     this.over = false;
     this.ours = false; // we offered it
+    /** @type {boolean} a relay is on the path; not known before it is open */
+    this.relayed = undefined;
     /** @type {RTCIceCandidateInit[]} */
     this.early = [];
     /** @type {Uint8Array[]} */
@@ -136,7 +138,10 @@ class Connection {
       this.pc = new RTCPeerConnection({ iceTransportPolicy }); // a server that this browser does not take
     }
     this.pc.onicecandidate = (e) => e.candidate && this.#signal({ type: "candidate", candidate: plain(e.candidate) });
-    this.pc.onconnectionstatechange = () => /failed|closed/.test(this.pc.connectionState) && this.#fail();
+    this.pc.onconnectionstatechange = () => {
+      if (/failed|closed/.test(this.pc.connectionState)) this.#fail();
+      else if (this.pc.connectionState === "connected" && this.relayed !== undefined) this.#look();
+    };
     // One side is enough to look for another path.
     this.pc.oniceconnectionstatechange = () => this.pc.iceConnectionState === "disconnected" && this.ours && this.restart();
     this.pc.ondatachannel = (e) => (e.channel.label === LABEL && !this.dc ? this.#watch(e.channel) : this.#fail());
@@ -228,10 +233,9 @@ class Connection {
     const open = async () => {
       if (opened) return;
       opened = true;
-      const relayed = await this.#relayed();
-      if (this.over) return;
       clearTimeout(this.timer);
-      this.owner.events.up(this.peer, relayed);
+      await this.#look();
+      if (this.over) return;
       const first = early;
       early = null;
       for (const m of first) this.owner.events.receive(this.peer, m);
@@ -251,6 +255,14 @@ class Connection {
         this.#fail();
       }
     };
+  }
+
+  /** #look says that the channel is open, and again when a relay has come onto the path or left it. */
+  async #look() {
+    const relayed = await this.#relayed();
+    if (this.over || relayed === this.relayed) return;
+    this.relayed = relayed;
+    this.owner.events.up(this.peer, relayed);
   }
 
   /** #relayed says whether a relay is on the path in use. */

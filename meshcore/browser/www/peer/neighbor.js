@@ -120,9 +120,10 @@ export function onOffered(e, now, id) {
 export function onUp(e, now, input) {
   const n = e.byID.get(input.peer);
   if (!n) return e.emit({ kind: Disconnect, peer: input.peer });
-  if (n.open) return;
+  const { open } = n;
   n.open = true;
   n.relayed = !!input.relayed;
+  if (open) return e.dirty(now); // over another path
   n.pingAt = n.heardAt = now;
   sayHello(e, n);
   e.send(n, { type: wire.Ping, nonce: n.slot });
