@@ -80,6 +80,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //			...
 //		}
 //		viewer_params     NAME...
+//		viewer_path       REGEXP
 //		upload_limit      SIZE
 //		upload_ratio      NUMBER
 //		neighbors         N
@@ -143,6 +144,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			return h.Token.UnmarshalCaddyfile(d)
 		},
 		"viewer_params": option.List(&h.ViewerParams),
+		"viewer_path":   option.String(&h.ViewerPath),
 		"upload_limit":  option.Size(&h.UploadLimit),
 		"upload_ratio":  option.Float(&h.UploadRatio, "as much as was received"),
 		"neighbors":     option.Int(&h.Neighbors),

@@ -34,9 +34,16 @@ type Handler struct {
 	ExcludeRaw caddyhttp.RawMatcherSets `json:"exclude,omitempty" caddy:"namespace=http.matchers"`
 
 	// ViewerParams are the names of query parameters that are the viewer's, such as a
-	// session id: the bytes do not depend on them. Others are part of what a URL
-	// names. Default: none.
+	// session id, as they stand in URLs: the bytes do not depend on them. Others are part of what a URL
+	// names, until three viewers have got the same bytes with three values of one, for
+	// each of three segments. Default: none.
 	ViewerParams []string `json:"viewer_params,omitempty"`
+
+	// ViewerPath is a regular expression for what is the viewer's in paths, such as
+	// "^/session/[^/]+": what it matches first is no part of what a URL names. Browsers
+	// read it too, so flags, named groups and classes like [[:alpha:]] are refused.
+	// Default: nothing.
+	ViewerPath string `json:"viewer_path,omitempty"`
 
 	// Token says which viewers are entitled to manifests, segments and sessions, by
 	// the operator's own tokens. Default: none, all are.
@@ -135,7 +142,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // policy returns the edge's policy for this handler.
 func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 	p := edge.Policy{
-		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins, ViewerParams: h.ViewerParams,
+		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins,
+		ViewerParams: h.ViewerParams, ViewerPath: h.ViewerPath,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
 		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),

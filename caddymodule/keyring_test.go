@@ -12,6 +12,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // TestKeyRotation: stored keys are rotated at their age, the old one stays good,
@@ -37,7 +38,7 @@ func TestKeyRotation(t *testing.T) {
 		t.Errorf("another edge has another key (%v)", err)
 	}
 	st := digest.NewStore()
-	k := digest.Key{Host: "h", Path: "/s.ts"}
+	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
 	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
 	before, _, _ := st.Headers(k, 5, "", first, now)
 	after, _, _ := st.Headers(k, 5, "", next, now)

@@ -179,9 +179,37 @@ func TestManifestsOfOnePresentation(t *testing.T) {
 	if vod := e.swarmOf("/vod/index.m3u8"); vod == far {
 		t.Error("two presentations are in one swarm")
 	}
-	pass, err := e.verifier().VerifyPass(e.openSessionIn(far).Pass, time.Now())
-	if err != nil || strings.Join(pass.Scope, " ") != "/far/ /away/" {
-		t.Errorf("the pass of that presentation covers %v (%v)", pass.Scope, err)
+}
+
+// TestSegmentsAnywhere: a presentation is its manifest: what it lists may lie
+// anywhere on its host, in more directories than a pass could name; two presentations
+// in one directory are two, and what both list is shared by both.
+func TestSegmentsAnywhere(t *testing.T) {
+	dir := t.TempDir()
+	var all []string
+	for i := range 20 {
+		all = append(all, fmt.Sprintf("/media/%d/seg.ts", i))
+		write(t, dir, all[i][1:], "segment")
+	}
+	write(t, dir, "live/one.m3u8", mediaPlaylist("", append(all, "../up.ts")...))
+	write(t, dir, "live/two.m3u8", mediaPlaylist("", "/media/0/seg.ts"))
+	write(t, dir, "up.ts", "segment")
+	e := newEdge(t)
+	e.load("", "mesh\n root "+dir+"\n file_server")
+	one, two := e.swarmOf("/live/one.m3u8"), e.swarmOf("/live/two.m3u8")
+	if one == two {
+		t.Error("two presentations in one directory are in one swarm")
+	}
+	for _, swarm := range []string{one, two} {
+		pass, err := e.verifier().VerifyPass(e.openSessionIn(swarm).Pass, time.Now())
+		for _, path := range append(all, "/up.ts") {
+			if err != nil || !pass.Covers(path) {
+				t.Errorf("the pass does not cover %s: %v (%v)", path, pass.Scope, err)
+			}
+			if resp, _ := e.get(path); resp.Header.Get(headerSegment) == "" {
+				t.Errorf("%s is not shared", path)
+			}
+		}
 	}
 }
 

@@ -77,21 +77,25 @@ func TestSegmentFromUpstream(t *testing.T) {
 	e.load("", "mesh\n reverse_proxy "+o.start(t))
 
 	const path = "/s/a%20b.ts"
+	name := path + "?q=1"
 	if resp, _ := e.get(path); resp.Header.Get(headerSegment) != "" {
 		t.Error("a segment that no playlist has listed has a token")
 	}
-	if _, code := e.statement(path, ""); code != "not_listed" {
+	if _, code := e.statement(name, ""); code != "not_listed" {
 		t.Errorf("statement of a segment that is not listed: %q", code)
 	}
 	e.swarmOf("/s/index.m3u8")
-	if _, code := e.statement(path, ""); code != signal.NotKnown {
+	if _, code := e.statement(name, ""); code != signal.NotKnown {
 		t.Errorf("statement of a segment that nobody has fetched: %q", code)
+	}
+	if _, code := e.statement(path, ""); code != signal.NotShared {
+		t.Errorf("statement of a segment without its query: %q", code)
 	}
 	first, got := e.get(path + "?q=1")
 	if first.Header.Get(headerSegment) != "" || first.Header.Get(headerDigests) != "" || !bytes.Equal(got, body) {
 		t.Errorf("first answer: %s %q, %d bytes", headerSegment, first.Header.Get(headerSegment), len(got))
 	}
-	s, code := e.statement(path, "")
+	s, code := e.statement(name, "")
 	if code != "" {
 		t.Fatalf("statement after the first answer: %q", code)
 	}
@@ -279,9 +283,8 @@ func TestNeverShared(t *testing.T) {
 		{name: "page", serve: set("Content-Type", "text/html; charset=utf-8")},
 		{name: "manifest", serve: set("Content-Type", hlsType)},
 		{name: "key", tags: key, serve: set(), unlisted: true},
-		{name: "two queries", serve: set(), segments: []string{"seg.ts?id=1", "seg.ts?id=2"}},
+		{name: "two queries", serve: set(), segments: []string{"seg.ts?id=1", "seg.ts?id=2"}, unlisted: true},
 		{name: "another host", serve: set(), segments: []string{"http://other.example/s/seg.ts"}, unlisted: true},
-		{name: "above the presentation", serve: set(), segments: []string{"../seg.ts", "/seg.ts"}, unlisted: true},
 		{name: "share none", mesh: "share none", serve: set()},
 		{name: "share encrypted_only, in the clear", mesh: "share encrypted_only", serve: set()},
 		{name: "share encrypted_only, METHOD=NONE", mesh: "share encrypted_only", tags: "#EXT-X-KEY:METHOD=NONE", serve: set()},

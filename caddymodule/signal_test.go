@@ -134,7 +134,7 @@ func TestStats(t *testing.T) {
 	s.send(&signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 3000, OriginBytes: 1000, RelayedBytes: 10}})
 	s.announce(0) // the report has been taken
 	st := decodeStats(t, e)
-	if st.Sessions != 1 || len(st.Swarms) != 1 || st.Swarms[0].Presentation != "/vod/" || st.Swarms[0].Peers != 1 {
+	if st.Sessions != 1 || len(st.Swarms) != 1 || st.Swarms[0].Presentation != "/vod/index.m3u8" || st.Swarms[0].Peers != 1 {
 		t.Errorf("%+v", st)
 	}
 	if st.PeerBytes != 3000 || st.OriginBytes != 1000 || st.RelayedBytes != 10 || st.Offload != 0.75 || st.Swarms[0].Offload != 0.75 {

@@ -159,8 +159,8 @@ func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string, 
 	return nil
 }
 
-// serveStatement answers GET /mesh/segment?path=PATH (and offset and length for
-// a byte range) with what the headers of the segment would state. That nothing is
+// serveStatement answers GET /mesh/segment?path=PATH (with the query of the segment, if
+// it has one, escaped as a value; and offset and length for a byte range) with what the headers of the segment would state. That nothing is
 // stated of a segment of a presentation is no error, which a browser would show in
 // its console.
 func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host string, _ Next) error {
@@ -172,18 +172,20 @@ func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host strin
 		return reply.JSON(w, "no-store", signal.SegmentStatement{Code: code, Detail: detail})
 	}
 	e := s.edge
-	l := e.catalog.Segment(host, path)
+	escaped, query, _ := strings.Cut(path, "?")
+	n := s.policy.Identity().Name(escaped, query)
+	l := e.catalog.Segment(host, n)
 	switch {
-	case l == nil && !e.catalog.Within(host, path):
-		return reply.Refuse(w, http.StatusNotFound, "not_listed", "no manifest that has passed here lists that path, nor a directory above it; load the manifest from this edge")
-	case l == nil:
+	case l == nil && !e.catalog.Has(host):
+		return reply.Refuse(w, http.StatusNotFound, "not_listed", "no manifest of this host has passed here; load the manifest from this edge")
+	case l == nil || !l.Is(n):
 		return none(signal.NotShared, "no manifest that has passed here lists that segment as one that is the same for every viewer")
 	case l.Hints[which]:
 		return none(signal.NotKnown, "no playlist has listed that segment yet; ask again soon")
 	case !s.policy.Shares(asIfFor(r, path), l, which):
 		return none(signal.NotShared, "that segment is not shared; play it from the origin")
 	}
-	key := digest.Key{Host: host, Path: l.Path, Offset: which.Offset, Length: which.Length}
+	key := digest.Key{Host: host, Name: l.Name, Offset: which.Offset, Length: which.Length}
 	token, hashes, ok := e.digests.Newest(key, e.config.Keys(), e.config.now())
 	if !ok {
 		return none(signal.NotKnown, "the digest of that segment is unknown yet; take it from the origin once")
@@ -201,7 +203,7 @@ func statementQuery(r *http.Request) (path string, which catalog.Range, bad *sig
 	q := r.URL.Query()
 	path = q.Get("path")
 	if !strings.HasPrefix(path, "/") {
-		return "", which, &signal.FieldError{Field: "path", Detail: "must be the escaped path of a segment, from the first slash"}
+		return "", which, &signal.FieldError{Field: "path", Detail: "must be the escaped path of a segment, from the first slash, with its query"}
 	}
 	for _, f := range []struct {
 		name string
@@ -228,7 +230,7 @@ func asIfFor(r *http.Request, escaped string) *http.Request {
 		return r
 	}
 	c := *r
-	c.URL = &url.URL{Path: u.Path, RawPath: u.RawPath}
+	c.URL = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
 	c.RequestURI = escaped
 	c.Method = http.MethodGet
 	return &c

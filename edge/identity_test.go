@@ -1,7 +1,9 @@
 package edge_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -54,68 +57,184 @@ func reply(w http.ResponseWriter, body string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// TestTwoQueriesOfOnePath: where two playlists list one path with two queries,
-// neither answer carries the statement of the other's bytes, and no statement is
-// handed out by the path.
-func TestTwoQueriesOfOnePath(t *testing.T) {
+// statementOf returns the statement that an answer carries, or nil, and its body.
+func statementOf(t *testing.T, resp *http.Response) (*tokens.Segment, string) {
+	t.Helper()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := resp.Header.Get("Mesh-Segment")
+	if token == "" {
+		return nil, string(body)
+	}
+	return readStatement(t, token), string(body)
+}
+
+// readStatement reads a segment token without its signature.
+func readStatement(t *testing.T, token string) *tokens.Segment {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct{ Pth, Qry, Rot string }
+	if err := json.Unmarshal(payload, &c); err != nil {
+		t.Fatal(err)
+	}
+	root, err := base64.RawURLEncoding.DecodeString(c.Rot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tokens.Segment{Path: c.Pth, Query: c.Qry, Root: [32]byte(root)}
+}
+
+// rootOf returns the root that a statement of a body has.
+func rootOf(t *testing.T, body string) [32]byte {
+	t.Helper()
+	d, err := integrity.NewDigester(int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(d, body); err != nil {
+		t.Fatal(err)
+	}
+	_, root, err := d.Sum()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// TestQueriesTellResourcesApart: where playlists list one path with several queries,
+// each is a resource of its own: it carries the statement of its own bytes, in its
+// header and by its name, and nothing is stated of queries that are not listed.
+func TestQueriesTellResourcesApart(t *testing.T) {
 	get := serve(t, edge.Policy{}, func(w http.ResponseWriter, r *http.Request) {
 		if q, ok := strings.CutSuffix(r.URL.Path, ".m3u8"); ok {
-			reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.ts?q="+q[1:]+"\n#EXT-X-ENDLIST\n")
+			reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=AES-128,URI=\"s0.ts?key\"\n#EXTINF:2,\ns0.ts?q="+q[1:]+"&n=1\n#EXTINF:2,\ns0.ts?q="+q[1:]+"&n=2\n#EXT-X-ENDLIST\n")
 			return
 		}
-		reply(w, strings.Repeat(r.URL.RawQuery, 1000)) // of one length for both
+		q := r.URL.Query()
+		reply(w, strings.Repeat(fmt.Sprintf("q=%.2s&n=%.1s", q.Get("q")+"__", q.Get("n")+"_"), 1000)) // of one length for all
 	})
-	for range 3 {
+	for range 4 {
 		for _, q := range []string{"hi", "lo"} {
 			get("http://h/" + q + ".m3u8")
-			get("http://h/s0.ts?q=" + q)
+			for _, n := range []string{"1", "2"} {
+				get("http://h/s0.ts?q=" + q + "&n=" + n)
+			}
+			get("http://h/s0.ts?key")
 		}
 	}
-	for _, q := range []string{"hi", "lo"} {
-		if h := get("http://h/s0.ts?q=" + q).Header; h.Get("Mesh-Segment") != "" {
-			t.Errorf("%s carries a statement", q)
+	for _, query := range []string{"q=hi&n=1", "q=hi&n=2", "q=lo&n=1", "q=lo&n=2"} {
+		for _, target := range []string{"/s0.ts?" + query, "/s0.ts?CMCD=bl%3D100&" + query, "/%730.ts?" + strings.Replace(query, "q", "%71", 1)} {
+			s, body := statementOf(t, get("http://h"+target))
+			if s == nil || s.Query != query || s.Root != rootOf(t, body) {
+				t.Errorf("%s carries %+v", target, s)
+			}
+		}
+		var answer struct{ Token string }
+		if err := json.NewDecoder(get("http://h/mesh/segment?path=" + url.QueryEscape("/s0.ts?"+query)).Body).Decode(&answer); err != nil || answer.Token == "" {
+			t.Fatalf("no statement by the name of %s: %v", query, err)
+		}
+		if s := readStatement(t, answer.Token); s.Query != query || s.Root != rootOf(t, strings.Repeat(query, 1000)) {
+			t.Errorf("the statement by the name of %s is %+v", query, s)
 		}
 	}
-	resp := get("http://h/mesh/segment?path=" + url.QueryEscape("/s0.ts"))
-	if b, err := io.ReadAll(resp.Body); err != nil || strings.Contains(string(b), `"token"`) {
-		t.Errorf("a statement by the path: %s (%v)", b, err)
+	for _, target := range []string{"/s0.ts", "/s0.ts?q=hi", "/s0.ts?q=hi&n=3", "/s0.ts?n=1&q=hi", "/s0.ts?key"} {
+		get("http://h" + target)
+		if s, _ := statementOf(t, get("http://h"+target)); s != nil {
+			t.Errorf("%s, which is not listed as a segment, carries %+v", target, s)
+		}
+		b, err := io.ReadAll(get("http://h/mesh/segment?path=" + url.QueryEscape(target)).Body)
+		if err != nil || strings.Contains(string(b), `"token"`) {
+			t.Errorf("a statement by the name of %s: %s (%v)", target, b, err)
+		}
 	}
 }
 
 // TestQueryOfEachViewer: a playlist that lists its segments with another query for
-// each viewer is shared, while the bytes are the same for all: at once where the
-// operator names the parameter. Measures of the player are no part of a name.
+// each viewer is shared as if the query was not there: at once where the operator
+// names the parameter or the path, else once three viewers have got the same bytes of
+// three segments; never where the bytes differ, and no more once they do.
 func TestQueryOfEachViewer(t *testing.T) {
+	one := func(string) string { return "one" }
 	for name, c := range map[string]struct {
 		policy edge.Policy
-		body   func(query string) string
-		shared bool
+		prefix string // of URLs, with %s for the session
+		query  string
+		body   func(session string) string
+		before int // viewers before one whose answers are stated for all, 0 for none
+		states string
+		byName bool // and not with the answer
 	}{
-		"the same bytes":  {body: func(string) string { return "one" }, shared: true},
-		"named":           {policy: edge.Policy{ViewerParams: []string{"sid"}}, body: func(string) string { return "one" }, shared: true},
-		"other bytes":     {body: func(q string) string { return q[:7] }, shared: false},
-		"other bytes, ok": {body: func(q string) string { return "sid=" + q[4:5] }, shared: false},
+		"named":             {policy: edge.Policy{ViewerParams: []string{"sid"}}, query: "?sid=%s", body: one, before: 1},
+		"named, and others": {policy: edge.Policy{ViewerParams: []string{"sid"}}, query: "?a=b&sid=%s&q=1", body: one, before: 1, states: "a=b&q=1"},
+		"a path":            {policy: edge.Policy{ViewerPath: "^/session-[0-9]+"}, prefix: "/session-%s", body: one, before: 1},
+		"learned":           {query: "?sid=%s", body: one, before: 4, byName: true},
+		"learned of two":    {query: "?q=1&sid=%s", body: one, before: 4, byName: true, states: "q=1"},
+		"other bytes":       {query: "?sid=%s", body: func(s string) string { return s }},
+		"other bytes later": {query: "?sid=%s", body: func(s string) string { return map[bool]string{true: "two", false: "one"}[s == "4"] }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			session := func(r *http.Request) string {
+				if s, ok := strings.CutPrefix(r.URL.Path, "/session-"); ok {
+					s, _, _ = strings.Cut(s, "/")
+					return s
+				}
+				return r.URL.Query().Get("sid")
+			}
 			get := serve(t, c.policy, func(w http.ResponseWriter, r *http.Request) {
 				if strings.HasSuffix(r.URL.Path, ".m3u8") {
-					reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.ts?sid="+r.URL.Query().Get("sid")+"\n#EXT-X-ENDLIST\n")
+					var list strings.Builder
+					for i := range 4 {
+						fmt.Fprintf(&list, "#EXTINF:2,\ns%d.ts%s\n", i, strings.ReplaceAll(c.query, "%s", session(r)))
+					}
+					reply(w, "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"+list.String()+"#EXT-X-ENDLIST\n")
 					return
 				}
-				w.Header().Set("Etag", strconv.Quote(c.body(r.URL.RawQuery)))
-				reply(w, strings.Repeat(c.body(r.URL.RawQuery), 1000))
+				w.Header().Set("Etag", strconv.Quote("e"))
+				reply(w, strings.Repeat(c.body(session(r)), 1000))
 			})
-			for _, sid := range []string{"111", "222"} {
-				get("http://h/i.m3u8?sid=" + sid)
-				get("http://h/s0.ts?sid=" + sid + "&CMCD=bl%3D100")
+			of := func(session, file string) string {
+				return "http://h" + strings.ReplaceAll(c.prefix+file+c.query, "%s", session)
 			}
-			resp := get("http://h/s0.ts?sid=222&CMCD=bl%3D200")
-			if shared := resp.Header.Get("Mesh-Segment") != ""; shared != c.shared {
-				t.Errorf("the answer carries a statement: %v", shared)
+			stated := func(session string) (n int) {
+				get(of(session, "/i.m3u8"))
+				for i := range 4 {
+					file := fmt.Sprintf("/s%d.ts", i)
+					s, body := statementOf(t, get(of(session, file)))
+					if s == nil && c.byName {
+						var answer struct{ Token string }
+						name := file + strings.ReplaceAll(c.query, "%s", session)
+						if err := json.NewDecoder(get("http://h/mesh/segment?path=" + url.QueryEscape(name)).Body).Decode(&answer); err != nil {
+							t.Fatal(err)
+						}
+						if answer.Token != "" {
+							s = readStatement(t, answer.Token)
+						}
+					}
+					if s == nil {
+						continue
+					}
+					if s.Path != file || s.Root != rootOf(t, body) {
+						t.Errorf("viewer %s: %+v is stated", session, s)
+					}
+					if s.Query == c.states { // and not of a resource of this viewer alone
+						n++
+					}
+				}
+				return n
 			}
-			b, err := io.ReadAll(get("http://h/mesh/segment?path=" + url.QueryEscape("/s0.ts")).Body)
-			if shared := strings.Contains(string(b), `"token"`); err != nil || shared != c.shared {
-				t.Errorf("a statement by the path: %s (%v)", b, err)
+			for viewer := 1; viewer <= 6; viewer++ {
+				n := stated(strconv.Itoa(viewer))
+				switch {
+				case c.before > 0 && viewer > c.before && n < 4:
+					t.Errorf("viewer %d: %d of 4 are stated with the first answer", viewer, n)
+				case c.before == 0 && viewer != 3 && n > 0: // the third has the last segment by the common name
+					t.Errorf("viewer %d: %d are stated for all, though the bytes differ", viewer, n)
+				}
 			}
 		})
 	}

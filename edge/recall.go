@@ -30,7 +30,7 @@ func presentationOf(s *Site, r *http.Request, host string, req *signal.SessionRe
 		return p
 	}
 	u, err := url.ParseRequestURI(req.Manifest)
-	if err != nil || !e.catalog.Issued(req.Swarm, host, u.EscapedPath(), e.config.now()) {
+	if err != nil || !e.catalog.Issued(req.Swarm, host, s.policy.Identity().Of(u).Path, e.config.now()) {
 		return nil
 	}
 	v, _, _ := e.recalls.Do(host+" "+req.Manifest, func() (any, error) { return recall(s, r, host, u, next), nil })
@@ -64,12 +64,12 @@ func recall(s *Site, r *http.Request, host string, u *url.URL, next Next) *catal
 	if !load(u) {
 		return nil
 	}
-	p := e.catalog.Presentation(host, u.EscapedPath())
+	p := e.catalog.Presentation(host, s.policy.Identity().Of(u).Path)
 	if p == nil {
 		return nil
 	}
-	for _, path := range e.catalog.Unread(p, maxRecalled) {
-		if u, err := url.ParseRequestURI(path); err == nil && ctx.Err() == nil {
+	for _, n := range e.catalog.Unread(p, maxRecalled) {
+		if u, err := url.ParseRequestURI(n.String()); err == nil && ctx.Err() == nil {
 			load(u)
 		}
 	}

@@ -67,7 +67,8 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 			return err
 		}
 	}
-	v.Listed = e.catalog.Segment(v.Host, asked.EscapedPath())
+	v.Name = p.Identity().Of(asked)
+	v.Listed = e.catalog.Segment(v.Host, v.Name)
 	if p.Enforced() {
 		var handled bool
 		var err error

@@ -70,7 +70,7 @@ func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
 		t := Traffic{PeerBytes: s.Totals.PeerBytes, OriginBytes: s.Totals.OriginBytes, RelayedBytes: s.Totals.RelayedBytes}
 		t.setShares()
 		c := Carried{s.RelayPeers, s.RelayUp, s.RelayDown}
-		out.Swarms = append(out.Swarms, SwarmStats{s.ID, s.Presentation.Dir, s.Peers, t, c})
+		out.Swarms = append(out.Swarms, SwarmStats{s.ID, s.Presentation.Path, s.Peers, t, c})
 		out.RelayPeers += c.RelayPeers
 		out.RelayUpBytes += c.RelayUpBytes
 		out.RelayDownBytes += c.RelayDownBytes

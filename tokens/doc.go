@@ -21,6 +21,7 @@
 //
 //	segment token, typ "mesh-segment+jwt"
 //	pth  string    path of the resource, percent-encoded, no query  required
+//	qry  string    the query that names it, percent-encoded         absent = none
 //	off  integer   first byte of the range, in bytes                absent = 0
 //	siz  integer   length of the range, in bytes, at least 1        required
 //	chk  integer   chunk size, in bytes, at least 1                 required

@@ -14,6 +14,9 @@ type Segment struct {
 	// Path of the resource in its percent-encoded form, from "/", without
 	// query. Dot segments and encoded slashes are refused.
 	Path string
+	// Query is the part of the query that names the resource, without the question
+	// mark; "" for none. It is percent-encoded and holds no fragment.
+	Query string
 	// Offset is the first byte of a byte range, in bytes; 0 for a whole
 	// resource.
 	Offset int64
@@ -31,6 +34,7 @@ type Segment struct {
 
 type segmentClaims struct {
 	Path      string `json:"pth"`
+	Query     string `json:"qry,omitempty"`
 	Offset    int64  `json:"off,omitempty"`
 	Size      int64  `json:"siz"`
 	ChunkSize int64  `json:"chk"`
@@ -41,7 +45,7 @@ type segmentClaims struct {
 // claims are those of a segment token that is about to be signed.
 func (s Segment) claims() (segmentClaims, error) {
 	c := segmentClaims{
-		Path: s.Path, Offset: s.Offset, Size: s.Size, ChunkSize: int64(s.ChunkSize),
+		Path: s.Path, Query: s.Query, Offset: s.Offset, Size: s.Size, ChunkSize: int64(s.ChunkSize),
 		Root: b64.EncodeToString(s.Root[:]), Expires: s.Expires.Unix(),
 	}
 	return c, c.check()
@@ -61,7 +65,7 @@ func readSegment(payload []byte, now time.Time) (Segment, error) {
 		return Segment{}, fmt.Errorf("%w: root must be 32 bytes in base64url", ErrMalformed)
 	}
 	s := Segment{
-		Path: c.Path, Offset: c.Offset, Size: c.Size, ChunkSize: int(c.ChunkSize),
+		Path: c.Path, Query: c.Query, Offset: c.Offset, Size: c.Size, ChunkSize: int(c.ChunkSize),
 		Root: [32]byte(root), Expires: time.Unix(c.Expires, 0).UTC(),
 	}
 	if !now.Before(s.Expires) {
@@ -74,6 +78,8 @@ func (c segmentClaims) check() error {
 	switch {
 	case !isPlainPath(c.Path):
 		return fmt.Errorf("%w: path must be percent-encoded, start with \"/\" and hold no query, no dot segment and no encoded slash", ErrMalformed)
+	case !isQuery(c.Query):
+		return fmt.Errorf("%w: query must be percent-encoded, of at most %d bytes, without fragment", ErrMalformed, MaxTokenSize)
 	case c.Offset < 0 || c.Size < 1 || c.Offset > maxSafeInteger || c.Size > maxSafeInteger-c.Offset:
 		return fmt.Errorf("%w: size must be at least 1 and offset at least 0", ErrMalformed)
 	case c.ChunkSize < 1 || c.ChunkSize > MaxChunkSize:
@@ -82,4 +88,27 @@ func (c segmentClaims) check() error {
 		return fmt.Errorf("%w: expiry is out of range", ErrMalformed)
 	}
 	return nil
+}
+
+// isQuery reports whether a query can stand in a URL as it is (RFC 3986, section 3.4;
+// browsers leave more as it is).
+func isQuery(s string) bool {
+	if len(s) > MaxTokenSize {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// Name returns the path, and the query after a question mark if there is one: what
+// meshcore/integrity makes segment ids of.
+func (s Segment) Name() string {
+	if s.Query == "" {
+		return s.Path
+	}
+	return s.Path + "?" + s.Query
 }

@@ -53,6 +53,7 @@ type passVector struct {
 
 type segmentVector struct {
 	Path      string `json:"path"`
+	Query     string `json:"query,omitempty"`
 	Offset    int64  `json:"offset"`
 	Size      int64  `json:"size"`
 	ChunkSize int    `json:"chunk_size"`
@@ -96,7 +97,7 @@ func vectorOfPass(p Pass) *passVector {
 }
 
 func vectorOfSegment(s Segment) *segmentVector {
-	return &segmentVector{s.Path, s.Offset, s.Size, s.ChunkSize, hex.EncodeToString(s.Root[:]), s.Expires.Unix()}
+	return &segmentVector{s.Path, s.Query, s.Offset, s.Size, s.ChunkSize, hex.EncodeToString(s.Root[:]), s.Expires.Unix()}
 }
 
 // TestVectors runs every vector of the file that JavaScript runs too, and holds
@@ -298,6 +299,9 @@ func buildVectors(t *testing.T) vectorSet {
 
 	add(tokenVector{Name: "segment good", Kind: "segment", Segment: vectorOfSegment(segment), Token: signSegment(segment)})
 	add(tokenVector{Name: "segment byte range", Kind: "segment", Segment: vectorOfSegment(ranged), Token: signSegment(ranged)})
+	queried := segment
+	queried.Query = "q=hi&x=%2F?[a]|^"
+	add(tokenVector{Name: "segment with a query", Kind: "segment", Segment: vectorOfSegment(queried), Token: signSegment(queried)})
 	add(tokenVector{Name: "segment good in its last second", Kind: "segment", Now: segment.Expires.Unix() - 1, Segment: vectorOfSegment(segment), Token: signSegment(segment)})
 	add(tokenVector{Name: "segment expired on the second", Kind: "segment", Now: segment.Expires.Unix(), Error: "expired", Token: signSegment(segment)})
 	bad("segment token shown where a pass is due", "pass", "wrong_type", signSegment(segment))
@@ -306,6 +310,9 @@ func buildVectors(t *testing.T) vectorSet {
 		{"with a raw space", `%20a.m4s`, ` a.m4s`},
 		{"with half an escape", `%20a.m4s`, `%2`},
 		{"with a dot segment", `/720p/`, `/../`},
+		{"with a fragment in its query", `"siz"`, `"qry":"a#b","siz"`},
+		{"with a space in its query", `"siz"`, `"qry":"a b","siz"`},
+		{"with a query that is a number", `"siz"`, `"qry":7,"siz"`},
 		{"with a negative offset", `"siz"`, `"off":-1,"siz"`},
 		{"with size zero", `"siz":1234567`, `"siz":0`},
 		{"with offset and size beyond 2^53-1", `"siz":1234567`, `"off":9007199254740991,"siz":1`},

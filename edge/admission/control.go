@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -181,10 +182,10 @@ func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, 
 		return everything(now), nil, nil
 	}
 	var first checked
-	for i, path := range c.Catalog.Playlists(to, maxTried) {
-		u := &url.URL{RawPath: path, RawQuery: r.URL.RawQuery}
+	for i, n := range c.Catalog.Playlists(to, maxTried) {
+		u := &url.URL{RawPath: n.Path, RawQuery: strings.Trim(n.Query+"&"+r.URL.RawQuery, "&")}
 		var err error
-		if u.Path, err = url.PathUnescape(path); err != nil {
+		if u.Path, err = url.PathUnescape(n.Path); err != nil {
 			continue
 		}
 		a, err := c.checker.checkSession(r, p.Tokens, c.Server.absoluteURI(r, u), token)
@@ -356,11 +357,15 @@ func (c *Control) standing(m *Member, now time.Time) (e entitlement, ok bool) {
 	return everything(now), !p.required()
 }
 
-// scopeOf returns what a pass for a presentation may cover: what is served and
-// what the token allows. It is empty if no segment can be among it.
+// scopeOf returns what a pass for a presentation covers: what the token allows,
+// wherever the presentation goes on to list its segments. It is empty if nothing of
+// the presentation can be among it.
 func (c *Control) scopeOf(to *catalog.Presentation, e entitlement) []string {
-	out := intersect(c.Catalog.Scopes(to), e.scope)
-	return slices.DeleteFunc(out, func(s string) bool { return c.Catalog.IsPlaylist(to, s) })
+	out := slices.DeleteFunc(slices.Clone(e.scope), func(s string) bool { return c.Catalog.IsPlaylist(to, s) })
+	if len(intersect(c.Catalog.Scopes(to), out)) == 0 {
+		return nil
+	}
+	return out
 }
 
 // maxPolicies bounds the memory of policies by host.

@@ -19,7 +19,9 @@ type Visit struct {
 	Asked *url.URL
 	// URL is Asked without its viewer token, where the token was valid.
 	URL *url.URL
-	// Listed is what the catalog has at URL, or nil.
+	// Name is what Asked names on its host.
+	Name manifest.Name
+	// Listed is what the catalog has at the path of Name, or nil.
 	Listed *catalog.Listed
 
 	bearer bool // Authorization holds the viewer token, which the edge has verified
@@ -49,7 +51,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 		return w, true, nil
 	}
 	uri := g.checker.server.absoluteURI(r, v.URL)
-	if g.isPageAsset(r, v) {
+	if g.isPageAsset(r, p, v) {
 		return &gateWriter{Writer: &reply.Writer{ResponseWriter: w}, gate: g, tokens: p.Tokens, check: func() (checked, error) {
 			return g.checker.check(r, p.Tokens, uri, "")
 		}}, false, nil
@@ -67,7 +69,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 			return w, true, err
 		}
 	}
-	where := g.kindOf(v)
+	where := g.kindOf(p, v)
 	if where == "" {
 		if a.refused != nil {
 			// What it is turns out with the response, whose beginning must be there.
@@ -94,7 +96,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request, p *Policy, v *Visit
 
 // kindOf returns what a request is for by its URL: "manifest", "segment", "media",
 // or "" if the URL does not tell.
-func (g *Gate) kindOf(v *Visit) string {
+func (g *Gate) kindOf(p *Policy, v *Visit) string {
 	switch {
 	case v.Listed != nil:
 		return "segment"
@@ -102,7 +104,7 @@ func (g *Gate) kindOf(v *Visit) string {
 		return "manifest"
 	case manifest.IsMediaName(v.URL.Path):
 		return "media"
-	case g.catalog.Guards(v.Host, v.URL.EscapedPath()):
+	case g.catalog.Guards(v.Host, v.URL.EscapedPath(), p.Identity()):
 		return "segment"
 	}
 	return ""
@@ -111,9 +113,9 @@ func (g *Gate) kindOf(v *Visit) string {
 // isPageAsset reports whether a request is for a file of the page around a player, by
 // its extension. What a manifest lists under such a name is none, however its path is
 // spelled, nor is a range of a file, nor a path that may hold a token.
-func (g *Gate) isPageAsset(r *http.Request, v *Visit) bool {
+func (g *Gate) isPageAsset(r *http.Request, p *Policy, v *Visit) bool {
 	return v.Listed == nil && manifest.IsPageName(v.URL.Path) && r.Header.Get("Range") == "" &&
-		!strings.ContainsAny(v.URL.Path, ";=") && !g.catalog.Guards(v.Host, v.URL.EscapedPath())
+		!strings.ContainsAny(v.URL.Path, ";=") && !g.catalog.Guards(v.Host, v.URL.EscapedPath(), p.Identity())
 }
 
 // clean takes the viewer token out of r, for whoever handles it next, and out of
@@ -140,9 +142,6 @@ func (g *Gate) clean(r *http.Request, v *Visit, clean string) error {
 	inner.RawPath = escaped
 	r.URL, r.RequestURI = &inner, inner.RequestURI()
 	v.URL = &out
-	if u.EscapedPath() != out.EscapedPath() {
-		v.Listed = g.catalog.Segment(v.Host, out.EscapedPath())
-	}
 	return nil
 }
 

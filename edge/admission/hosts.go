@@ -12,4 +12,3 @@ func ValidHost(h string) error {
 	}
 	return nil
 }
-

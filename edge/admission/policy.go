@@ -49,9 +49,14 @@ type Policy struct {
 	// nil excludes none.
 	Exclude func(*http.Request) bool
 	// ViewerParams are the names of query parameters that are the viewer's, such as a
-	// session id: the bytes do not depend on them. Others are part of what a URL
-	// names.
+	// session id, as they stand in URLs: the bytes do not depend on them. Others are
+	// part of what a URL names, until three viewers have got the same bytes with three
+	// values of one for each of three resources.
 	ViewerParams []string
+	// ViewerPath is a regular expression for what is the viewer's in paths, such as
+	// "^/session/[^/]+" (see manifest.ParseViewerPath). Its first match is no part of
+	// what a URL names. Default: nothing.
+	ViewerPath string
 	// Tokens says which viewers are entitled to manifests, segments and sessions;
 	// nil: all are.
 	Tokens *ViewerTokens
@@ -98,7 +103,8 @@ type Policy struct {
 	// opens no more. Default: 100,000.
 	MaxSessions int
 
-	age uint64 // the newer the higher
+	age      uint64 // the newer the higher
+	identity manifest.Identity
 }
 
 // ViewerTokens says which viewers are entitled to a site's streams.
@@ -133,6 +139,16 @@ func (p *Policy) Default() {
 	every(&p.ReportInterval, 10*time.Second)
 	if p.MaxSessions == 0 {
 		p.MaxSessions = 100_000
+	}
+	p.identity = manifest.Identity{Params: p.ViewerParams}
+	if names := p.tokenNames(); len(names) > 0 {
+		p.identity.Cut = func(uri string) string {
+			_, without := tokens.CutURI(uri, names)
+			return without
+		}
+	}
+	if p.ViewerPath != "" {
+		p.identity.Path, _ = manifest.ParseViewerPath(p.ViewerPath) // Validate returns the error
 	}
 }
 
@@ -175,6 +191,16 @@ func (p *Policy) Validate() error {
 			return err
 		}
 	}
+	for _, name := range p.ViewerParams {
+		if name == "" || strings.ContainsAny(name, " &=#?") || catalog.ValidBootstrap("", name) != nil {
+			return fmt.Errorf("viewer_params %q: write names as they stand in URLs, such as sid", name)
+		}
+	}
+	if p.ViewerPath != "" {
+		if _, err := manifest.ParseViewerPath(p.ViewerPath); err != nil {
+			return fmt.Errorf("viewer_path %q: %w", p.ViewerPath, err)
+		}
+	}
 	return nil
 }
 
@@ -188,6 +214,9 @@ func (p *Policy) CanonicalHost(host string, https bool) string {
 	return host
 }
 
+// Identity returns what of the site's URLs is the viewer's. It must not be changed.
+func (p *Policy) Identity() *manifest.Identity { return &p.identity }
+
 // Enforced reports whether viewer tokens are looked at.
 func (p *Policy) Enforced() bool { return p.Tokens != nil && p.Tokens.Enforce != EnforceOff }
 
@@ -196,11 +225,13 @@ func (p *Policy) required() bool { return p.Tokens != nil && p.Tokens.Enforce ==
 
 // TokenNames returns the names of viewer tokens in URLs, with spaces between, ""
 // for none. Viewers take them out to know which of their segments are the same.
-func (p *Policy) TokenNames() string {
-	if !p.Enforced() {
-		return ""
+func (p *Policy) TokenNames() string { return strings.Join(p.tokenNames(), " ") }
+
+func (p *Policy) tokenNames() []string {
+	if !p.Enforced() || p.Tokens.Verifier == nil {
+		return nil
 	}
-	return strings.Join(p.Tokens.Verifier.Parameters(), " ")
+	return p.Tokens.Verifier.Parameters()
 }
 
 // Shares reports whether a listed resource, or a range of it, may be shared. r is
@@ -208,7 +239,7 @@ func (p *Policy) TokenNames() string {
 func (p *Policy) Shares(r *http.Request, l *catalog.Listed, which catalog.Range) bool {
 	encrypted, ok := l.Ranges[which]
 	switch {
-	case !ok, l.Ambiguous, l.Withheld(), p.Share == ShareNone, l.Presentation.Stopped():
+	case !ok, l.Withheld(), p.Share == ShareNone, l.Presentation.Stopped():
 		return false
 	case p.Share == ShareEncryptedOnly && !encrypted, l.Ad && !p.sharesAds(l.Presentation):
 		return false

@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/tokens"
 )
+
+// maxScope is how many prefixes a pass takes.
+const maxScope = 16
 
 // intersect returns the prefixes that cover what both of two lists of prefixes
 // cover, at most as many as a pass takes.
@@ -21,7 +23,7 @@ func intersect(a, b []string) []string {
 			case tokens.CoversPath(x, y):
 				both = y
 			}
-			if both != "" && !slices.Contains(out, both) && len(out) < catalog.MaxScopes {
+			if both != "" && !slices.Contains(out, both) && len(out) < maxScope {
 				out = append(out, both)
 			}
 		}

@@ -11,8 +11,6 @@ const (
 	maxAds           = 1024    // ads of one playlist that are compared
 	maxTemplates     = 512     // of one directory
 	maxTemplateDepth = 4       // directories that may follow the number of a template
-
-	// MaxScopes is how many directories a presentation has at most; a pass takes no
-	// more.
-	MaxScopes = 16
+	maxScopes        = 256     // directories of one presentation
+	maxNames         = 256     // queries with which one path is listed; the oldest goes first
 )

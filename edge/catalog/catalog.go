@@ -22,10 +22,11 @@ type Catalog struct {
 
 	mu            sync.RWMutex
 	presentations *simplelru.LRU[string, *Presentation] // by name
-	playlists     map[Location]*Presentation
-	segments      map[Location]*Listed
-	listed        int                      // weight of segments
-	swarms        map[string]*Presentation // by swarm id that was handed out
+	hosts         map[string]int                        // presentations of a host
+	playlists     map[Location]*Presentation            // that a multivariant playlist named
+	segments      map[Location][]*Listed                // one for each query
+	listed        int                                   // weight of segments
+	swarms        map[string]*Presentation              // by swarm id that was handed out
 	templates     templates
 	readings      readings
 }
@@ -37,12 +38,12 @@ func New(secret []byte) *Catalog {
 		panic(err) // only for a size below 1
 	}
 	return &Catalog{
-		secret: secret, presentations: lru,
-		playlists: map[Location]*Presentation{}, segments: map[Location]*Listed{}, swarms: map[string]*Presentation{}, readings: readings{},
+		secret: secret, presentations: lru, hosts: map[string]int{},
+		playlists: map[Location]*Presentation{}, segments: map[Location][]*Listed{}, swarms: map[string]*Presentation{}, readings: readings{},
 	}
 }
 
-// Presentation returns the presentation that the manifest at a location belongs
+// Presentation returns the presentation that the manifest at a canonical path belongs
 // to, and puts it into the catalog if it is new. It is nil for a path that no pass
 // could cover.
 func (c *Catalog) Presentation(host, path string) *Presentation {
@@ -52,6 +53,7 @@ func (c *Catalog) Presentation(host, path string) *Presentation {
 	if p != nil && !p.known {
 		p.known = true
 		c.presentations.Add(p.Name(), p)
+		c.hosts[host]++
 		c.trim(p)
 	}
 	return p
@@ -68,37 +70,36 @@ func (c *Catalog) Peek(host, path string) *Presentation {
 // find returns the presentation of a manifest, a new one if there is none. c.mu is
 // held.
 func (c *Catalog) find(host, path string) *Presentation {
-	path = manifest.CanonicalPath(path)
 	if p := c.playlists[Location{host, path}]; p != nil {
 		c.presentations.Get(p.Name()) // used now
 		return p
 	}
-	dir := dirOf(path)
-	if p, ok := c.presentations.Get(host + dir); ok {
+	if p, ok := c.presentations.Get(host + path); ok {
 		return p
 	}
-	if !tokens.CoversPath("/", dir) {
+	if !tokens.CoversPath("/", path) {
 		return nil
 	}
 	return &Presentation{
-		Host: host, Dir: dir, scopes: []string{dir},
-		playlists: map[string]*playlist{}, forbidden: map[string]bool{},
+		Host: host, Path: path, scopes: []string{dirOf(path)},
+		playlists: map[manifest.Name]*playlist{}, forbidden: map[manifest.Name]bool{},
 	}
 }
 
-// Segment returns what is listed at a location, or nil. Every spelling of a path
-// is that of its canonical one.
-func (c *Catalog) Segment(host, path string) *Listed {
-	path = manifest.CanonicalPath(path)
-	at := Location{host, path}
+// Segment returns what is listed under a name. If nothing is, it returns what the
+// same path is listed as with another query, for which Listed.Is is false; or nil.
+func (c *Catalog) Segment(host string, n manifest.Name) *Listed {
+	at := Location{host, n.Path}
 	c.mu.RLock()
-	l := c.segments[at]
+	l := pick(c.segments[at], n)
 	matched := false
-	if l == nil && len(c.templates.byDir) > 0 {
-		l = c.templates.match(at, func(p *Presentation) bool {
-			return p.forbids(path) || c.playlists[at] != nil || p.playlists[path] != nil
+	if (l == nil || !l.Is(n)) && len(c.templates.byDir) > 0 {
+		t := c.templates.match(host, n, func(p *Presentation) bool {
+			return p.forbids(n) || c.isPlaylist(p, at)
 		})
-		matched = l != nil
+		if matched = t != nil && (l == nil || t.Is(n)); matched {
+			l = t
+		}
 	}
 	c.mu.RUnlock()
 	if matched {
@@ -112,14 +113,37 @@ func (c *Catalog) Segment(host, path string) *Listed {
 // Guards reports whether a manifest listed what a server may find at an escaped path,
 // however it reads that: escapes decoded once or again, backslashes for slashes, empty
 // and dot segments and path parameters left out, any case, dots and spaces dropped at
-// the end.
-func (c *Catalog) Guards(host, escaped string) bool {
-	read := lenient(escaped)
-	at := Location{host, (&url.URL{Path: read}).EscapedPath()}
+// the end. who says what of paths is the viewer's.
+func (c *Catalog) Guards(host, escaped string, who *manifest.Identity) bool {
+	read := who.CutPath(lenient(escaped))
+	n := manifest.Name{Path: (&url.URL{Path: read}).EscapedPath()}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.readings[Location{host, strings.ToLower(read)}] > 0 ||
-		c.templates.match(at, func(*Presentation) bool { return false }) != nil
+		c.templates.match(host, n, func(*Presentation) bool { return false }) != nil
+}
+
+// pick returns what of a path goes by a name, or else the first, or nil.
+func pick(of []*Listed, n manifest.Name) *Listed {
+	for _, l := range of {
+		if l.Is(n) {
+			return l
+		}
+	}
+	if len(of) > 0 {
+		return of[0]
+	}
+	return nil
+}
+
+// named returns what is listed just under a name, or nil. c.mu is held.
+func (c *Catalog) named(host string, n manifest.Name) *Listed {
+	for _, l := range c.segments[Location{host, n.Path}] {
+		if l.Query == n.Query {
+			return l
+		}
+	}
+	return nil
 }
 
 // SwarmOf returns the swarm id of p.
@@ -148,12 +172,11 @@ func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 }
 
 // Issued reports whether a swarm id is that of the presentation of the manifest at
-// a location, in this epoch or the one before: an edge with the same secret has
-// handed it out.
+// a canonical path, in this epoch or the one before: an edge with the same secret
+// has handed it out.
 func (c *Catalog) Issued(swarm, host, path string, now time.Time) bool {
-	name := host + dirOf(manifest.CanonicalPath(path))
 	for _, epoch := range []int64{epochOf(now), epochOf(now) - 1} {
-		if hmac.Equal([]byte(swarm), []byte(swarmID(c.secret, name, epoch))) {
+		if hmac.Equal([]byte(swarm), []byte(swarmID(c.secret, host+path, epoch))) {
 			return true
 		}
 	}
@@ -170,19 +193,12 @@ func (c *Catalog) Restore(swarm string, p *Presentation) {
 	}
 }
 
-// Unread returns the paths of at most limit playlists of p that no manifest has
+// Unread returns the names of at most limit playlists of p that no manifest has
 // been read of.
-func (c *Catalog) Unread(p *Presentation, limit int) []string {
+func (c *Catalog) Unread(p *Presentation, limit int) []manifest.Name {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var paths []string
-	for path, s := range p.playlists {
-		if s.readAt.IsZero() {
-			paths = append(paths, path)
-		}
-	}
-	slices.Sort(paths)
-	return paths[:min(len(paths), limit)]
+	return p.names(limit, func(s *playlist) bool { return s.readAt.IsZero() })
 }
 
 // BySwarm returns the presentation of a swarm id that this edge handed out, or
@@ -193,63 +209,57 @@ func (c *Catalog) BySwarm(id string) *Presentation {
 	return c.swarms[id]
 }
 
-// Bootstrap returns the value of Mesh-Bootstrap for a presentation: the path of
-// the session endpoint, the swarm id of now, and the names of viewer tokens in
-// URLs. It is "" for arguments that ValidBootstrap refuses.
-func (c *Catalog) Bootstrap(p *Presentation, session, token string, now time.Time) string {
-	swarm := c.SwarmOf(p, now)
-	if v := p.bootstrap.Load(); v != nil && v.session == session && v.swarm == swarm && v.token == token {
+// Bootstrap returns the value of Mesh-Bootstrap for a presentation: the path of the
+// session endpoint, the swarm id of now, and what of URLs is the viewer's: names of
+// viewer tokens with spaces between, and who is to know the rest. It is "" for
+// arguments that ValidBootstrap refuses.
+func (c *Catalog) Bootstrap(p *Presentation, session, token string, who *manifest.Identity, now time.Time) string {
+	b := bootstrap{session: session, swarm: c.SwarmOf(p, now), token: token, params: strings.Join(p.Params(who.Params), " ")}
+	if who.Path != nil {
+		b.path = who.Path.String()
+	}
+	if v := p.bootstrap.Load(); v != nil && v.bootstrap == b {
 		return v.value
 	}
-	v, err := newBootstrap(session, swarm, token)
+	value, err := b.marshal()
 	if err != nil {
 		return ""
 	}
-	p.bootstrap.Store(v)
-	return v.value
+	p.bootstrap.Store(&marshalled{b, value})
+	return value
 }
 
-// Scopes returns the path prefixes that a pass for p covers.
+// Scopes returns the path prefixes below which all that p lists lies.
 func (c *Catalog) Scopes(p *Presentation) []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return slices.Clone(p.scopes)
 }
 
-// Playlists returns the paths of at most limit playlists of p, the shortest first,
-// which puts the multivariant playlist before its renditions.
-func (c *Catalog) Playlists(p *Presentation, limit int) []string {
+// Playlists returns the names of at most limit playlists of p, those with the
+// shortest path first, which puts the multivariant playlist before its renditions.
+func (c *Catalog) Playlists(p *Presentation, limit int) []manifest.Name {
 	c.mu.RLock()
-	paths := make([]string, 0, len(p.playlists))
-	for path := range p.playlists {
-		paths = append(paths, path)
-	}
-	c.mu.RUnlock()
-	slices.SortFunc(paths, func(a, b string) int {
-		if d := len(a) - len(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	return paths[:min(len(paths), limit)]
+	defer c.mu.RUnlock()
+	return p.names(limit, func(*playlist) bool { return true })
 }
 
 // IsPlaylist reports whether a path is one of a playlist of p.
 func (c *Catalog) IsPlaylist(p *Presentation, path string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return p.playlists[path] != nil
+	return c.isPlaylist(p, Location{p.Host, path})
 }
 
-// Within reports whether a path lies below the directory of a presentation.
-func (c *Catalog) Within(host, path string) bool {
+func (c *Catalog) isPlaylist(p *Presentation, at Location) bool {
+	return c.playlists[at] != nil || (at.Host == p.Host && at.Path == p.Path)
+}
+
+// Has reports whether there is a presentation at a host.
+func (c *Catalog) Has(host string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for dir := dirOf(path); ; dir = dirOf(strings.TrimSuffix(dir, "/")) {
-		if found := c.presentations.Contains(host + dir); found || dir == "/" {
-			return found
-		}
-	}
+	return c.hosts[host] > 0
 }
 
 // Of returns the presentations of a host.
@@ -270,33 +280,42 @@ func (c *Catalog) Of(host string) []*Presentation {
 func (c *Catalog) shorten(s *playlist, drop func(*Listed) bool) {
 	n := 0
 	for n < len(s.queue) && drop(s.queue[n]) {
-		l := s.queue[n]
-		if at := (Location{l.Presentation.Host, l.Path}); c.segments[at] == l {
-			c.unlist(at)
-		}
+		c.unlist(s.queue[n])
 		n++
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
 }
 
 // list puts what a playlist lists into the catalog. c.mu is held.
-func (c *Catalog) list(at Location, l *Listed) {
-	if c.segments[at] == nil {
+func (c *Catalog) list(l *Listed) {
+	at := Location{l.Presentation.Host, l.Path}
+	here := c.segments[at]
+	if len(here) == 0 {
 		c.readings.list(at, 1)
+	} else if len(here) >= maxNames {
+		c.unlist(here[0])
 	}
-	c.segments[at] = l
+	c.segments[at] = append(c.segments[at], l)
 	l.Presentation.listed += l.weight()
 	c.listed += l.weight()
 }
 
-// unlist forgets what is listed at a location. c.mu is held.
-func (c *Catalog) unlist(at Location) {
-	if l := c.segments[at]; l != nil {
+// unlist forgets l, unless it was replaced before. c.mu is held.
+func (c *Catalog) unlist(l *Listed) {
+	at := Location{l.Presentation.Host, l.Path}
+	here := c.segments[at]
+	i := slices.Index(here, l)
+	if i < 0 {
+		return
+	}
+	if len(here) == 1 {
 		delete(c.segments, at)
 		c.readings.list(at, -1)
-		l.Presentation.listed -= l.weight()
-		c.listed -= l.weight()
+	} else {
+		c.segments[at] = slices.Concat(here[:i], here[i+1:]) // readers may hold the one before
 	}
+	l.Presentation.listed -= l.weight()
+	c.listed -= l.weight()
 }
 
 // trim lets the least recently used presentations go, but never keep nor those that
@@ -312,28 +331,39 @@ func (c *Catalog) trim(keep *Presentation) {
 			continue
 		}
 		c.presentations.Remove(name)
+		if c.hosts[p.Host]--; c.hosts[p.Host] == 0 {
+			delete(c.hosts, p.Host)
+		}
 		p.known = false
 		for _, id := range p.swarms {
 			delete(c.swarms, id)
 		}
-		for path := range p.playlists {
-			c.dropPlaylist(p, path)
+		for n := range p.playlists {
+			c.dropPlaylist(p, n)
 		}
-		for path := range p.forbidden {
-			c.readings.list(Location{p.Host, path}, -1)
+		for n := range p.forbidden {
+			c.readings.list(Location{p.Host, n.Path}, -1)
 		}
-		c.templates.drop(p, "")
+		c.templates.drop(p, nil)
 	}
 }
 
-// dropPlaylist forgets a playlist and what it listed. c.mu is held.
-func (c *Catalog) dropPlaylist(p *Presentation, path string) {
-	if at := (Location{p.Host, path}); c.playlists[at] == p {
+// dropPlaylist forgets a playlist and what it listed; what another one has listed
+// too is read of that one again. c.mu is held.
+func (c *Catalog) dropPlaylist(p *Presentation, n manifest.Name) {
+	s := p.playlists[n]
+	delete(p.playlists, n)
+	if at := (Location{p.Host, n.Path}); c.playlists[at] == p && !p.hasPlaylist(n.Path) {
 		delete(c.playlists, at)
 	}
-	if s := p.playlists[path]; s != nil {
-		c.shorten(s, func(*Listed) bool { return true })
-		delete(p.playlists, path)
+	if s == nil {
+		return
 	}
-	c.templates.drop(p, path)
+	c.shorten(s, func(l *Listed) bool {
+		for _, other := range l.also {
+			other.sum = [32]byte{}
+		}
+		return true
+	})
+	c.templates.drop(p, s)
 }

@@ -6,18 +6,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // learn has the catalog read a manifest.
 func learn(t testing.TB, c *Catalog, host, path string, now time.Time, body string) *Presentation {
 	t.Helper()
 	p := c.Presentation(host, path)
-	if !c.Unchanged(p, path, []byte(body), now) {
-		if _, err := c.Learn(p, &url.URL{Path: path}, []byte(body), nil, now); err != nil {
+	if !c.Unchanged(p, manifest.Name{Path: path}, []byte(body), now) {
+		if _, err := c.Learn(p, &url.URL{Path: path}, []byte(body), &manifest.Identity{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return p
+}
+
+// segment returns what a catalog has at a path, without query.
+func segment(c *Catalog, host, path string) *Listed {
+	return c.Segment(host, manifest.Name{Path: path})
 }
 
 // mediaPlaylist returns a media playlist that lists segments.
@@ -59,11 +66,11 @@ func TestLiveWindow(t *testing.T) {
 		n      int
 		listed bool
 	}{{last - 1, true}, {last - 250, true}, {last - 400, false}, {0, false}} {
-		if got := c.Segment("h", fmt.Sprintf("/live/s%d.ts", s.n)) != nil; got != s.listed {
+		if got := segment(c, "h", fmt.Sprintf("/live/s%d.ts", s.n)) != nil; got != s.listed {
 			t.Errorf("segment %d of %d is listed: %v", s.n, last, got)
 		}
 	}
-	if c.Segment("h", "/vod/v.ts") == nil {
+	if segment(c, "h", "/vod/v.ts") == nil {
 		t.Error("the segment on demand is gone")
 	}
 	if c.listed != len(c.segments) {
@@ -86,25 +93,27 @@ func TestCatalogBounds(t *testing.T) {
 	if c.presentations.Len() != maxPresentations {
 		t.Errorf("%d presentations", c.presentations.Len())
 	}
-	if c.Segment("h", "/kept/a.ts") == nil || c.Presentation("h", "/kept/i.m3u8") != kept {
+	if segment(c, "h", "/kept/a.ts") == nil || c.Presentation("h", "/kept/i.m3u8") != kept {
 		t.Error("the presentation in use is gone")
 	}
-	if c.Segment("h", "/first/a.ts") != nil || c.BySwarm(id) != nil {
+	if segment(c, "h", "/first/a.ts") != nil || c.BySwarm(id) != nil {
 		t.Error("the presentation that nobody used is still there")
 	}
 	if again := c.Presentation("h", "/first/i.m3u8"); c.SwarmOf(again, now) != id {
 		t.Error("it came back with another swarm")
 	}
 	big := learn(t, c, "h", "/big/i.m3u8", now, mediaPlaylist(numbered(0, maxListedEach+5)...))
-	if big.listed > maxListedEach || c.Segment("h", "/big/s0.ts") != nil || c.Segment("h", fmt.Sprintf("/big/s%d.ts", maxListedEach+4)) == nil {
+	if big.listed > maxListedEach || segment(c, "h", "/big/s0.ts") != nil || segment(c, "h", fmt.Sprintf("/big/s%d.ts", maxListedEach+4)) == nil {
 		t.Errorf("%d listed of one presentation", big.listed)
 	}
 	for i := range maxListed / maxListedEach {
 		learn(t, c, "h", fmt.Sprintf("/big%d/i.m3u8", i), now, mediaPlaylist(numbered(0, maxListedEach)...))
 	}
 	sum := 0
-	for _, l := range c.segments {
-		sum += l.weight()
+	for _, here := range c.segments {
+		for _, l := range here {
+			sum += l.weight()
+		}
 	}
 	if c.listed > maxListed || c.listed != sum {
 		t.Errorf("%d listed, at most %d; the sum is %d", c.listed, maxListed, sum)
@@ -152,7 +161,7 @@ func TestHeldPresentationStays(t *testing.T) {
 	for i := range maxPresentations + 200 {
 		learn(t, c, fmt.Sprintf("h%d", i), "/x/i.m3u8", now, mediaPlaylist("a.ts"))
 	}
-	if c.Segment("h", "/held/a.ts") == nil || c.BySwarm(id) != held {
+	if segment(c, "h", "/held/a.ts") == nil || c.BySwarm(id) != held {
 		t.Error("the presentation of a live session is gone")
 	}
 	if n := c.presentations.Len(); n > maxPresentations {

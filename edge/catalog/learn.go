@@ -14,27 +14,28 @@ import (
 // live presentation that listed it.
 const liveGrace = 10 * time.Minute
 
-// local returns the canonical path and the query of a URL that lies on a host,
-// over HTTP.
-func local(u *url.URL, host string) (path, query string, ok bool) {
-	path, query, ok = manifest.Local(u, host)
-	return manifest.CanonicalPath(path), query, ok
+// local returns the name of the resource at a URL that lies on a host, over HTTP.
+func local(u *url.URL, host string, who *manifest.Identity) (n manifest.Name, ok bool) {
+	path, query, ok := manifest.Local(u, host)
+	if !ok {
+		return n, false
+	}
+	return who.Name(path, query), true
 }
 
-// Unchanged reports whether the playlist of p at path was read with just this
+// Unchanged reports whether the playlist of p of a name was read with just this
 // body, and remembers that it is being read now. Of too many playlists it forgets
 // the one that was read longest ago.
-func (c *Catalog) Unchanged(p *Presentation, path string, body []byte, now time.Time) bool {
+func (c *Catalog) Unchanged(p *Presentation, n manifest.Name, body []byte, now time.Time) bool {
 	sum := sha256.Sum256(body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.presentations.Get(p.Name()) // used now
-	path = manifest.CanonicalPath(path)
-	s := p.playlists[path]
+	s := p.playlists[n]
 	if s == nil {
 		c.makeRoom(p)
 		s = &playlist{}
-		p.playlists[path] = s
+		p.playlists[n] = s
 	}
 	if s.readAt = now; s.sum == sum {
 		return true
@@ -49,28 +50,31 @@ func (c *Catalog) makeRoom(p *Presentation) {
 	if len(p.playlists) < maxPlaylists {
 		return
 	}
-	oldest := ""
-	for path, s := range p.playlists {
+	var oldest manifest.Name
+	for n, s := range p.playlists {
 		if o := p.playlists[oldest]; o == nil || s.readAt.Before(o.readAt) {
-			oldest = path
+			oldest = n
 		}
 	}
 	c.dropPlaylist(p, oldest)
 }
 
 // Learn reads a manifest of p at base (path and query) and remembers what it
-// lists. viewer are the names of query parameters that are the viewer's. It returns
-// why media that the manifest names is left out. The error wraps
-// manifest.ErrPlaylist or manifest.ErrMPD: nothing in it is shared.
-func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, viewer []string, now time.Time) ([]manifest.Omission, error) {
+// lists. who says what of its URLs is the viewer's. It returns why media that the
+// manifest names is left out. The error wraps manifest.ErrPlaylist or
+// manifest.ErrMPD: nothing in it is shared.
+func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, who *manifest.Identity, now time.Time) ([]manifest.Omission, error) {
 	from := *base
 	from.Host = p.Host
+	known := *who
+	known.Params = p.Params(who.Params)
+	r := reading{c, p, who.Of(base), &known, now}
 	if manifest.IsXML(body) {
 		m, err := manifest.ReadMPD(body, &from)
 		if err != nil {
 			return nil, err
 		}
-		c.learnMPD(p, &from, m, viewer, now)
+		r.mpd(m)
 		return m.Omissions, nil
 	}
 	pl, err := manifest.ReadHLS(body, manifest.Source{URL: &from, Imports: c.variablesOf(p)})
@@ -78,16 +82,25 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, viewer []st
 		return nil, err
 	}
 	if pl.Multivariant {
-		c.learnMultivariant(p, &from, pl)
+		r.multivariant(pl)
 	} else {
-		c.learnMedia(p, &from, &pl.Listing, pl.Skipped > 0, viewer, now)
+		r.media(&pl.Listing, pl.Skipped > 0)
 	}
 	if len(pl.Interstitials) > 0 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.adopt(p, pl.Interstitials, true)
+		r.adopt(pl.Interstitials, true)
 	}
 	return pl.Omissions, nil
+}
+
+// reading is the reading of one manifest.
+type reading struct {
+	*Catalog
+	p   *Presentation
+	by  manifest.Name // of the manifest
+	who *manifest.Identity
+	now time.Time
 }
 
 // variablesOf returns the variables of the multivariant playlist of p.
@@ -98,151 +111,151 @@ func (c *Catalog) variablesOf(p *Presentation) map[string]string {
 }
 
 // forbid keeps URLs from ever being shared within p. c.mu is held.
-func (c *Catalog) forbid(p *Presentation, urls []*url.URL) {
+func (r *reading) forbid(urls []*url.URL) {
+	p := r.p
 	for _, u := range urls {
-		path, _, ok := local(u, p.Host)
-		if !ok || p.forbidden[path] || len(p.forbidden) >= maxForbidden {
+		n, ok := local(u, p.Host, r.who)
+		if !ok || p.forbidden[n] || len(p.forbidden) >= maxForbidden {
 			continue
 		}
-		p.forbidden[path] = true
-		c.readings.list(Location{p.Host, path}, 1)
-		c.unlist(Location{p.Host, path})
-		if plain := manifest.SingleSlashes(path); plain != path { // what an upstream takes it for
-			if !p.forbidden[plain] {
-				p.forbidden[plain] = true
-				c.readings.list(Location{p.Host, plain}, 1)
+		plain := manifest.Name{Path: manifest.SingleSlashes(n.Path), Query: n.Query} // what an upstream takes it for
+		for _, n := range []manifest.Name{n, plain} {
+			if !p.forbidden[n] {
+				p.forbidden[n] = true
+				r.readings.list(Location{p.Host, n.Path}, 1)
 			}
-			c.unlist(Location{p.Host, plain})
+			if l := r.named(p.Host, n); l != nil {
+				r.unlist(l)
+			}
 		}
 	}
 }
 
-// learnMultivariant remembers the renditions of the multivariant playlist at base as
-// belonging to p.
-func (c *Catalog) learnMultivariant(p *Presentation, base *url.URL, pl *manifest.Playlist) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := p.playlists[base.EscapedPath()]
+// multivariant remembers the renditions of a multivariant playlist as belonging to
+// its presentation.
+func (r *reading) multivariant(pl *manifest.Playlist) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.p.playlists[r.by]
 	ad := s != nil && s.ad
 	if !ad {
-		p.variables = pl.Variables
+		r.p.variables = pl.Variables
 	}
-	c.adopt(p, pl.Playlists, ad)
-	c.forbid(p, pl.Forbidden)
+	r.adopt(pl.Playlists, ad)
+	r.forbid(pl.Forbidden)
 }
 
 // adopt remembers playlists as belonging to p; ad is set if all that they list is
 // ads. c.mu is held.
-func (c *Catalog) adopt(p *Presentation, urls []*url.URL, ad bool) {
+func (r *reading) adopt(urls []*url.URL, ad bool) {
+	p := r.p
 	for _, u := range urls {
-		path, _, ok := local(u, p.Host)
-		if !ok || !tokens.CoversPath("/", path) {
+		n, ok := local(u, p.Host, r.who)
+		if !ok || !tokens.CoversPath("/", n.Path) {
 			continue
 		}
 		if len(p.playlists) >= maxPlaylists {
 			break
 		}
-		at := Location{p.Host, path}
-		if old := c.playlists[at]; old != nil && old != p {
+		at := Location{p.Host, n.Path}
+		if old := r.playlists[at]; old != nil && old != p {
 			continue // the first multivariant playlist that names it has it
 		}
-		p.widen(dirOf(path))
-		c.playlists[at] = p
-		if p.playlists[path] == nil {
-			p.playlists[path] = &playlist{ad: ad}
+		p.widen(dirOf(n.Path))
+		r.playlists[at] = p
+		if p.playlists[n] == nil {
+			p.playlists[n] = &playlist{ad: ad}
 		}
 	}
 }
 
-// learnMPD remembers what the MPD at base lists. Templates stay listed until the
-// MPD lists others.
-func (c *Catalog) learnMPD(p *Presentation, base *url.URL, m *manifest.MPD, viewer []string, now time.Time) {
-	by := manifest.CanonicalPath(base.EscapedPath())
-	c.mu.Lock()
-	c.templates.drop(p, by)
-	for _, e := range m.Entries {
-		if path, _, ok := local(e.URL, p.Host); ok {
-			p.widen(dirOf(path))
+// mpd remembers what an MPD lists. Templates stay listed until the MPD lists
+// others.
+func (r *reading) mpd(m *manifest.MPD) {
+	r.mu.Lock()
+	if s := r.p.playlists[r.by]; s != nil {
+		r.templates.drop(r.p, s)
+		for _, t := range m.Templates {
+			t.Query = manifest.CanonicalQuery(t.Query, r.who.Params)
+			r.templates.add(listedTemplate{t, r.p, s})
 		}
 	}
-	for _, t := range m.Templates {
-		t.Query = manifest.CanonicalQuery(t.Query, viewer)
-		c.templates.add(listedTemplate{t, p, by})
-	}
-	c.mu.Unlock()
-	c.learnMedia(p, base, &m.Listing, false, viewer, now)
+	r.mu.Unlock()
+	r.media(&m.Listing, false)
 }
 
-// learnMedia remembers what the media playlist at base lists, or what an MPD lists
-// one by one; delta is set if what is old is left out.
-func (c *Catalog) learnMedia(p *Presentation, base *url.URL, m *manifest.Listing, delta bool, viewer []string, now time.Time) {
-	by := manifest.CanonicalPath(base.EscapedPath())
-	fresh := newListing(p, by, m, viewer, now)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.forbid(p, m.Forbidden)
-	s := p.playlists[by]
+// media remembers what a media playlist lists, or what an MPD lists one by one;
+// delta is set if what is old is left out.
+func (r *reading) media(m *manifest.Listing, delta bool) {
+	fresh := r.listing(m)
+	p := r.p
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forbid(m.Forbidden)
+	s := p.playlists[r.by]
 	if s == nil || (delta && !s.full) {
 		return // p was let go meanwhile, or what this leaves out is unknown
 	}
 	s.ended, s.full = m.Ended, true
 	p.compareAds(s, m)
-	s.queue = slices.DeleteFunc(s.queue, func(l *Listed) bool { return fresh.paths[l.Path] != nil })
+	s.queue = slices.DeleteFunc(s.queue, func(l *Listed) bool { return fresh.names[l.Name] != nil })
 	for _, l := range fresh.order {
-		at := Location{p.Host, l.Path}
-		if p.forbids(l.Path) || p.playlists[l.Path] != nil || c.playlists[at] != nil || !p.covers(l.Path) {
+		if p.forbids(l.Name) || r.isPlaylist(p, Location{p.Host, l.Path}) || !tokens.CoversPath("/", l.Path) {
 			continue
 		}
-		old := c.segments[at]
+		old := r.named(p.Host, l.Name)
+		l.by = s
 		l.Ad = l.Ad || s.ad
 		s.hasAd = s.hasAd || l.Ad
 		if delta && s.hasAd && (old == nil || old.Ad || len(old.Ranges) == 0) {
 			l.Ad = true // where the ad began may have been left out
 		}
 		if old != nil {
-			if old.by != l.by && old.Presentation == p {
+			if old.by != l.by {
 				l.merge(old)
+			} else {
+				l.also = old.also
 			}
-			l.Varies = old.Varies || l.Query != old.Query
-			l.withheld.Store(old.withheld.Load())
-			c.unlist(at)
+			if old.Withheld() {
+				l.Withhold()
+			}
+			r.unlist(old)
 		}
-		c.list(at, l)
+		p.widen(dirOf(l.Path))
+		r.list(l)
 		s.queue = append(s.queue, l)
 	}
 	if !s.ended {
-		c.shorten(s, func(l *Listed) bool { return now.Sub(l.at) > liveGrace })
+		r.shorten(s, func(l *Listed) bool { return r.now.Sub(l.at) > liveGrace })
 	}
-	c.shorten(s, func(*Listed) bool { return p.listed > maxListedEach })
-	c.trim(p)
+	r.shorten(s, func(*Listed) bool { return p.listed > maxListedEach })
+	r.trim(p)
 }
 
-// newListing returns what a media playlist lists on the host of p, and what it
-// only hints at.
-func newListing(p *Presentation, by string, m *manifest.Listing, viewer []string, now time.Time) *listing {
-	out := &listing{p, by, now, map[string]*Listed{}, make([]*Listed, 0, len(m.Entries))}
+// listing returns what a media playlist lists on the host of its presentation, and
+// what it only hints at.
+func (r *reading) listing(m *manifest.Listing) *listing {
+	out := &listing{presentation: r.p, at: r.now, names: map[manifest.Name]*Listed{}, order: make([]*Listed, 0, len(m.Entries))}
 	for _, e := range m.Entries {
-		path, query, ok := local(e.URL, p.Host)
+		n, ok := local(e.URL, r.p.Host, r.who)
 		if !ok {
 			continue
 		}
-		query = manifest.CanonicalQuery(query, viewer)
-		l := out.entry(path, query)
-		l.Ambiguous = l.Ambiguous || l.Query != query
+		l := out.entry(n)
 		l.Ad = l.Ad || e.Ad
 		l.add(Range{e.Offset, e.Length}, e.Encrypted)
 	}
 	for _, h := range m.Hints {
-		path, query, ok := local(h.URL, p.Host)
+		n, ok := local(h.URL, r.p.Host, r.who)
 		if !ok {
 			continue
 		}
-		query = manifest.CanonicalQuery(query, viewer)
-		l := out.entry(path, query)
+		l := out.entry(n)
 		which := Range{h.Offset, h.Length}
-		if _, is := l.Ranges[which]; l.Hints == nil && l.Query == query && !is {
+		if _, is := l.Ranges[which]; l.Hints == nil && !is {
 			l.Hints = map[Range]bool{which: true}
 		}
 	}
+	r.p.params.compare(out.order)
 	return out
 }

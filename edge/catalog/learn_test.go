@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
+	"github.com/viewmesh/viewmesh/tokens"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -82,9 +83,11 @@ func listed(t *testing.T, body string) string {
 		}
 		lines = append(lines, line)
 	}
-	for at, l := range c.segments {
-		for r, encrypted := range l.Ranges {
-			add(at.Path, l.Query, r, encrypted, l.Ad)
+	for _, here := range c.segments {
+		for _, l := range here {
+			for r, encrypted := range l.Ranges {
+				add(l.Path, l.Query, r, encrypted, l.Ad)
+			}
 		}
 	}
 	for _, ts := range c.templates.byDir {
@@ -92,8 +95,8 @@ func listed(t *testing.T, body string) string {
 			add(t.String(), "", Range{}, t.Encrypted, false)
 		}
 	}
-	for path := range p.forbidden {
-		lines = append(lines, "never "+path)
+	for n := range p.forbidden {
+		lines = append(lines, "never "+n.String())
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n") + "\n"
@@ -108,20 +111,20 @@ func TestMPDIsForgotten(t *testing.T) {
 		learn(t, c, "h", "/s/x.mpd", time.Time{}, `<MPD type="dynamic"><Period><AdaptationSet><SegmentTemplate media="`+media+`"/><Representation id="v"/></AdaptationSet></Period></MPD>`)
 	}
 	list("old/$Number$.m4s")
-	first := c.Segment("h", "/s/old/1.m4s")
-	if first == nil || c.Segment("h", "/s/old/1.m4s") != first {
+	first := segment(c, "h", "/s/old/1.m4s")
+	if first == nil || segment(c, "h", "/s/old/1.m4s") != first {
 		t.Fatal("a segment of the template is not listed, or anew each time")
 	}
-	if c.Segment("other", "/s/old/1.m4s") != nil || c.Segment("h", "/s/old/01.m4s") != nil || c.Segment("h", "/s/old/.m4s") != nil {
+	if segment(c, "other", "/s/old/1.m4s") != nil || segment(c, "h", "/s/old/01.m4s") != nil || segment(c, "h", "/s/old/.m4s") != nil {
 		t.Error("more is listed than the template says")
 	}
 	first.Withhold()
 	list("old/$Time$.m4s")
-	if l := c.Segment("h", "/s/old/1.m4s"); l == nil || !l.Withheld() {
+	if l := segment(c, "h", "/s/old/1.m4s"); l == nil || !l.Withheld() {
 		t.Error("what was seen of an answer is forgotten with the next MPD")
 	}
 	list("new/$Number$.m4s")
-	if c.Segment("h", "/s/old/1.m4s") != nil || c.Segment("h", "/s/new/1.m4s") == nil {
+	if segment(c, "h", "/s/old/1.m4s") != nil || segment(c, "h", "/s/new/1.m4s") == nil {
 		t.Error("the template of the MPD before is still listed")
 	}
 	for i := range maxPresentations {
@@ -147,7 +150,7 @@ func TestNumberInDirectory(t *testing.T) {
 		"/s/v/001/seg.m4s": false, "/s/v/a/seg.m4s": false, "/s/v/001/a/": false, "/s/v/001/a/seg.m4s/2": false,
 		"/s/001/a/seg.m4s": false, "/s/v/007/a/seg.m4s": false, "/x/s/v/001/a/seg.m4s": false, "/": false, "": false, "*": false,
 	} {
-		if l := c.Segment("h", path); (l != nil) != want {
+		if l := segment(c, "h", path); (l != nil) != want {
 			t.Errorf("%q is listed: %v", path, l != nil)
 		}
 	}
@@ -159,12 +162,12 @@ func TestOmissions(t *testing.T) {
 	c := New(nil)
 	p := c.Presentation("h", "/s/x.m3u8")
 	body := []byte(mediaPlaylist("a.ts", "100%.ts", "b.ts"))
-	c.Unchanged(p, "/s/x.m3u8", body, time.Time{})
-	omitted, err := c.Learn(p, &url.URL{Path: "/s/x.m3u8"}, body, nil, time.Time{})
+	c.Unchanged(p, manifest.Name{Path: "/s/x.m3u8"}, body, time.Time{})
+	omitted, err := c.Learn(p, &url.URL{Path: "/s/x.m3u8"}, body, &manifest.Identity{}, time.Time{})
 	if want := []manifest.Omission{{Reason: manifest.OmitURL, Count: 1, Example: "100%.ts"}}; err != nil || !slices.Equal(omitted, want) {
 		t.Errorf("omitted %+v, %v, want %+v", omitted, err, want)
 	}
-	if c.Segment("h", "/s/a.ts") == nil || c.Segment("h", "/s/b.ts") == nil {
+	if segment(c, "h", "/s/a.ts") == nil || segment(c, "h", "/s/b.ts") == nil {
 		t.Error("what stands around it is not listed")
 	}
 }
@@ -173,13 +176,13 @@ func TestOmissions(t *testing.T) {
 // its renditions, too; the programme that it is played over is none.
 func TestInterstitial(t *testing.T) {
 	c := New(nil)
-	const segment = "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n"
+	const media = "#EXTM3U\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n"
 	learn(t, c, "h", "/s/x.m3u8", time.Time{}, "#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z\n"+
-		"#EXT-X-DATERANGE:ID=\"1\",CLASS=\"com.apple.hls.interstitial\",START-DATE=\"2026-01-01T00:00:00Z\",DURATION=15,X-ASSET-URI=\"/ads/1/x.m3u8\"\n"+segment[len("#EXTM3U\n"):])
+		"#EXT-X-DATERANGE:ID=\"1\",CLASS=\"com.apple.hls.interstitial\",START-DATE=\"2026-01-01T00:00:00Z\",DURATION=15,X-ASSET-URI=\"/ads/1/x.m3u8\"\n"+media[len("#EXTM3U\n"):])
 	learn(t, c, "h", "/ads/1/x.m3u8", time.Time{}, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/x.m3u8\n")
-	learn(t, c, "h", "/ads/1/v/x.m3u8", time.Time{}, segment)
+	learn(t, c, "h", "/ads/1/v/x.m3u8", time.Time{}, media)
 	for path, ad := range map[string]bool{"/s/a.ts": false, "/ads/1/v/a.ts": true} {
-		if l := c.Segment("h", path); l == nil || l.Ad != ad {
+		if l := segment(c, "h", path); l == nil || l.Ad != ad {
 			t.Errorf("%s is listed as %+v, want it an ad: %v", path, l, ad)
 		}
 	}
@@ -201,17 +204,22 @@ func FuzzCatalog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c := New(nil)
 		p := c.Presentation("h", base.Path)
-		c.Unchanged(p, base.Path, body, time.Time{})
-		if _, err := c.Learn(p, base, body, nil, time.Time{}); err != nil {
+		c.Unchanged(p, manifest.Name{Path: base.Path}, body, time.Time{})
+		if _, err := c.Learn(p, base, body, &manifest.Identity{}, time.Time{}); err != nil {
 			return
 		}
-		for at, l := range c.segments {
-			if p.forbidden[at.Path] || !p.covers(at.Path) || l.Presentation != p {
-				t.Fatalf("%s is listed", at.Path)
-			}
-			for r := range l.Ranges {
-				if r.Offset < 0 || r.Length < 0 {
-					t.Errorf("%s is listed with %+v", l.Path, r)
+		covered := func(path string) bool {
+			return slices.ContainsFunc(c.Scopes(p), func(s string) bool { return tokens.CoversPath(s, path) })
+		}
+		for at, here := range c.segments {
+			for _, l := range here {
+				if p.forbidden[l.Name] || !covered(at.Path) || l.Presentation != p || l.Path != at.Path {
+					t.Fatalf("%s is listed", l.Name)
+				}
+				for r := range l.Ranges {
+					if r.Offset < 0 || r.Length < 0 {
+						t.Errorf("%s is listed with %+v", l.Path, r)
+					}
 				}
 			}
 		}
@@ -223,7 +231,7 @@ func FuzzCatalog(f *testing.F) {
 			// What it matches is listed once at most, in what the passes cover, and
 			// never what is forbidden or a manifest.
 			path := tm.Example()
-			if l := c.Segment("h", path); l != nil && (l.Presentation != p || !p.covers(path) || p.forbidden[path] || path == base.Path) {
+			if l := segment(c, "h", path); l != nil && (l.Presentation != p || !covered(path) || p.forbidden[l.Name] || path == base.Path) {
 				t.Fatalf("%s of %+v is listed", path, tm)
 			}
 		}

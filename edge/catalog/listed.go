@@ -1,25 +1,20 @@
 package catalog
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
-// Listed is a path that a playlist listed as a segment, a part or an init
+// Listed is a resource that a playlist listed as a segment, a part or an init
 // section. Its fields do not change once Catalog.Segment has returned it: a new
 // listing makes a new Listed.
 type Listed struct {
 	Presentation *Presentation
-	// Path is the escaped path.
-	Path string
-	// Query is the query that it was listed with.
-	Query string
-	// Ambiguous is set if it was listed with two queries, by one playlist or by two:
-	// what they name may differ, so it is never shared.
-	Ambiguous bool
-	// Varies is set if one playlist listed it with another query before: for another
-	// viewer, it seems.
-	Varies bool
+	// Name is what the resource is called on its host.
+	manifest.Name
 	// Ad is set if it is part of an advertisement.
 	Ad bool
 	// Ranges are the byte ranges that are listed; true where a key covers it.
@@ -28,8 +23,18 @@ type Listed struct {
 	Hints map[Range]bool
 
 	withheld atomic.Bool
-	at       time.Time // last listing
-	by       string    // the playlist that listed it last
+	at       time.Time   // last listing
+	by       *playlist   // that listed it last; nil for a template
+	also     []*playlist // that listed it before
+}
+
+// Is reports whether l goes by a name: what of its query the presentation has been
+// seen not to depend on does not count.
+func (l *Listed) Is(n manifest.Name) bool {
+	if l.Path != n.Path {
+		return false
+	}
+	return l.Query == n.Query || (n.Query != "" && l.Query == manifest.CanonicalQuery(n.Query, l.Presentation.Params(nil)))
 }
 
 // Withhold notes that an answer was seen that may not be shared.
@@ -50,28 +55,37 @@ func (l *Listed) merge(old *Listed) {
 	for r, encrypted := range old.Ranges {
 		l.add(r, encrypted)
 	}
-	l.Ambiguous = l.Ambiguous || old.Ambiguous || l.Query != old.Query
 	l.Ad = l.Ad || old.Ad
+	for _, s := range append(old.also, old.by) {
+		if s != nil && s != l.by && !slices.Contains(l.also, s) && len(l.also) < maxAlso {
+			l.also = append(l.also, s)
+		}
+	}
+	if old.Presentation != l.Presentation && old.Presentation.Stopped() {
+		l.Withhold()
+	}
 }
+
+// maxAlso is how many playlists are remembered that list one resource.
+const maxAlso = 8
 
 // weight is what l counts against the bounds.
 func (l *Listed) weight() int { return len(l.Ranges) + len(l.Hints) }
 
-// listing is what one reading of a media playlist lists, by path and in order.
+// listing is what one reading of a media playlist lists, by name and in order.
 type listing struct {
 	presentation *Presentation
-	by           string // path of the playlist
 	at           time.Time
-	paths        map[string]*Listed
+	names        map[manifest.Name]*Listed
 	order        []*Listed
 }
 
-// entry returns what stands for a path; the first time it makes it.
-func (l *listing) entry(path, query string) *Listed {
-	e := l.paths[path]
+// entry returns what stands for a name; the first time it makes it.
+func (l *listing) entry(n manifest.Name) *Listed {
+	e := l.names[n]
 	if e == nil {
-		e = &Listed{Presentation: l.presentation, Path: path, at: l.at, Query: query, by: l.by, Ranges: map[Range]bool{}}
-		l.paths[path] = e
+		e = &Listed{Presentation: l.presentation, Name: n, at: l.at, Ranges: map[Range]bool{}}
+		l.names[n] = e
 		l.order = append(l.order, e)
 	}
 	return e

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,22 +15,24 @@ import (
 type Presentation struct {
 	// Host is in lower case, with the port if it is not the default.
 	Host string
-	// Dir is the directory of the multivariant playlist, with a slash at the end.
-	Dir string
+	// Path is the canonical path of its manifest: the multivariant playlist, the MPD,
+	// or a media playlist that no multivariant playlist has named.
+	Path string
 
 	egress    atomic.Int64
 	held      atomic.Int64
 	stopped   atomic.Pointer[string]
 	adsDiffer atomic.Bool
-	bootstrap atomic.Pointer[bootstrap]
+	bootstrap atomic.Pointer[marshalled]
 
 	// The rest is under the lock of the catalog.
-	known     bool // it is in the catalog
-	scopes    []string
-	variables map[string]string    // of the multivariant playlist
-	playlists map[string]*playlist // by path
-	forbidden map[string]bool      // paths that are never shared
-	listed    int                  // weight of its segments
+	known     bool              // it is in the catalog
+	scopes    []string          // directories of what it lists
+	variables map[string]string // of the multivariant playlist
+	playlists map[manifest.Name]*playlist
+	forbidden map[manifest.Name]bool // what is never shared
+	listed    int                    // weight of its segments
+	params    params                 // what is known of query parameters
 	// templateDirs are the directories that have templates of it.
 	templateDirs []string
 	swarms       []string // swarm ids that were handed out, newest last
@@ -49,7 +52,7 @@ type playlist struct {
 }
 
 // Name names the presentation among all, and for people.
-func (p *Presentation) Name() string { return p.Host + p.Dir }
+func (p *Presentation) Name() string { return p.Host + p.Path }
 
 // Stop ends the sharing of p for good; it reports whether this call did.
 func (p *Presentation) Stop(why string) bool { return p.stopped.CompareAndSwap(nil, &why) }
@@ -72,22 +75,47 @@ func (p *Presentation) Egress() int64 { return p.egress.Load() }
 // AdsDiffer reports whether viewers got different ads in one playlist.
 func (p *Presentation) AdsDiffer() bool { return p.adsDiffer.Load() }
 
-// forbids reports whether a path, or what an upstream may take it for, is never
+// forbids reports whether a resource, or what an upstream may take it for, is never
 // shared. The catalog's lock is held.
-func (p *Presentation) forbids(path string) bool {
-	return p.forbidden[path] || p.forbidden[manifest.SingleSlashes(path)]
+func (p *Presentation) forbids(n manifest.Name) bool {
+	return p.forbidden[n] || p.forbidden[manifest.Name{Path: manifest.SingleSlashes(n.Path), Query: n.Query}]
 }
 
-// covers reports whether the passes of p cover a path. The catalog's lock is held.
-func (p *Presentation) covers(path string) bool {
-	return slices.ContainsFunc(p.scopes, func(s string) bool { return tokens.CoversPath(s, path) })
+// names returns the names of at most limit playlists of p of which want is true, by
+// the length of their paths. The catalog's lock is held.
+func (p *Presentation) names(limit int, want func(*playlist) bool) []manifest.Name {
+	names := make([]manifest.Name, 0, len(p.playlists))
+	for n, s := range p.playlists {
+		if want(s) {
+			names = append(names, n)
+		}
+	}
+	slices.SortFunc(names, func(a, b manifest.Name) int {
+		return cmp.Or(len(a.Path)-len(b.Path), strings.Compare(a.Path, b.Path), strings.Compare(a.Query, b.Query))
+	})
+	return names[:min(len(names), limit)]
 }
 
-// widen makes the passes of p cover a directory too, while there is room. The
-// catalog's lock is held.
+// hasPlaylist reports whether a playlist of p lies at a path. The catalog's lock is
+// held.
+func (p *Presentation) hasPlaylist(path string) bool {
+	for n := range p.playlists {
+		if n.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// widen notes that p lists something in a directory. Of too many it notes that it may
+// lie anywhere. The catalog's lock is held.
 func (p *Presentation) widen(dir string) {
-	if !p.covers(dir) && len(p.scopes) < MaxScopes && tokens.CoversPath("/", dir) {
+	switch {
+	case slices.ContainsFunc(p.scopes, func(s string) bool { return tokens.CoversPath(s, dir) }):
+	case len(p.scopes) < maxScopes:
 		p.scopes = append(p.scopes, dir)
+	default:
+		p.scopes = []string{"/"}
 	}
 }
 

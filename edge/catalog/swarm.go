@@ -27,27 +27,37 @@ func swarmID(secret []byte, presentation string, epoch int64) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// bootstrap is a value of Mesh-Bootstrap and what it was made from.
-type bootstrap struct{ session, swarm, token, value string }
+// bootstrap is what Mesh-Bootstrap says.
+type bootstrap struct {
+	session, swarm string
+	token, params  string // names, with spaces between
+	path           string // expression of manifest.Identity.Path
+}
 
-// newBootstrap makes a value of Mesh-Bootstrap (RFC 9651 dictionary). token are the
-// names of viewer tokens in URLs, with spaces between; "" for none. It fails for a
-// session path that is no RFC 9651 string.
-func newBootstrap(session, swarm, token string) (*bootstrap, error) {
+// marshalled is a bootstrap and the value of its header.
+type marshalled struct {
+	bootstrap
+	value string
+}
+
+// marshal returns the value of Mesh-Bootstrap (RFC 9651 dictionary). What is "" is
+// left out. It fails for what is no RFC 9651 string.
+func (b bootstrap) marshal() (string, error) {
 	d := httpsfv.NewDictionary()
 	d.Add("v", httpsfv.NewItem(1))
-	d.Add("session", httpsfv.NewItem(session))
-	d.Add("swarm", httpsfv.NewItem(swarm))
-	if token != "" {
-		d.Add("token", httpsfv.NewItem(token))
+	d.Add("session", httpsfv.NewItem(b.session))
+	d.Add("swarm", httpsfv.NewItem(b.swarm))
+	for _, f := range []struct{ name, value string }{{"token", b.token}, {"params", b.params}, {"path", b.path}} {
+		if f.value != "" {
+			d.Add(f.name, httpsfv.NewItem(f.value))
+		}
 	}
-	value, err := httpsfv.Marshal(d)
-	return &bootstrap{session, swarm, token, value}, err
+	return httpsfv.Marshal(d)
 }
 
 // ValidBootstrap returns an error if no Mesh-Bootstrap can carry a session path
-// and names of viewer tokens.
-func ValidBootstrap(session, token string) error {
-	_, err := newBootstrap(session, "", token)
+// and names of viewer tokens, or of parameters.
+func ValidBootstrap(session, names string) error {
+	_, err := bootstrap{session: session, token: names}.marshal()
 	return err
 }

@@ -13,25 +13,23 @@ import (
 type listedTemplate struct {
 	manifest.Template
 	presentation *Presentation
-	by           string // the path of the MPD
+	by           *playlist // the MPD
 }
 
 // templates are the templates of all presentations. The catalog's lock guards
 // them.
 type templates struct {
 	byDir   map[Location][]listedTemplate
-	matched map[Location]*Listed // by templates
+	matched map[Location][]*Listed // by templates, one for each query
 }
 
-// add lists a template, unless the passes of its presentation cannot cover it.
+// add lists a template, unless no pass can cover it.
 func (ts *templates) add(t listedTemplate) {
 	p, dir := t.presentation, t.Dir()
-	if dir == "/" && strings.Contains(strings.TrimPrefix(t.Example(), dir), "/") && !p.covers(dir) {
-		return // the passes would cover all of the host
-	}
-	if p.widen(dir); !p.covers(dir) || !tokens.CoversPath("/", t.Example()) {
+	if !tokens.CoversPath("/", t.Example()) {
 		return
 	}
+	p.widen(dir)
 	at := Location{p.Host, dir}
 	if ts.byDir == nil {
 		ts.byDir = map[Location][]listedTemplate{}
@@ -45,8 +43,8 @@ func (ts *templates) add(t listedTemplate) {
 	}
 }
 
-// drop forgets the templates of p that the MPD at a path listed, "" for all.
-func (ts *templates) drop(p *Presentation, by string) {
+// drop forgets the templates of p that an MPD listed, nil for all.
+func (ts *templates) drop(p *Presentation, by *playlist) {
 	p.templateDirs = slices.DeleteFunc(p.templateDirs, func(dir string) bool {
 		at := Location{p.Host, dir}
 		mine := 0
@@ -54,7 +52,7 @@ func (ts *templates) drop(p *Presentation, by string) {
 			if t.presentation != p {
 				return false
 			}
-			if by == "" || t.by == by {
+			if by == nil || t.by == by {
 				return true
 			}
 			mine++
@@ -69,45 +67,53 @@ func (ts *templates) drop(p *Presentation, by string) {
 	})
 }
 
-// match returns what templates list at a location, or nil. What is listed by
-// several is encrypted only if all say so, and ambiguous if their queries differ
-// or if they belong to two presentations. taken reports whether a presentation
-// must not share what lies there.
-func (ts *templates) match(at Location, taken func(*Presentation) bool) *Listed {
-	var l *Listed
-	dir := at.Path
+// match returns what templates list under a name, or else what they list at the same
+// path with another query, or nil. What is listed by several is encrypted only if
+// all say so. taken reports whether a presentation must not share what lies there.
+func (ts *templates) match(host string, n manifest.Name, taken func(*Presentation) bool) *Listed {
+	var found []*Listed
+	dir := n.Path
 	for depth := 0; depth <= maxTemplateDepth && dir != "/"; depth++ {
 		dir = parentOf(dir)
-		for _, t := range ts.byDir[Location{at.Host, dir}] {
+		for _, t := range ts.byDir[Location{host, dir}] {
 			p := t.presentation
-			if !t.Matches(at.Path) || taken(p) {
+			if !t.Matches(n.Path) || taken(p) {
 				continue
 			}
-			if l == nil {
-				l = &Listed{Presentation: p, Path: at.Path, Query: t.Query, by: t.by, Ranges: map[Range]bool{}}
+			i := slices.IndexFunc(found, func(l *Listed) bool { return l.Query == t.Query })
+			if i < 0 {
+				i = len(found)
+				found = append(found, &Listed{Presentation: p, Name: manifest.Name{Path: n.Path, Query: t.Query}, Ranges: map[Range]bool{}})
 			}
-			if l.Presentation != p || l.Query != t.Query {
-				l.Ambiguous = true
+			l := found[i]
+			if l.Presentation != p && p.Stopped() {
+				l.Withhold()
 			}
 			l.add(Range{}, t.Encrypted)
 		}
 	}
-	return l
+	return pick(found, n)
 }
 
-// keep returns the one Listed of a location, so that what was seen of its answers
+// keep returns the one Listed of a name, so that what was seen of its answers
 // is kept. It forgets all when there are too many.
 func (ts *templates) keep(at Location, l *Listed) *Listed {
-	if old := ts.matched[at]; old != nil {
-		if old.Presentation == l.Presentation && old.Query == l.Query && old.Ambiguous == l.Ambiguous && maps.Equal(old.Ranges, l.Ranges) {
+	here := ts.matched[at]
+	i := slices.IndexFunc(here, func(old *Listed) bool { return old.Query == l.Query })
+	if i >= 0 {
+		old := here[i]
+		if old.Presentation == l.Presentation && maps.Equal(old.Ranges, l.Ranges) {
 			return old
 		}
-		l.withheld.Store(old.withheld.Load())
+		if old.Withheld() {
+			l.Withhold()
+		}
+		here = slices.Delete(slices.Clone(here), i, i+1)
 	}
-	if ts.matched == nil || len(ts.matched) >= maxListedEach {
-		ts.matched = map[Location]*Listed{}
+	if ts.matched == nil || len(ts.matched) >= maxListedEach || len(here) >= maxNames {
+		ts.matched, here = map[Location][]*Listed{}, nil
 	}
-	ts.matched[at] = l
+	ts.matched[at] = append(here, l)
 	return l
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -36,8 +37,9 @@ const (
 // Key names a segment: a resource of a host, or a byte range of it. Length 0
 // means the whole resource.
 type Key struct {
-	Host, Path     string // lower case; escaped
-	Offset, Length int64  // bytes
+	Host string // lower case
+	manifest.Name
+	Offset, Length int64 // bytes
 }
 
 // known is what the store knows of the bytes of one segment.
@@ -110,14 +112,15 @@ func (s *Store) Differs(k Key, root [integrity.HashSize]byte) bool {
 }
 
 // Claim reports whether a response is to be digested while it passes; size is 0 if
-// it is unknown. Each granted claim needs one Release.
-func (s *Store) Claim(k Key, size int64, validator string) bool {
+// it is unknown. Of many responses with known bytes some are, or all if every is
+// set. Each granted claim needs one Release.
+func (s *Store) Claim(k Key, size int64, validator string, every bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.digesters[k] >= maxDigesters || size > integrity.MaxSegment {
+	if size > integrity.MaxSegment || (!every && s.digesters[k] >= maxDigesters) {
 		return false
 	}
-	if e, ok := s.entries.Peek(k); ok {
+	if e, ok := s.entries.Peek(k); ok && !every {
 		if (e.size == size || size == 0) && slices.Contains(e.validators, validator) && e.checks >= sureChecks {
 			if e.seen++; e.seen%checkEvery != 0 {
 				return false
@@ -185,7 +188,7 @@ func (s *Store) File(k Key, validator string, size int64, src io.Reader) (hashes
 		hashes []byte
 		root   [integrity.HashSize]byte
 	}
-	flight := fmt.Sprintf("%s%s@%d+%d %d %s", k.Host, k.Path, k.Offset, k.Length, size, validator)
+	flight := fmt.Sprintf("%s%s@%d+%d %d %s", k.Host, k.Name, k.Offset, k.Length, size, validator)
 	v, err, _ := s.files.Do(flight, func() (any, error) {
 		d, err := integrity.NewDigester(size)
 		if err != nil {
@@ -212,7 +215,7 @@ func (e *known) sign(keys *tokens.Keyring, now time.Time) error {
 		return nil
 	}
 	t, err := keys.SignSegment(tokens.Segment{
-		Path: e.key.Path, Offset: e.key.Offset, Size: e.size,
+		Path: e.key.Path, Query: e.key.Query, Offset: e.key.Offset, Size: e.size,
 		ChunkSize: integrity.ChunkSize(e.size), Root: e.root, Expires: expiry,
 	})
 	if err != nil {
@@ -224,5 +227,5 @@ func (e *known) sign(keys *tokens.Keyring, now time.Time) error {
 
 // weight is about what e takes in memory, in bytes.
 func (e *known) weight() int {
-	return 1024 + len(e.hashes) + len(e.digest) + len(e.key.Path) + len(e.key.Host)
+	return 1024 + len(e.hashes) + len(e.digest) + len(e.key.Path) + len(e.key.Query) + len(e.key.Host)
 }

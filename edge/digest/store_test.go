@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -12,7 +13,7 @@ import (
 // variant, and a new version of a segment is no variant either.
 func TestVersions(t *testing.T) {
 	st := digest.NewStore()
-	k := digest.Key{Host: "h", Path: "/s"}
+	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s"}}
 	root := func(b byte) [32]byte { return [32]byte{b} }
 	learn := func(v string, b byte) string { return st.Learn(k, 10, v, make([]byte, 32), root(b)) }
 	for i, step := range []struct {
@@ -38,7 +39,7 @@ func TestTokenExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := digest.NewStore()
-	k := digest.Key{Host: "h", Path: "/s.ts"}
+	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
 	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
 	start := time.Unix(1_800_000_000, 0).Truncate(digest.TokenLife)
 	var last string

@@ -46,7 +46,7 @@ func (s *Manifests) Serve(w http.ResponseWriter, r *http.Request, p *admission.P
 // Load asks next for a manifest, as a viewer would, and has the catalog learn it.
 // r is the request for it.
 func (s *Manifests) Load(r *http.Request, p *admission.Policy, host string, next Next) error {
-	return s.Serve(&Sink{}, r, p, &admission.Visit{Host: host, Asked: r.URL, URL: r.URL}, next)
+	return s.Serve(&Sink{}, r, p, &admission.Visit{Host: host, Asked: r.URL, URL: r.URL, Name: p.Identity().Of(r.URL)}, next)
 }
 
 // Sink is a response writer that drops what it is given.
@@ -67,9 +67,9 @@ func (w *Sink) WriteHeader(int) {}
 func (w *Sink) Write(p []byte) (int, error) { return len(p), nil }
 
 // learn has the catalog read the body of a manifest of p. Nothing that goes wrong
-// in it may reach the viewer, whose manifest this is. viewer are the names of query
-// parameters that are the viewer's; flush is called before reading takes time.
-func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, viewer []string, flush func()) {
+// in it may reach the viewer, whose manifest this is. who says what of URLs is the
+// viewer's; flush is called before reading takes time.
+func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, who *manifest.Identity, flush func()) {
 	path := base.EscapedPath()
 	defer func() {
 		if caught := recover(); caught != nil {
@@ -80,18 +80,19 @@ func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, v
 	if !manifest.IsXML(body) && !manifest.IsHLSBody(body) {
 		return // whatever its name or type says
 	}
-	if p = s.Catalog.Presentation(p.Host, path); p == nil {
+	name := who.Of(base)
+	if p = s.Catalog.Presentation(p.Host, name.Path); p == nil {
 		return
 	}
 	s.Catalog.SwarmOf(p, s.Now()) // the header has it
-	if s.Catalog.Unchanged(p, path, body, s.Now()) {
+	if s.Catalog.Unchanged(p, name, body, s.Now()) {
 		return
 	}
 	if len(body) > flushBefore {
 		flush()
 	}
 	differed := p.AdsDiffer()
-	omitted, err := s.Catalog.Learn(p, base, body, viewer, s.Now())
+	omitted, err := s.Catalog.Learn(p, base, body, who, s.Now())
 	if err != nil {
 		if c := s.Log.Check(zap.DebugLevel, "manifest is passed on but nothing in it is shared"); c != nil {
 			c.Write(zap.String("path", path), zap.Error(err))
@@ -144,7 +145,7 @@ func (w *manifestWriter) decide(status int) {
 	if !manifest.IsHLS(t) && !manifest.IsDASH(t) && !manifest.IsManifestName(w.visit.URL.Path) {
 		return
 	}
-	p := w.manifests.Catalog.Peek(w.visit.Host, w.visit.URL.EscapedPath())
+	p := w.manifests.Catalog.Peek(w.visit.Host, w.visit.Name.Path)
 	if p == nil {
 		return
 	}
@@ -162,7 +163,7 @@ func (w *manifestWriter) decide(status int) {
 	if w.policy.Share == admission.ShareNone || p.Stopped() {
 		return
 	}
-	value := w.manifests.Catalog.Bootstrap(p, w.policy.Path+"/session", w.policy.TokenNames(), w.manifests.Now())
+	value := w.manifests.Catalog.Bootstrap(p, w.policy.Path+"/session", w.policy.TokenNames(), w.policy.Identity(), w.manifests.Now())
 	if value == "" {
 		return // cannot be: the policy was validated
 	}
@@ -219,7 +220,7 @@ func (w *manifestWriter) learn() {
 	}
 	u := w.visit.URL
 	base := &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
-	w.manifests.learn(w.presentation, base, body, w.policy.ViewerParams, func() {
+	w.manifests.learn(w.presentation, base, body, w.policy.Identity(), func() {
 		if w.length >= 0 { // the viewer has its manifest while it is being read here
 			_ = http.NewResponseController(w.ResponseWriter).Flush()
 		}

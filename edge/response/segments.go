@@ -12,6 +12,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -84,13 +85,18 @@ func (s *Segments) headers(t *target) (token, digests string, ok bool) {
 	return s.Digests.Headers(t.Key, t.size, t.validator, s.Keys(), s.Now())
 }
 
-// learn takes the digest of a target that went through whole. What a playlist lists
-// with another query for each viewer is shared while the bytes are the same for all.
-func (s *Segments) learn(l *catalog.Listed, t *target, hashes []byte, root [integrity.HashSize]byte) {
-	if l.Varies && s.Digests.Differs(t.Key, root) {
+// learn takes the digest of a target that went through whole. What is shared although
+// its queries differ, because they seemed to be the viewers', is so while the bytes
+// are the same for all.
+func (s *Segments) learn(l *catalog.Listed, asked manifest.Name, t *target, hashes []byte, root [integrity.HashSize]byte) {
+	if asked.Query != l.Query && s.Digests.Differs(t.Key, root) {
 		l.Withhold()
+		s.Catalog.Depends(l.Presentation)
+		s.Log.Warn("query parameters that seemed to be the viewers' give different bytes: they tell resources apart from now on",
+			zap.String("path", l.Path), zap.Strings("parameters", l.Presentation.Params(nil)))
 		return
 	}
+	s.Catalog.Observe(l.Presentation, asked, t.which(), root)
 	if why := s.Digests.Learn(t.Key, t.size, t.validator, hashes, root); why != "" && s.Differ != nil {
 		s.Differ(l.Presentation, t.Path, why)
 	}

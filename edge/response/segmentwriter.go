@@ -10,7 +10,6 @@ import (
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
-	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
 // maxFileDigest is the largest file that is digested before its header goes out.
@@ -88,6 +87,11 @@ func (w *segmentWriter) WriteHeader(status int) {
 		w.sendHeader(status)
 		return
 	}
+	if w.learnedSame() {
+		w.digest()
+		w.sendHeader(status)
+		return
+	}
 	token, digests, known := w.segments.headers(&w.target)
 	if !known {
 		w.held = status
@@ -107,7 +111,7 @@ func (w *segmentWriter) unchanged() {
 	h := w.Header()
 	t, found := identifyUnchanged(w.listed, w.request, h)
 	switch {
-	case !found || !w.asListed():
+	case !found || !w.asListed() || w.learnedSame():
 	case !w.segments.mayShare(w.request, w.policy, w.visit, w.listed, t.which(), h):
 		w.refuse()
 	default:
@@ -123,7 +127,7 @@ func (w *segmentWriter) newest() *catalog.Listed {
 	if len(w.listed.Hints) == 0 {
 		return w.listed
 	}
-	if now := w.segments.Catalog.Segment(w.listed.Presentation.Host, w.listed.Path); now != nil {
+	if now := w.segments.Catalog.Segment(w.listed.Presentation.Host, w.listed.Name); now != nil {
 		return now
 	}
 	return w.listed
@@ -150,7 +154,7 @@ func (w *segmentWriter) spool(status int) {
 		return
 	}
 	w.target = target{Key: keyOf(w.listed, catalog.Range{}), validator: validator(h)}
-	if w.hasBody() && w.segments.Digests.Claim(w.target.Key, 0, w.target.validator) {
+	if w.hasBody() && w.segments.Digests.Claim(w.target.Key, 0, w.target.validator, w.learnedSame()) {
 		w.shared, w.claimed = true, true
 		w.digester = digest.NewSpool(&w.segments.spools)
 	}
@@ -184,19 +188,21 @@ func (w *segmentWriter) refuse() {
 	reply.Expose(w.Header(), reply.HeaderDigests)
 }
 
-// asListed reports whether the query is one that a playlist listed, with or
-// without a viewer token in it. Another one may have changed the body, which then
-// is not what the playlist meant.
-func (w *segmentWriter) asListed() bool {
-	viewer := w.policy.ViewerParams
-	return manifest.CanonicalQuery(w.visit.URL.RawQuery, viewer) == w.listed.Query ||
-		manifest.CanonicalQuery(w.visit.Asked.RawQuery, viewer) == w.listed.Query
-}
+// asListed reports whether the query is one that a playlist listed, but for what is
+// the viewer's in it. Another one may have changed the body, which then is not what
+// the playlist meant.
+func (w *segmentWriter) asListed() bool { return w.listed.Is(w.visit.Name) }
+
+// learnedSame reports whether the query is that of a listed one only because what it
+// has beside was seen not to count. Nothing is stated with such an answer, and each
+// is digested, because it may be the first that differs; the viewer asks for the
+// statement by name.
+func (w *segmentWriter) learnedSame() bool { return w.visit.Name.Query != w.listed.Query }
 
 // digest begins to digest the body if it is the whole target and a digest is
 // wanted.
 func (w *segmentWriter) digest() {
-	if !w.hasBody() || !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator) {
+	if !w.hasBody() || !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator, w.learnedSame()) {
 		return
 	}
 	d, err := integrity.NewDigester(w.target.size)
@@ -274,7 +280,7 @@ func (w *segmentWriter) digestFile(f *os.File) {
 	if err != nil {
 		return
 	}
-	w.segments.learn(w.listed, t, hashes, root)
+	w.segments.learn(w.listed, w.visit.Name, t, hashes, root)
 	if token, digests, ok := w.segments.headers(t); ok && !w.listed.Presentation.Stopped() {
 		w.state(token, digests)
 	}
@@ -305,7 +311,7 @@ func (w *segmentWriter) finish() {
 		w.target.size = spool.Size()
 	}
 	if hashes, root, err := w.digester.Sum(); err == nil {
-		w.segments.learn(w.listed, &w.target, hashes, root)
+		w.segments.learn(w.listed, w.visit.Name, &w.target, hashes, root)
 	}
 }
 

@@ -22,7 +22,7 @@ func (t *target) which() catalog.Range { return catalog.Range{Offset: t.Offset, 
 
 // keyOf returns the key of a range of a listed resource.
 func keyOf(l *catalog.Listed, which catalog.Range) digest.Key {
-	return digest.Key{Host: l.Presentation.Host, Path: l.Path, Offset: which.Offset, Length: which.Length}
+	return digest.Key{Host: l.Presentation.Host, Name: l.Name, Offset: which.Offset, Length: which.Length}
 }
 
 // identify finds which listed resource or range a response with this header

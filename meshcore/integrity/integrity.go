@@ -38,12 +38,12 @@ var (
 )
 
 // ID is the id that peers use for a segment: the first eight bytes, big-endian,
-// of the SHA-256 of path, or of "path@offset+length" for a byte range of a
-// resource (length > 0). The path is the URL's path as it stands in a request,
-// escaped, without query and fragment.
-func ID(path string, offset, length int64) wire.SegmentID {
+// of the SHA-256 of name, or of "name@offset+length" for a byte range of a
+// resource (length > 0). The name is that of manifest.Name: the canonical path, and
+// after a question mark the query without what is the viewer's, if any is left.
+func ID(name string, offset, length int64) wire.SegmentID {
 	b := make([]byte, 0, 256)
-	b = append(b, path...)
+	b = append(b, name...)
 	if length > 0 {
 		b = append(b, '@')
 		b = strconv.AppendInt(b, offset, 10)

@@ -74,12 +74,15 @@ func withoutDots(path string) string {
 }
 
 // CanonicalQuery returns a query without the parameters that are the viewer's:
-// those of viewer, what a player adds for the server alone (the directives of a
+// those of viewer, and what a player adds for the server alone (the directives of a
 // reload, draft-pantos-hls-rfc8216bis, section 6.2.5, and the measures of CTA-5004,
-// CMCD). The others stay as they are, in their order.
+// CMCD). The others stay in their order; escapes are spelled as CanonicalPath does.
 func CanonicalQuery(query string, viewer []string) string {
 	if query == "" {
 		return ""
+	}
+	if strings.Contains(query, "%") {
+		query = canonicalEscapes(query)
 	}
 	var b strings.Builder
 	for pair := range strings.SplitSeq(query, "&") {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,20 +25,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestParseBootstrap(t *testing.T) {
 	base, _ := url.Parse("https://example.com/live/index.m3u8")
 	b, ok := ParseBootstrap(http.Header{HeaderBootstrap: {`v=1, session="/mesh/session", swarm="abc"`}}, base)
-	if !ok || b.Session.String() != "https://example.com/mesh/session" || b.Swarm != "abc" || b.Token != "" || b.Path("/a;t=T/b") != "/a;t=T/b" {
+	if !ok || b.Session.String() != "https://example.com/mesh/session" || b.Swarm != "abc" || b.Token != "" || name(b, "/a;t=T/b") != "/a;t=T/b" {
 		t.Errorf("%+v %v", b, ok)
 	}
 	withToken, _ := url.Parse("https://example.com/live;t=T/index.m3u8")
 	b, ok = ParseBootstrap(http.Header{HeaderBootstrap: {`v=1, session="/mesh/session", swarm="abc", token="s t"`}}, withToken)
-	if !ok || b.Token != "T" || b.Path("/a;t=T/s=S/b") != "/a/b" {
+	if !ok || b.Token != "T" || name(b, "/a;t=T/s=S/b") != "/a/b" {
 		t.Errorf("with a viewer token: %+v %v", b, ok)
 	}
-	for _, value := range []string{"", "nonsense=", `v=2, session="/mesh/session", swarm="abc"`, `v=1, session="/mesh/session"`,
+	b, ok = ParseBootstrap(http.Header{HeaderBootstrap: {`v=1, session="/mesh/session", swarm="abc", params="sid u", path="^/s/[^/]+"`}}, base)
+	if !ok || name(b, "/s/7/a.ts?sid=1&q=hi&u=2") != "/a.ts?q=hi" {
+		t.Errorf("with what is the viewer's: %+v %v", b, ok)
+	}
+	for _, value := range []string{"", "nonsense=", `v=1, session="/mesh/session", swarm="abc", path="("`, `v=2, session="/mesh/session", swarm="abc"`, `v=1, session="/mesh/session"`,
 		`v=1, session=7, swarm="abc"`, `v=1, session="%zz", swarm="abc"`, `v=1, session=("/mesh/session"), swarm="abc"`} {
 		if b, ok := ParseBootstrap(http.Header{HeaderBootstrap: {value}}, base); ok {
 			t.Errorf("%s was read as %+v", value, b)
 		}
 	}
+}
+
+// name returns what a URL names by a bootstrap.
+func name(b Bootstrap, uri string) string {
+	path, query, _ := strings.Cut(uri, "?")
+	return b.Identity.Name(path, query).String()
 }
 
 // server answers /mesh/session and /mesh/signal as told.

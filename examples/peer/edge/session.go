@@ -28,6 +28,7 @@ const HeaderBootstrap = "Mesh-Bootstrap"
 const (
 	openWait     = 10 * time.Second
 	maxAnswer    = 256 << 10
+	maxManifest  = 4 << 20
 	clockLeeway  = 5 * time.Second // the Date header is as exact as that
 	defaultRetry = 5 * time.Second
 )
@@ -36,18 +37,14 @@ const (
 type Bootstrap struct {
 	Session *url.URL
 	Swarm   string
-	// Manifest is the path and query, without viewer token, of the manifest.
+	// Manifest is the path and query, without viewer token, of the manifest, and From
+	// is its URL.
 	Manifest string
-	// Names are those of viewer tokens in URLs, and Token is the one in the URL of
-	// the manifest, "" for none.
-	Names []string
+	From     *url.URL
+	// Identity says what of URLs is the viewer's.
+	Identity manifest.Identity
+	// Token is the viewer token in the URL of the manifest, "" for none.
 	Token string
-}
-
-// Path returns an escaped path as the edge knows it: canonical, without viewer token.
-func (b *Bootstrap) Path(escaped string) string {
-	_, path := tokens.CutURI(escaped, b.Names)
-	return manifest.CanonicalPath(path)
 }
 
 // ParseBootstrap reads the Mesh-Bootstrap header, a Structured Field dictionary
@@ -68,13 +65,52 @@ func ParseBootstrap(h http.Header, base *url.URL) (b Bootstrap, ok bool) {
 	if v, _ := value("v").(int64); v != 1 || session == "" || b.Swarm == "" {
 		return b, false
 	}
-	if names, ok := value("token").(string); ok {
-		b.Names = strings.Fields(names)
-		b.Token, _ = tokens.CutURI(base.String(), b.Names)
+	text := func(name string) string { s, _ := value(name).(string); return s }
+	b.From = base
+	names := strings.Fields(text("token"))
+	b.Token, _ = tokens.CutURI(base.String(), names)
+	_, b.Manifest = tokens.CutURI(base.RequestURI(), names)
+	b.Identity = manifest.Identity{Params: strings.Fields(text("params")), Cut: func(uri string) string {
+		_, without := tokens.CutURI(uri, names)
+		return without
+	}}
+	if expression := text("path"); expression != "" {
+		if b.Identity.Path, err = manifest.ParseViewerPath(expression); err != nil {
+			return b, false
+		}
 	}
-	_, b.Manifest = tokens.CutURI(base.RequestURI(), b.Names)
 	b.Session, err = base.Parse(session)
 	return b, err == nil
+}
+
+// Reload loads the manifest of a bootstrap again, past caches on the way, so that
+// an edge that does not know its swarm learns it, and returns what it says now. The
+// error is a *Refused for an answer other than 200, or without bootstrap.
+func Reload(ctx context.Context, client *http.Client, b Bootstrap) (Bootstrap, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.From.String(), nil)
+	if err != nil {
+		return b, fmt.Errorf("reload the manifest: %w", err)
+	}
+	req.Header.Set("Cache-Control", "no-cache")
+	resp, err := client.Do(req)
+	if err != nil {
+		return b, fmt.Errorf("reload the manifest: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest)) // the edge learns from the whole of it
+	if err != nil {
+		return b, fmt.Errorf("reload the manifest: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return b, refused(resp, body)
+	}
+	again, ok := ParseBootstrap(resp.Header, b.From)
+	if !ok {
+		return b, &Refused{Status: resp.StatusCode, Detail: "the manifest names no swarm any more"}
+	}
+	return again, nil
 }
 
 // Refused is an edge's answer that opens no session. The viewer plays from the
@@ -114,10 +150,10 @@ type Session struct {
 // Host is the edge's, with port.
 func (s *Session) Host() string { return s.statements.Host }
 
-// Statement is the URL at which the edge says what it does of a segment: of the
-// escaped path without viewer token, or of a byte range of it if length is not 0.
-func (s *Session) Statement(path string, offset, length int64) *url.URL {
-	q := url.Values{"path": {path}}
+// Statement is the URL at which the edge says what it does of the segment of a name,
+// or of a byte range of it if length is not 0.
+func (s *Session) Statement(name string, offset, length int64) *url.URL {
+	q := url.Values{"path": {name}}
 	if length > 0 {
 		q.Set("offset", strconv.FormatInt(offset, 10))
 		q.Set("length", strconv.FormatInt(length, 10))

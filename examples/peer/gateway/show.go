@@ -112,7 +112,7 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 	if g.closed {
 		return
 	}
-	p := g.playlists[u.EscapedPath()]
+	p := g.playlists[nameOf(u)]
 	from := manifest.Source{URL: u}
 	if p != nil {
 		from.Before, from.Imports = p.list, p.show.variables
@@ -129,7 +129,7 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 		if !bootstrapped {
 			return // there is no mesh for this one
 		}
-		p = g.addPlaylist(g.newShow(), u.EscapedPath(), "")
+		p = g.addPlaylist(g.newShow(), nameOf(u), "")
 	}
 	s := p.show
 	s.last.Reset(idle)
@@ -140,17 +140,20 @@ func (g *Gateway) learn(u *url.URL, h http.Header, text []byte) {
 	if pl.Multivariant {
 		s.variables = pl.Variables
 		for _, v := range pl.Variants {
-			g.addPlaylist(s, v.URL.EscapedPath(), "")
+			g.addPlaylist(s, nameOf(v.URL), "")
 		}
 		for _, r := range pl.Renditions {
 			if r.URL != nil {
-				g.addPlaylist(s, r.URL.EscapedPath(), r.Type)
+				g.addPlaylist(s, nameOf(r.URL), r.Type)
 			}
 		}
 		return
 	}
 	g.update(p, pl)
 }
+
+// nameOf is what a playlist is known by: its path and its query without directives.
+func nameOf(u *url.URL) string { return new(manifest.Identity).Of(u).String() }
 
 func (g *Gateway) newShow() *show {
 	s := &show{viewer: viewer.New(g.cfg.Viewer)}

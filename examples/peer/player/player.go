@@ -309,7 +309,7 @@ func (p *Player) startAt() time.Duration {
 
 // show tells the viewer what the playlists list now.
 func (p *Player) show() {
-	m := viewer.Manifest{Rendition: p.tracks[0].url.EscapedPath(), Live: p.live}
+	m := viewer.Manifest{Rendition: p.tracks[0].url.RequestURI(), Live: p.live}
 	for _, t := range p.tracks {
 		first := t.playlist.Segments[0].Sequence
 		for i := range t.segments {

@@ -39,8 +39,8 @@ func (v *Viewer) verify(id wire.SegmentID, token string, hashes []byte) (store.P
 	if err != nil {
 		return store.Proof{}, err
 	}
-	if integrity.ID(t.Path, 0, 0) != id && integrity.ID(t.Path, t.Offset, t.Size) != id {
-		return store.Proof{}, fmt.Errorf("the token is for %s, another segment", t.Path)
+	if integrity.ID(t.Name(), 0, 0) != id && integrity.ID(t.Name(), t.Offset, t.Size) != id {
+		return store.Proof{}, fmt.Errorf("the token is for %s, another segment", t.Name())
 	}
 	layout, err := integrity.NewLayout(t.Size, t.ChunkSize)
 	if err != nil {
@@ -94,7 +94,7 @@ func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
 // statement is where to ask for the statement about a resource, nil for nowhere.
 func (v *Viewer) statement(r manifest.Resource) *url.URL {
 	if s := v.session.Load(); s != nil && s.Host() == r.URL.Host {
-		return s.Statement(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
+		return s.Statement(v.name(r.URL.EscapedPath(), r.URL.RawQuery), r.Offset, r.Length)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 	res, err := v.origin.Fetch(ctx, req, to)
 	if errors.Is(err, origin.ErrMismatch) {
 		// The origin's bytes are what the player gets, whatever was signed.
-		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "path", v.path(req.URL.EscapedPath()))
+		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "path", v.name(req.URL.EscapedPath(), ""))
 		to.private = true
 		var again origin.Result
 		again, err = v.origin.Fetch(ctx, origin.Request{URL: req.URL, Offset: req.Offset, Length: req.Length}, to)
@@ -113,7 +113,7 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 		res = again
 	}
 	if err != nil && ctx.Err() == nil {
-		v.log.Debug("the origin did not deliver", "path", v.path(req.URL.EscapedPath()), "err", err)
+		v.log.Debug("the origin did not deliver", "path", v.name(req.URL.EscapedPath(), ""), "err", err)
 	}
 	v.post(func() {
 		f.over, f.bytes = true, res.Bytes
@@ -249,7 +249,7 @@ func (v *Viewer) Resource(ctx context.Context, r manifest.Resource) ([]byte, err
 	res, err := v.origin.Fetch(ctx, origin.Request{URL: r.URL, Offset: r.Offset, Length: r.Length}, &sink{v: v, g: g, private: true})
 	v.CountOrigin(res.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", v.path(r.URL.EscapedPath()), err)
+		return nil, fmt.Errorf("fetch %s: %w", v.name(r.URL.EscapedPath(), ""), err)
 	}
 	return g.Bytes(), nil
 }

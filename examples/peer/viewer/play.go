@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/viewmesh/viewmesh/examples/peer/edge"
@@ -84,7 +85,8 @@ func (v *Viewer) Bootstrap(b edge.Bootstrap) {
 // SetManifest says what is to be played from now on.
 func (v *Viewer) SetManifest(m Manifest) {
 	v.call(func() {
-		rendition := v.path(m.Rendition)
+		escaped, query, _ := strings.Cut(m.Rendition, "?")
+		rendition := v.name(escaped, query)
 		out := &peer.Manifest{Rendition: rendition, Number: number(rendition), Live: m.Live, Segments: make([]peer.Segment, len(m.Segments))}
 		if len(out.Rendition) > signal.MaxText {
 			out.Rendition = fmt.Sprintf("%016x", out.Number)

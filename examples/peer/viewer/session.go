@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	firstPause = time.Second // before trying again, doubled each time
-	lastPause  = 30 * time.Second
+	firstPause   = time.Second // before trying again, doubled each time
+	lastPause    = 30 * time.Second
+	reloadSpread = 3 * time.Second // within which viewers load a manifest again
 	// renewShare is the part of a pass's life after which it is renewed.
 	renewShare = 0.6
 	// passMargin is how long before its end a pass is not shown any more, and a
@@ -32,12 +33,12 @@ const (
 func (v *Viewer) keep() {
 	defer v.work.Done()
 	pause := firstPause
-	troubled := false
+	troubled, reloaded := false, false
 	for v.ctx.Err() == nil {
 		b := *v.bootstrap.Load()
 		s, err := edge.Open(v.ctx, v.cfg.HTTP, b, v.request(b))
 		if err == nil {
-			pause, troubled = firstPause, false
+			pause, troubled, reloaded = firstPause, false, false
 			v.call(func() { v.adopt(s) })
 			v.sleep(v.hold(s))
 			continue
@@ -52,8 +53,11 @@ func (v *Viewer) keep() {
 		v.post(func() { v.input(alone()) })
 		var no *edge.Refused
 		switch {
+		case errors.As(err, &no) && no.Code == "unknown_swarm" && b.From != nil && !reloaded && v.reload(b):
+			reloaded = true
 		case errors.As(err, &no) && no.RetryAfter == 0:
 			v.anotherSwarm(b.Swarm)
+			reloaded = false
 		case errors.As(err, &no):
 			v.sleep(max(spread(pause), no.RetryAfter+spread(firstPause)))
 		default:
@@ -61,6 +65,26 @@ func (v *Viewer) keep() {
 		}
 		pause = min(2*pause, lastPause)
 	}
+}
+
+// reload loads the manifest again where the edge does not know its swarm, at a time
+// of its own, because all viewers of an edge may be told so at once. It returns false
+// if the manifest names no swarm.
+func (v *Viewer) reload(b edge.Bootstrap) bool {
+	for wait := time.Duration(rand.Int64N(int64(reloadSpread))); v.sleep(wait); {
+		again, err := edge.Reload(v.ctx, v.cfg.HTTP, b)
+		var no *edge.Refused
+		switch {
+		case err == nil:
+			v.Bootstrap(again)
+			return true
+		case !errors.As(err, &no) || no.RetryAfter == 0:
+			v.log.Debug("the manifest could not be loaded again", "err", err)
+			return false
+		}
+		wait = no.RetryAfter + spread(firstPause)
+	}
+	return false
 }
 
 // anotherSwarm waits until a manifest names another swarm: a refusal for good

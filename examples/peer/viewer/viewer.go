@@ -61,22 +61,22 @@ type Segment struct {
 
 // ID is the id of a resource among the peers.
 func (v *Viewer) ID(r manifest.Resource) wire.SegmentID {
-	return integrity.ID(v.path(r.URL.EscapedPath()), r.Offset, r.Length)
+	return integrity.ID(v.name(r.URL.EscapedPath(), r.URL.RawQuery), r.Offset, r.Length)
 }
 
-// path is an escaped path without viewer token, if the edge has said what tokens are
-// called.
-func (v *Viewer) path(escaped string) string {
+// name is what the edge and all peers call the resource at an escaped path, with a
+// query, once the edge has said what of URLs is the viewer's.
+func (v *Viewer) name(escaped, query string) string {
+	var who manifest.Identity
 	if b := v.bootstrap.Load(); b != nil {
-		return b.Path(escaped)
+		who = b.Identity
 	}
-	return escaped
+	return who.Name(escaped, query).String()
 }
 
 // Manifest is what the player has to play, of all its tracks, in playing order.
 type Manifest struct {
-	// Rendition is the same for all who play this rendition, for example the escaped
-	// path of its media playlist.
+	// Rendition is the escaped path, with the query, of the media playlist.
 	Rendition string
 	Live      bool
 	Segments  []Segment

@@ -40,8 +40,9 @@ type stage struct {
 	said     []signal.Type
 	messages []signal.Message // the same, whole
 	// life is that of a pass; refuse is the status of the next answers.
-	life   time.Duration
-	refuse []int
+	life    time.Duration
+	unknown string // the swarm that the edge does not know
+	refuse  []int
 	// differ has the origin serve other bytes than it signs for.
 	differ bool
 	// making are paths that are complete when the channel is closed.
@@ -104,6 +105,11 @@ func (s *stage) session(w http.ResponseWriter, r *http.Request) {
 	if len(s.refuse) > 0 {
 		w.WriteHeader(s.refuse[0])
 		s.refuse = s.refuse[1:]
+		return
+	}
+	if s.unknown != "" && req.Swarm == s.unknown {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"code":"unknown_swarm"}`)
 		return
 	}
 	public, err := s.keys.Public()
@@ -331,6 +337,61 @@ func TestRefusals(t *testing.T) {
 	}
 	if strings.Join(swarms, " ") != "one two two" {
 		t.Errorf("asked for the swarms %q", swarms)
+	}
+}
+
+// TestUnknownSwarm: a viewer whose edge does not know its swarm loads the manifest
+// again, once and when it may, and opens a session of the swarm that it names then.
+func TestUnknownSwarm(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		again    string // the swarm that the manifest names
+		answers  []int  // of the manifest, before that
+		sessions string
+		loads    int
+	}{
+		"another swarm": {again: "two", sessions: "one two", loads: 1},
+		"not yet":       {again: "two", answers: []int{http.StatusServiceUnavailable}, sessions: "one two", loads: 2},
+		"the same":      {again: "one", sessions: "one one three", loads: 1},
+		"no mesh":       {answers: []int{http.StatusNotFound}, sessions: "one three", loads: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.unknown = "one"
+			loads := 0
+			manifest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if loads++; r.Header.Get("Cache-Control") != "no-cache" || r.URL.RawQuery != "t=T" {
+					t.Errorf("asked with %v for %s", r.Header, r.URL)
+				}
+				if len(c.answers) >= loads {
+					w.Header().Set("Retry-After", "1")
+					w.WriteHeader(c.answers[loads-1])
+					return
+				}
+				w.Header().Set(edge.HeaderBootstrap, fmt.Sprintf(`v=1, session="%s/mesh/session", swarm="%s"`, s.server.URL, c.again))
+			}))
+			t.Cleanup(manifest.Close)
+			v := s.viewer(nil)
+			b := s.bootstrap("one")
+			b.From, _ = url.Parse(manifest.URL + "/live.m3u8?t=T")
+			v.Bootstrap(b)
+			asked := func() string {
+				var swarms []string
+				for _, r := range s.sessions {
+					swarms = append(swarms, r.Swarm)
+				}
+				return strings.Join(swarms, " ")
+			}
+			if before, found := strings.CutSuffix(c.sessions, " three"); found {
+				s.until("the last refusal", func() bool { return loads == c.loads && asked() == before })
+				v.Bootstrap(s.bootstrap("three"))
+			}
+			s.until("a session", func() bool { return len(s.hellos) == 1 })
+			s.until("no more", func() bool { return asked() == c.sessions && loads == c.loads })
+		})
 	}
 }
 

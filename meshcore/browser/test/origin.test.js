@@ -19,7 +19,7 @@ changed[2 * 16384 + 5] ^= 1;
 /** job gives a fetch of one segment, and what it tells. */
 function job() {
   const chunks = [];
-  return { chunks, url: "http://origin/x", path: "/x", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, timing: new Timing(), over: () => {}, chunk: (i) => chunks.push(i) };
+  return { chunks, url: "http://origin/x", name: "/x", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, timing: new Timing(), over: () => {}, chunk: (i) => chunks.push(i) };
 }
 
 /** answer is the origin's, in pieces of an odd length. */

@@ -44,8 +44,8 @@ test("timeline stays over reloads", () => {
 
 test("Mesh-Bootstrap", () => {
   const url = "https://example.com/live/v0/index.m3u8";
-  assert.deepEqual(bootstrap('v=1, session="/mesh/session", swarm="a\\"b"', url), { session: "https://example.com/mesh/session", swarm: 'a"b', manifest: "/live/v0/index.m3u8", names: [] });
-  assert.deepEqual(bootstrap('new;x="v=2", swarm="s";p=1,session="../../mesh/session",v=1,token="a b"', url), { session: "https://example.com/mesh/session", swarm: "s", manifest: "/live/v0/index.m3u8", names: ["a", "b"] });
+  assert.deepEqual(bootstrap('v=1, session="/mesh/session", swarm="a\\"b"', url), { session: "https://example.com/mesh/session", swarm: 'a"b', manifest: "/live/v0/index.m3u8", who: { names: [], params: [], path: null } });
+  assert.deepEqual(bootstrap('new;x="v=2", swarm="s";p=1,session="../../mesh/session",v=1,token="a b"', url), { session: "https://example.com/mesh/session", swarm: "s", manifest: "/live/v0/index.m3u8", who: { names: ["a", "b"], params: [], path: null } });
   assert.equal(bootstrap('v=1, session="/s", swarm="s", token="t"', url + "?x=1&t=T").manifest, "/live/v0/index.m3u8?x=1", "without its viewer token");
   for (const bad of ["", "v=2, session=\"/s\", swarm=\"x\"", "v=1, session=\"/s\"", "v=1, swarm=\"x\""]) assert.equal(bootstrap(bad, url), null, bad);
 });

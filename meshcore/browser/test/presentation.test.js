@@ -13,7 +13,7 @@ function presentation(tokens = []) {
   const listed = new Map();
   const p = new Presentation({
     listed: (playlist, segments, inits) => listed.set(playlist, [...segments, ...inits]), changed() {}, ended() {}, kept: () => false, now: () => 0,
-  }, tokens);
+  }, { names: tokens, params: [], path: null });
   const engine = () => {
     const byId = new Map([...p.byId].map(([id, r]) => [id, r]));
     return p.manifest(true).segments.map((s) => `${names([byId.get(s.id)])[0]} ${s.start / Second}+${s.duration / Second} #${s.sequence}`);

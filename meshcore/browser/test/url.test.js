@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { canonicalPath, cutURI, isPlaylist, plain } from "../www/url.js";
+import { canonicalPath, cutURI, isPlaylist, key, nameOf, plain } from "../www/url.js";
 
 test("viewer tokens in URLs, as Go takes them out", () => {
   const { cases } = JSON.parse(readFileSync(new URL("../../../tokens/testdata/cut.json", import.meta.url), "utf8"));
@@ -19,6 +19,14 @@ test("viewer tokens in URLs, as Go takes them out", () => {
 test("two spellings of a path are one, as for Go", () => {
   const { canonical } = JSON.parse(readFileSync(new URL("../../testdata/paths.json", import.meta.url), "utf8"));
   for (const c of canonical) assert.equal(canonicalPath(c.in), c.out, c.in);
+});
+
+test("a resource has one name, as for Go", () => {
+  const { names } = JSON.parse(readFileSync(new URL("../../testdata/paths.json", import.meta.url), "utf8"));
+  for (const c of names) {
+    const who = { names: c.tokens ?? [], params: c.params ?? [], path: c.path ? new RegExp(c.path) : null };
+    assert.equal(nameOf(key("https://h" + c.url, who)), c.name, c.url);
+  }
 });
 
 test("what a player adds to URLs for the server", () => {

@@ -178,6 +178,7 @@ test("tokens", async () => {
       assert.deepEqual({ ...rest, receive_only: receiveOnly }, c.pass, c.name);
     } else if (c.segment) {
       const { root, chunkSize, ...rest } = got;
+      if (!rest.query) delete rest.query;
       assert.deepEqual({ ...rest, chunk_size: chunkSize, root_hex: integrity.hex(root) }, c.segment, c.name);
     }
   }

@@ -75,3 +75,42 @@ ${lines}`;
 
   await assert.rejects(ask("7.2.ts").head, "that comes to nothing, and whoever waits asks the network");
 });
+
+test("a page whose edge does not know its swarm loads the manifest again, once", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  for (const [name, again, want] of [
+    ["another swarm", "two", ["one", "manifest", "two"]],
+    ["the same", "one", ["one", "manifest", "one"]],
+    ["not yet", "later", ["one", "manifest", "manifest", "two"]],
+    ["no mesh", "", ["one", "manifest"]],
+  ]) {
+    const asked = [];
+    const fetch = t.mock.method(globalThis, "fetch", async (url, init) => {
+      if (url === "https://x/session") {
+        const { swarm } = JSON.parse(init.body);
+        asked.push(swarm);
+        return Response.json({ code: swarm === "one" ? "unknown_swarm" : "banned" }, { status: 403 });
+      }
+      assert.equal(url, "https://x/i.m3u8?t=T#mesh");
+      assert.equal(init.cache, "no-cache");
+      asked.push("manifest");
+      if (again === "later" && asked.length < 3) return new Response("", { status: 503, headers: { "Retry-After": "1" } });
+      const swarm = again === "later" ? "two" : again;
+      const r = new Response("#EXTM3U", { headers: swarm ? { "Mesh-Bootstrap": `v=1, session="/session", swarm="${swarm}"` } : {} });
+      Object.defineProperty(r, "url", { value: "https://x/i.m3u8?t=T" });
+      return r;
+    });
+    const mesh = { viewers: new Map(), list() {}, mode: () => "full", keep() {}, device: { describe: () => ({}) }, state: { download: true, upload: true }, worker: null, requests: {} };
+    const viewer = new Viewer(/** @type {any} */ (mesh), { session: "https://x/session", swarm: "one" }, "https://x/i.m3u8?t=T");
+    mesh.viewers.set("one", viewer);
+    for (let i = 0; i < 20; i++) {
+      for (let n = 0; n < 20; n++) await null; // what was answered is read
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(3000);
+    }
+    viewer.rest();
+    assert.deepEqual(asked, want, name);
+    if (want.includes("two")) assert.deepEqual([...mesh.viewers.keys()], ["two"], name);
+    fetch.mock.restore();
+  }
+});

@@ -20,15 +20,15 @@ export function hex(b) {
 }
 
 /**
- * id is the id that peers use for a segment: the first eight bytes of the SHA-256 of its path (escaped, without
- * query), or of "path@offset+length" for a byte range (length > 0).
- * @param {string} path
+ * id is the id that peers use for a segment: the first eight bytes of the SHA-256 of its name (see nameOf), or of
+ * "name@offset+length" for a byte range (length > 0).
+ * @param {string} name
  * @param {number} [offset]
  * @param {number} [length]
  * @returns {Promise<string>} 16 hexadecimal digits
  */
-export async function id(path, offset = 0, length = 0) {
-  const sum = await sha256(utf8.encode(length > 0 ? `${path}@${offset}+${length}` : path));
+export async function id(name, offset = 0, length = 0) {
+  const sum = await sha256(utf8.encode(length > 0 ? `${name}@${offset}+${length}` : name));
   return hex(sum.subarray(0, 8));
 }
 

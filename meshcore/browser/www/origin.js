@@ -17,7 +17,7 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  *
  * @typedef {object} Job what to fetch, and whom to tell
  * @property {string} url
- * @property {string} path of the segment, without viewer token
+ * @property {string} name of the segment, as the edge knows it
  * @property {number} offset
  * @property {number} length 0 for all of the resource
  * @property {Entry} entry
@@ -77,7 +77,7 @@ function contentRange(s) {
 /** ask asks the edge for the statement about a segment. @param {Job} job @param {AbortSignal} signal @returns {Promise<Statement|null>} */
 async function ask(job, signal) {
   const u = new URL(job.statements);
-  u.searchParams.set("path", job.path);
+  u.searchParams.set("path", job.name);
   if (job.length) {
     u.searchParams.set("offset", String(job.offset));
     u.searchParams.set("length", String(job.length));

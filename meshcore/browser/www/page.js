@@ -197,6 +197,7 @@ export class Mesh extends EventTarget {
       if (this.media) v.player.attach(this.media);
     }
     v.lastUse = performance.now();
+    v.presentation.who = b.who;
     return v.playlist(asked, url, text);
   }
 
@@ -276,6 +277,9 @@ export class Mesh extends EventTarget {
   /** @param {string} url @returns {Promise<{children: string[]}>} */
   async #readNow(url) {
     try {
+      // What the player sends is not known before the worker sees it, but its media element says whether cookies go along.
+      const media = this.media ?? document.querySelector("[crossorigin=use-credentials]:is(video, audio)");
+      if (/** @type {HTMLMediaElement|null} */ (media)?.crossOrigin === "use-credentials") this.requests.credentials = "include";
       const r = await fetch(url + MARK, this.requests);
       const header = r.headers.get("Mesh-Bootstrap");
       if (r.ok && header) return await this.playlist(url, r.url.split("#")[0], await r.text(), header);

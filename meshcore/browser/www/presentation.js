@@ -5,7 +5,7 @@ import { id as segmentId } from "./integrity.js";
 import { Lookout } from "./lookout.js";
 import { parseMPD } from "./mpd.js";
 import { parse, Second, Timeline } from "./playlist.js";
-import { canonicalPath, cutURI, plain } from "./url.js";
+import { cutURI, key, nameOf, plain } from "./url.js";
 
 const SLIP = 0.5 * Second; // between the end of a segment and the start of the next one, where timestamps are not exact
 
@@ -28,7 +28,7 @@ class Media {
     this.url = url;
     this.asked = url; // as the player asked for it last
     this.kind = kind;
-    this.rendition = new URL(url).pathname;
+    this.rendition = nameOf(url);
     /** @type {string} the id of the rendition on the wire, "" while it is worked out */
     this.number = "";
     this.timeline = new Timeline();
@@ -48,10 +48,10 @@ class Media {
 }
 
 export class Presentation {
-  /** @param {Events} events @param {string[]} [names] of viewer tokens in URLs */
-  constructor(events, names = []) {
+  /** @param {Events} events @param {import("./url.js").Identity} [who] */
+  constructor(events, who = { names: [], params: [], path: null }) {
     this.events = events;
-    this.names = names;
+    this.who = who; // the edge may learn more
     this.token = ""; // the viewer token that was last seen in a URL
     this.query = { origin: "", parameter: "" }; // of that URL, if it was there
     // Playlists and segments are known by their key, which is the URL without what is there for the server alone.
@@ -75,15 +75,12 @@ export class Presentation {
 
   /** @param {string} url */
   #key(url) {
-    const key = cutURI(plain(url), this.names).without;
-    if (!key.includes("%")) return key;
-    const u = new URL(key);
-    return u.origin + canonicalPath(u.pathname) + u.search + u.hash;
+    return key(url, this.who);
   }
 
   /** carry notes the viewer token in the URL of a player's request. @param {string} url */
   carry(url) {
-    const { token, query } = cutURI(url, this.names);
+    const { token, query } = cutURI(url, this.who.names);
     if (!token) return;
     this.token = token;
     if (query) this.query = { origin: new URL(url).origin, parameter: query };
@@ -98,7 +95,7 @@ export class Presentation {
   /** fetchURL is where to fetch a segment from: with the token that the player adds to the query. @param {Record} r */
   fetchURL(r) {
     const { origin, parameter } = this.query;
-    if (!parameter || new URL(r.url).origin !== origin || cutURI(r.url, this.names).token) return r.url;
+    if (!parameter || new URL(r.url).origin !== origin || cutURI(r.url, this.who.names).token) return r.url;
     return r.url + (r.url.includes("?") ? "&" : "?") + parameter;
   }
 
@@ -146,7 +143,7 @@ export class Presentation {
     const kind = this.kinds.get(asked) ?? this.kinds.get(url) ?? "main";
     let m = this.playlists.get(asked);
     if (!m) this.playlists.set(asked, (m = new Media(url, kind)));
-    if (list) m.rendition = new URL(asked).pathname + new URL(asked).hash;
+    if (list) m.rendition = nameOf(asked) + new URL(asked).hash;
     m.list = list && !p.ended ? () => this.#media(asked, url, list(this.events.now()), list) : null;
     if (p.skipped) {
       const first = p.segments[0].sequence;
@@ -247,7 +244,7 @@ export class Presentation {
   /** #idOf is a segment's key and its id. @param {import("./playlist.js").Segment} s @returns {Promise<{key: string, id: string}>} */
   async #idOf(s) {
     const key = this.#key(s.url), known = this.index.get(key)?.find((r) => !r.initSection && r.offset === s.offset && r.length === s.length);
-    return { key, id: known?.id ?? (await segmentId(new URL(key).pathname, s.offset, s.length)) };
+    return { key, id: known?.id ?? (await segmentId(nameOf(key), s.offset, s.length)) };
   }
 
   #reindex() {

@@ -8,17 +8,18 @@ const RETRY = 5; // s, where the edge does not say
 
 /** Refused: the edge opens no session; the viewer plays from the origin. retry is in ms, 0 for never. */
 export class Refused extends Error {
-  /** @param {number} status @param {number} retry */
-  constructor(status, retry) {
+  /** @param {number} status @param {number} retry ms, 0 for never @param {string} [code] */
+  constructor(status, retry, code) {
     super(`edge opened no session: status ${status}`);
     this.retry = retry;
+    this.code = code;
   }
 }
 
 /**
- * Bootstrap is where to open a session, in which swarm, from which manifest (path and query, without viewer token), and the
- * names of viewer tokens in URLs.
- * @typedef {{session: string, swarm: string, manifest: string, names: string[]}} Bootstrap
+ * Bootstrap is where to open a session, in which swarm, from which manifest (path and query, without viewer token), and what
+ * of URLs is the viewer's.
+ * @typedef {{session: string, swarm: string, manifest: string, who: import("./url.js").Identity}} Bootstrap
  */
 
 /**
@@ -34,9 +35,12 @@ export function bootstrap(header, base) {
     d[m[1]] = m[2]?.replace(/\\(.)/g, "$1") ?? m[3];
   }
   if (d.v !== "1" || !d.session || !d.swarm) return null;
-  const names = d.token?.split(" ") ?? [];
-  const u = new URL(base);
-  return { session: new URL(d.session, base).href, swarm: d.swarm, manifest: cutURI(u.pathname + u.search, names).without, names };
+  const list = (/** @type {string} */ s) => s?.split(" ") ?? [];
+  const names = list(d.token), u = new URL(base);
+  return {
+    session: new URL(d.session, base).href, swarm: d.swarm, manifest: cutURI(u.pathname + u.search, names).without,
+    who: { names, params: list(d.params), path: d.path ? new RegExp(d.path) : null },
+  };
 }
 
 /**
@@ -59,6 +63,9 @@ export function bootstrap(header, base) {
  * @property {() => number} now the edge's time, Unix seconds
  */
 
+/** retryAfter is when to ask again what was answered so, ms; 0 for never. @param {Response} r */
+export const retryAfter = (r) => (r.status === 429 || r.status >= 500 ? 1000 * (Number(r.headers.get("Retry-After")) || RETRY) : 0);
+
 /**
  * open opens a session. It throws Refused if the edge says no.
  * @param {Bootstrap} b
@@ -77,8 +84,7 @@ export async function open(b, request, requests) {
     signal: AbortSignal.timeout(OPEN),
   });
   if (!response.ok) {
-    const again = response.status === 429 || response.status >= 500;
-    throw new Refused(response.status, again ? 1000 * (Number(response.headers.get("Retry-After")) || RETRY) : 0);
+    throw new Refused(response.status, retryAfter(response), (await response.json().catch(() => ({}))).code);
   }
   const a = await response.json();
   if (a.v !== 1 || !a.peer || !a.pass || !(a.expires_ms > 0)) throw new Error("the session lacks peer, pass or expires_ms");

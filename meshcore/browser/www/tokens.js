@@ -11,7 +11,7 @@ export class TokenError extends Error {
 
 /**
  * @typedef {{peer: string, swarm: string, scope: string[], receiveOnly: boolean, issued: number, expires: number}} Pass times in Unix seconds
- * @typedef {{path: string, offset: number, size: number, chunkSize: number, root: Uint8Array, expires: number}} Segment
+ * @typedef {{path: string, query: string, offset: number, size: number, chunkSize: number, root: Uint8Array, expires: number}} Segment
  */
 
 const MaxTokenSize = 2048;
@@ -105,13 +105,13 @@ export class Verifier {
    */
   async segment(token, now) {
     const c = await this.#claims(token, "mesh-segment+jwt");
-    const offset = c.off ?? 0;
-    must(isPlainPath(c.pth) && int(offset) && offset >= 0 && int(c.siz) && c.siz >= 1 && int(offset + c.siz));
+    const offset = c.off ?? 0, query = c.qry ?? "";
+    must(isPlainPath(c.pth) && typeof query === "string" && /^[!"$-~]*$/.test(query) && int(offset) && offset >= 0 && int(c.siz) && c.siz >= 1 && int(offset + c.siz));
     must(int(c.chk) && c.chk >= 1 && c.chk <= 1 << 30 && int(c.exp) && c.exp > 0 && typeof c.rot === "string");
     const root = base64url(c.rot);
     must(root.length === 32);
     if (now >= c.exp) throw new TokenError("expired");
-    return { path: c.pth, offset, size: c.siz, chunkSize: c.chk, root, expires: c.exp };
+    return { path: c.pth, query, offset, size: c.siz, chunkSize: c.chk, root, expires: c.exp };
   }
 }
 

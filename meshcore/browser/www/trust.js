@@ -52,7 +52,8 @@ export class Trust {
     try {
       const t = await this.session.verifier.segment(s.token, this.session.now());
       const layout = new Layout(t.size, t.chunkSize);
-      const named = (await segmentId(t.path)) === segment || (await segmentId(t.path, t.offset, t.size)) === segment;
+      const name = t.query ? t.path + "?" + t.query : t.path;
+      const named = (await segmentId(name)) === segment || (await segmentId(name, t.offset, t.size)) === segment;
       return named && (await layout.verify(s.hashes, t.root)) ? { token: s.token, hashes: s.hashes, path: t.path, layout } : null;
     } catch {
       return null;

@@ -2,7 +2,7 @@
 // reload (draft-pantos-hls-rfc8216bis, section 6.2.5), the player's own measures (CTA-5004, CMCD).
 
 const RESERVED = /[:/?#[\]@!$&'()*+,;=]/, SUB_DELIM = /[!$&'()*+,;=]/;
-const DIRECTIVE = /^(CMCD|_HLS_(msn|part|skip))=/;
+const DIRECTIVE = /^(CMCD|_HLS_(msn|part|skip))(=|$)/;
 
 /**
  * cutURI takes the tokens of some names out of a URI, as CutURI of Go's package tokens does.
@@ -36,17 +36,44 @@ function find(uri, name) {
 }
 
 /**
+ * Identity is what of URLs is the viewer's: names of viewer tokens and of query parameters, and what a path has of it.
+ * @typedef {{names: string[], params: string[], path: RegExp|null}} Identity
+ */
+
+/** @param {string} s decodes escapes of unreserved characters, and writes the others in upper case */
+const canonicalEscapes = (s) => s.replace(/%[0-9a-f]{2}/gi, (e) => {
+  const c = String.fromCharCode(parseInt(e.slice(1), 16));
+  return /[\w.~-]/.test(c) ? c : e.toUpperCase();
+});
+
+/**
+ * key is what a resource is known by: its URL without what is there for the server alone, and without what is the viewer's.
+ * @param {string} url
+ * @param {Identity} who
+ */
+export function key(url, { names, params, path }) {
+  const { without } = cutURI(plain(url), names);
+  if (!without.includes("%") && !params.length && !path) return without;
+  const u = new URL(without);
+  const query = canonicalEscapes(u.search.slice(1)).split("&").filter((p) => p && !params.includes(p.split("=")[0])).join("&");
+  let rest = canonicalPath(u.pathname);
+  if (path) rest = rest.replace(path, "").replace(/^(?!\/)/, "/");
+  return u.origin + rest + (query && "?" + query);
+}
+
+/** nameOf is what the edge and all peers call the resource of a key: its path and query. @param {string} key */
+export const nameOf = (key) => {
+  const { pathname, search } = new URL(key);
+  return pathname + search;
+};
+
+/**
  * canonicalPath is the one spelling of a path by which the edge and all peers know a resource, as CanonicalPath of Go's
  * package manifest makes it (RFC 3986, section 6.2.2). Empty segments stay.
  * @param {string} path escaped
  */
 export function canonicalPath(path) {
-  if (path.includes("%")) {
-    path = path.replace(/%[0-9a-f]{2}/gi, (e) => {
-      const c = String.fromCharCode(parseInt(e.slice(1), 16));
-      return /[\w.~-]/.test(c) ? c : e.toUpperCase();
-    });
-  }
+  path = canonicalEscapes(path);
   if (!path.includes("/.")) return path;
   /** @type {string[]} */
   const out = [];

@@ -11,7 +11,7 @@ import { Player } from "./player.js";
 import { Second } from "./playlist.js";
 import { Presentation } from "./presentation.js";
 import { Connections } from "./rtc.js";
-import { open, Refused } from "./session.js";
+import { bootstrap, open, Refused, retryAfter } from "./session.js";
 import { Signaling } from "./signaling.js";
 import { Store } from "./store.js";
 import { Trust } from "./trust.js";
@@ -26,6 +26,7 @@ const LEAD = 0.25 * Second;
 const BLOB_LEAD = 0.75 * Second;
 const HASTE = 6 * Second; // in half of this a player gets what is not due for long, because the worker waits for it
 const OVERDUE = 1000; // ms that a part may be listed later than it should
+const RELOAD = 3000; // ms within which pages load a manifest again
 const MOMENT = 0.7 * Second; // that a neighbor gets for what it has of the first segments
 
 /**
@@ -41,10 +42,12 @@ const START = 60_000; // ms on the engine's clock when the page begins: for an e
 const now = () => Math.trunc((START + performance.now()) * 1e6);
 
 export class Viewer {
-  /** @param {Mesh} mesh @param {import("./session.js").Bootstrap} bootstrap @param {string} asked URL of the manifest */
-  constructor(mesh, bootstrap, asked) {
+  /** @param {Mesh} mesh @param {import("./session.js").Bootstrap} from @param {string} asked URL of the manifest */
+  constructor(mesh, from, asked) {
     this.mesh = mesh;
-    this.bootstrap = bootstrap;
+    this.bootstrap = from;
+    this.asked = asked;
+    this.reloaded = false;
     this.store = new Store();
     this.player = new Player(() => this.#play());
     this.presentation = new Presentation({
@@ -57,7 +60,7 @@ export class Viewer {
       ended: () => this.player.zero(),
       kept: (segment) => this.store.entries.has(segment),
       now: () => (this.session ? this.session.now() * 1000 : Date.now()),
-    }, bootstrap.names);
+    }, from.who);
     this.presentation.carry(asked);
     this.downloads = new Downloads(this.store, {
       step: (input) => this.step(input),
@@ -112,6 +115,30 @@ export class Viewer {
     this.#open();
   }
 
+  /**
+   * #reloadIn loads the manifest again, where the edge does not know its swarm, and opens a session of the one that it names;
+   * once, and at a time of its own, because all viewers of an edge may be told so at once.
+   * @param {number} wait ms
+   */
+  #reloadIn(wait) {
+    this.reloaded = true;
+    this.retry = setTimeout(async () => {
+      try {
+        const r = await fetch(this.asked + MARK, { ...this.mesh.requests, cache: "no-cache" }), again = retryAfter(r);
+        if (again) return this.#reloadIn(again * (1 + Math.random()));
+        const b = bootstrap(r.headers.get("Mesh-Bootstrap") ?? "", r.url);
+        await r.text(); // the edge learns from the whole of it
+        if (!b || this.resting) return;
+        this.mesh.viewers.delete(this.bootstrap.swarm);
+        this.mesh.viewers.set(b.swarm, this);
+        this.bootstrap = b;
+        this.#open();
+      } catch {
+        // the player will see
+      }
+    }, wait);
+  }
+
   async #open() {
     clearTimeout(this.retry);
     const opening = (this.opening = {});
@@ -120,12 +147,15 @@ export class Viewer {
       const mode = this.mesh.mode();
       session = await open(this.bootstrap, { mode, token: this.mesh.token || this.presentation.token || undefined, device: this.mesh.device.describe() }, this.mesh.requests);
     } catch (error) {
+      if (this.opening !== opening) return;
       const wait = error instanceof Refused ? error.retry : 5000;
-      if (wait && this.opening === opening) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));
+      if (wait) this.retry = setTimeout(() => this.#open(), wait * (1 + Math.random()));
+      else if (error.code === "unknown_swarm" && !this.reloaded) this.#reloadIn(RELOAD * Math.random());
       return;
     }
     if (this.opening !== opening) return;
     this.session = session;
+    this.reloaded = false;
     this.trust = new Trust(this.session);
     const { limits, peer, pass, announceMS, reportMS } = this.session;
     const own = this.mesh.device.memory(), cap = limits.cache_bytes ?? 0;
