@@ -259,3 +259,57 @@ func (r *reading) listing(m *manifest.Listing) *listing {
 	r.p.params.compare(out.order)
 	return out
 }
+
+// Observe takes the root of the digest of a resource of p, or of a range of it, that
+// went through whole, and learns from it which parameters are the viewer's. n is the
+// name by which it was asked for.
+func (c *Catalog) Observe(p *Presentation, n manifest.Name, which Range, root [32]byte) {
+	if n.Query == "" || !p.params.observe(n, which, root) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rename(p)
+}
+
+// Depends notes that the bytes of p depend on the parameters that it has learned
+// not to count: viewers got different ones.
+func (c *Catalog) Depends(p *Presentation) {
+	ps := &p.params
+	ps.mu.Lock()
+	for _, name := range p.Params(nil) {
+		ps.seen[name] = &param{counts: true}
+	}
+	ps.learned.Store(nil)
+	ps.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range p.playlists {
+		s.sum = [32]byte{} // it lists other names from now on
+	}
+}
+
+// rename gives what p lists the names that it has without learned parameters. c.mu
+// is held.
+func (c *Catalog) rename(p *Presentation) {
+	for _, s := range p.playlists {
+		s.sum = [32]byte{}
+		for i, l := range s.queue {
+			query := manifest.CanonicalQuery(l.Query, p.Params(nil))
+			if query == l.Query {
+				continue
+			}
+			c.unlist(l)
+			n := manifest.Name{Path: l.Path, Query: query}
+			same := c.named(p.Host, n)
+			if same == nil {
+				same = &Listed{Presentation: p, Name: n, Ad: l.Ad, Ranges: l.Ranges, Hints: l.Hints, at: l.at, by: s}
+				if l.Withheld() {
+					same.Withhold()
+				}
+				c.list(same)
+			}
+			s.queue[i] = same
+		}
+	}
+}

@@ -54,6 +54,15 @@ type playlist struct {
 // Name names the presentation among all, and for people.
 func (p *Presentation) Name() string { return p.Host + p.Path }
 
+// Params returns names of query parameters and those that p has learned.
+func (p *Presentation) Params(names []string) []string {
+	learned := p.params.learned.Load()
+	if learned == nil || len(*learned) == 0 {
+		return names
+	}
+	return slices.Concat(names, *learned)
+}
+
 // Stop ends the sharing of p for good; it reports whether this call did.
 func (p *Presentation) Stop(why string) bool { return p.stopped.CompareAndSwap(nil, &why) }
 

@@ -28,8 +28,8 @@ func TestScope(t *testing.T) {
 	}{
 		{h + `/film/.*`, "/film/"},
 		{h + `/film/[^?]*(\?.*)?`, "/film/"},
-		{h + `/(film|other)/.*`, "/film/"},
-		{`.*`, "/film/"},
+		{h + `/(film|other)/.*`, "/film/ /other/"},
+		{`.*`, "/"},
 		{h + `/film/(index\.m3u8|0\.ts)`, ""},
 		{h + `/film/(index\.m3u8|[0-5]\.ts)`, ""},
 		{h + `/film/(index\.m3u8|low/index\.m3u8)`, ""},

@@ -76,7 +76,7 @@ func (v *Viewer) reload(b edge.Bootstrap) bool {
 		var no *edge.Refused
 		switch {
 		case err == nil:
-			v.Bootstrap(again)
+			v.bootstrap.Store(&again)
 			return true
 		case !errors.As(err, &no) || no.RetryAfter == 0:
 			v.log.Debug("the manifest could not be loaded again", "err", err)
