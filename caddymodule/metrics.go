@@ -28,6 +28,7 @@ var (
 	descStalls  = prometheus.NewDesc("mesh_stalls_total", "Interruptions of playback that peers report.", nil, nil)
 	descStall   = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
 	descPlayed  = prometheus.NewDesc("mesh_played_seconds_total", "Media time that peers report to have played.", nil, nil)
+	descDoubted = prometheus.NewDesc("mesh_doubted_sessions", "Sessions in swarms that are in memory of whose reports something is left out, because it cannot be true or be checked.", nil, nil)
 	descBanned  = prometheus.NewDesc("mesh_banned_peers", "Peers banned from swarms that are in memory.", nil, nil)
 	descLimited = prometheus.NewDesc("mesh_limited_requests_total",
 		"Requests for sessions refused with 429 because too many came from one address.", nil, nil)
@@ -39,7 +40,7 @@ var (
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes, descSaved,
-		descBad, descStalls, descStall, descPlayed, descBanned, descLimited, descTokens} {
+		descBad, descStalls, descStall, descPlayed, descDoubted, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
 }
@@ -55,6 +56,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConns, float64(n.Connections))
 	gauge(descSwarms, float64(n.Swarms))
 	gauge(descBanned, float64(n.Banned))
+	gauge(descDoubted, float64(n.Doubted))
 	counter(descLimited, float64(n.Limited))
 	counter(descEgress, float64(n.Egress))
 	counter(descBytes, float64(n.Reported.PeerBytes), "peer")

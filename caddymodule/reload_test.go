@@ -25,6 +25,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 	e.load("", site("session_ttl 1m"))
 	a, b := e.connect(e.openSession("/vod/index.m3u8")), e.connect(e.openSession("/vod/index.m3u8"))
 	a.announce(0)
+	b.announce(0)
 	own, config, swarm := currentEdge(t), caddymodule.CurrentConfig(), e.swarmOf("/vod/index.m3u8")
 	alive := func(when string) {
 		t.Helper()

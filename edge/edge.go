@@ -109,7 +109,7 @@ func New(c Config) (*Edge, error) {
 	c.setDefaults()
 	e := &Edge{config: c, catalog: catalog.New(c.Secret), digests: digest.NewStore()}
 	e.control = admission.NewControl(admission.Config{
-		Log: c.Log, Now: c.now, Catalog: e.catalog, Keys: c.Keys, ICEServers: c.ICEServers,
+		Log: c.Log, Now: c.now, Catalog: e.catalog, Secret: c.Secret, Keys: c.Keys, ICEServers: c.ICEServers,
 		RelayShare: c.RelayShare, Current: c.Current,
 		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})

@@ -71,6 +71,10 @@ func (s *Site) busy(w http.ResponseWriter, r *http.Request) (ok bool, err error)
 	case hub.Connections() >= int64(s.policy.MaxSessions):
 		return false, reply.RefuseUntil(w, http.StatusServiceUnavailable, 30*time.Second, "full", "too many sessions; play from the origin")
 	}
+	on := s.edge.control.Connection(r, s.policy)
+	if s.edge.hub.Crowded(on.Network(), s.policy.MaxSessions) {
+		return false, reply.RefuseUntil(w, http.StatusTooManyRequests, 30*time.Second, "too_many", "too many sessions from this network; play from the origin")
+	}
 	if wait, ok := s.edge.control.Allow(r); !ok {
 		return false, reply.RefuseUntil(w, http.StatusTooManyRequests, wait, "too_many", "too many sessions from this address; play from the origin")
 	}

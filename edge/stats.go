@@ -95,6 +95,7 @@ type Numbers struct {
 	Connections  int64               // signaling WebSockets open now
 	Swarms       int                 // with at least one peer now
 	Banned       int                 // peers banned from swarms that are in memory
+	Doubted      int                 // sessions of whose reports something is left out of Reported, because it cannot be true or be checked
 	Limited      int64               // requests for sessions refused because too many came from one address
 	Egress       int64               // bytes of segment bodies sent
 	Spooled      int64               // bytes that bodies without Content-Length hold in memory now
@@ -111,6 +112,7 @@ func numbersOf(hub *signaling.Hub, segments *response.Segments, control *admissi
 	for _, s := range hub.Swarms() {
 		n.Peers += s.Peers
 		n.Banned += s.Banned
+		n.Doubted += s.Doubted
 		if s.Peers > 0 {
 			n.Swarms++
 		}

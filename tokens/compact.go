@@ -69,6 +69,7 @@ type verified struct {
 	kid    string
 	typ    string
 	issuer string
+	key    [32]byte  // fingerprint of the key
 	source KeySource // that gave the key, and
 	set    *KeySet   // the set it was in
 }
@@ -77,6 +78,23 @@ type verified struct {
 func (v *verified) current(ctx context.Context) bool {
 	set, err := v.source.Keys(ctx, v.kid)
 	return err == nil && set == v.set
+}
+
+// trusts reports whether a key, by its fingerprint, verifies tokens now. known is false if
+// the keys of a source are unavailable, and the key may be among them.
+func (c *checker) trusts(ctx context.Context, key [32]byte) (trusted, known bool) {
+	known = true
+	for _, t := range c.trust {
+		set, err := t.Keys.Keys(ctx, "")
+		if err != nil {
+			known = false
+			continue
+		}
+		if slices.ContainsFunc(set.keys, func(k viewerKey) bool { return k.verify != nil && k.fingerprint() == key }) {
+			return true, true
+		}
+	}
+	return false, known
 }
 
 // verify checks form, header, issuer and signature, in that order.
@@ -112,7 +130,7 @@ func (c *checker) verify(ctx context.Context, token string) (*verified, error) {
 				break
 			}
 			if _, err := jws.Verify(key.verify); err == nil {
-				return &verified{claims: claims, kid: header.KeyID, typ: header.Type, issuer: issuer, source: t.Keys, set: set}, nil
+				return &verified{claims: claims, kid: header.KeyID, key: key.fingerprint(), typ: header.Type, issuer: issuer, source: t.Keys, set: set}, nil
 			}
 		}
 		if tried > 0 {

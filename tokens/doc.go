@@ -16,6 +16,7 @@
 //	swm  string    swarm id                                    required
 //	scp  []string  path prefixes the peer may receive          required, 1 to 16
 //	rcv  bool      true: the peer receives and never uploads   absent = false
+//	std  string    sealed by the edge for itself                absent = ""
 //	iat  integer   issued at                                   required
 //	exp  integer   expires; a pass is dead from this second on required
 //

@@ -114,6 +114,11 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 	return &JWT{config: config, checker: checker, remember: NewRemember[*plainToken](config.Remember), failures: newFailures(config.Remember)}, nil
 }
 
+// Trusts implements Viewer.
+func (j *JWT) Trusts(ctx context.Context, key [32]byte) (trusted, known bool) {
+	return j.checker.trusts(ctx, key)
+}
+
 // Parameters implements Viewer.
 func (j *JWT) Parameters() (names []string) {
 	for _, from := range j.config.From {
@@ -183,7 +188,7 @@ func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (
 		return Entitlement{}, refuse(ReasonEverything, "the token allows every path of the site")
 	}
 	return Entitlement{
-		Subject: t.subject, Issuer: t.verified.issuer, Expires: t.expires, URI: clean, Grant: t.paths,
+		Subject: t.subject, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires, URI: clean, Grant: t.paths,
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -58,6 +59,18 @@ type viewerKey struct {
 	sign      any    // the private half or the secret, nil where unknown
 	decrypt   any    // key of a JWE, nil where it is not for that
 	jweAlg    string // its "alg" where it decrypts, empty for any
+}
+
+// fingerprint names the key that verifies. It is secret where the key is.
+func (k viewerKey) fingerprint() [32]byte {
+	if secret, ok := k.verify.([]byte); ok {
+		return sha256.Sum256(append([]byte(k.algorithm+" "), secret...))
+	}
+	der, err := x509.MarshalPKIXPublicKey(k.verify)
+	if err != nil {
+		return [32]byte{} // cannot be: add takes no other kinds
+	}
+	return sha256.Sum256(der)
 }
 
 // ParseKeySet reads keys as PEM (PKIX public keys, certificates, PKCS #1, SEC 1

@@ -8,6 +8,7 @@ import (
 const (
 	maxNameSize   = 128 // bytes of a peer id or swarm id
 	maxScopePaths = 16
+	maxStanding   = 1 << 10
 )
 
 // Pass is a peer's signed proof of admission, shown to other peers.
@@ -23,6 +24,9 @@ type Pass struct {
 	Scope []string
 	// ReceiveOnly says that the peer uploads nothing (no consent, save-data).
 	ReceiveOnly bool
+	// Standing is what the edge has to know of the session to renew the pass, sealed for
+	// itself: visible ASCII, at most 1 KiB; "" for nothing.
+	Standing string
 	// Issued and Expires are kept to the second, in UTC. Expires must be later
 	// than Issued. The pass is dead from Expires on.
 	Issued, Expires time.Time
@@ -44,6 +48,7 @@ type passClaims struct {
 	Swarm       string   `json:"swm"`
 	Scope       []string `json:"scp"`
 	ReceiveOnly bool     `json:"rcv,omitempty"`
+	Standing    string   `json:"std,omitempty"`
 	Issued      int64    `json:"iat"`
 	Expires     int64    `json:"exp"`
 }
@@ -51,7 +56,7 @@ type passClaims struct {
 // claims are those of a pass that is about to be signed.
 func (p Pass) claims() (passClaims, error) {
 	c := passClaims{
-		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly,
+		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly, Standing: p.Standing,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(),
 	}
 	return c, c.check()
@@ -67,7 +72,7 @@ func readPass(payload []byte, now time.Time) (Pass, error) {
 		return Pass{}, err
 	}
 	p := Pass{
-		Peer: c.Peer, Swarm: c.Swarm, Scope: c.Scope, ReceiveOnly: c.ReceiveOnly,
+		Peer: c.Peer, Swarm: c.Swarm, Scope: c.Scope, ReceiveOnly: c.ReceiveOnly, Standing: c.Standing,
 		Issued: time.Unix(c.Issued, 0).UTC(), Expires: time.Unix(c.Expires, 0).UTC(),
 	}
 	if !now.Before(p.Expires) {
@@ -90,6 +95,9 @@ func (c passClaims) check() error {
 		if !isPlainPath(prefix) {
 			return fmt.Errorf("%w: a scope path must start with \"/\" and hold no query, no dot segment and no encoded slash", ErrMalformed)
 		}
+	}
+	if len(c.Standing) > maxStanding {
+		return fmt.Errorf("%w: standing must have at most %d bytes", ErrMalformed, maxStanding)
 	}
 	if c.Issued < 0 || c.Expires <= c.Issued || c.Expires > maxSafeInteger {
 		return fmt.Errorf("%w: expiry must be later than the issue time", ErrMalformed)

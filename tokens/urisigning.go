@@ -186,6 +186,11 @@ func (u *URISigning) choose(r Request, tokens []string, uri normalURI) string {
 	return tokens[0]
 }
 
+// Trusts implements Viewer.
+func (u *URISigning) Trusts(ctx context.Context, key [32]byte) (trusted, known bool) {
+	return u.checker.trusts(ctx, key)
+}
+
 // Parameters implements Viewer.
 func (u *URISigning) Parameters() []string { return []string{u.config.Attribute} }
 
@@ -225,7 +230,7 @@ func (u *URISigning) verifyToken(ctx context.Context, r Request, token string, u
 		return Entitlement{}, err
 	}
 	e := Entitlement{
-		Subject: t.subject, Issuer: t.verified.issuer, Expires: t.expires,
+		Subject: t.subject, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires,
 		Grant: containerGrant{t.container, uri.site, uri.path},
 	}
 	e.Renewal, e.RenewalErr = t.renew(&u.config, r.Time, uri)

@@ -18,6 +18,9 @@ type Viewer interface {
 	// Parameters are the names that a token may have in the path or the query of a
 	// URI, for CutURI. There are none where tokens come in a header or a cookie only.
 	Parameters() []string
+	// Trusts reports whether the key with a fingerprint (Entitlement.Key) verifies tokens
+	// now. known is false where that cannot be told, because keys are unavailable.
+	Trusts(ctx context.Context, key [32]byte) (trusted, known bool)
 }
 
 // Request is what a Viewer looks at. It holds no reader and no response.
@@ -59,6 +62,9 @@ type Entitlement struct {
 	// URI is the request's URI with the token removed and otherwise as it came.
 	// This is what an upstream may see.
 	URI string
+	// Key is the fingerprint of the key that verified the token, for Viewer.Trusts. It is
+	// as secret as the key.
+	Key [32]byte
 	// Field is the canonical name of the header field that held the token; empty where
 	// it came in another way, a cookie included.
 	Field string

@@ -97,6 +97,11 @@ func (j *JWT) Cleanup() error {
 	return nil
 }
 
+// Trusts implements tokens.Viewer.
+func (j *JWT) Trusts(ctx context.Context, key [32]byte) (trusted, known bool) {
+	return j.viewer.Trusts(ctx, key)
+}
+
 // Parameters implements tokens.Viewer.
 func (j *JWT) Parameters() []string { return j.viewer.Parameters() }
 

@@ -145,6 +145,11 @@ func (u *URISigning) Cleanup() error {
 	return closeUsed(file)
 }
 
+// Trusts implements tokens.Viewer.
+func (u *URISigning) Trusts(ctx context.Context, key [32]byte) (trusted, known bool) {
+	return u.viewer.Trusts(ctx, key)
+}
+
 // Parameters implements tokens.Viewer.
 func (u *URISigning) Parameters() []string { return u.viewer.Parameters() }
 

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -38,6 +39,8 @@ type Config struct {
 	Now     func() time.Time
 	Server  Server
 	Catalog *catalog.Catalog
+	// Secret seals what passes carry for the edge.
+	Secret []byte
 	// Keys returns the keys that sign passes now.
 	Keys func() *tokens.Keyring
 	// ICEServers returns the STUN and TURN servers of a session.
@@ -68,7 +71,7 @@ type Control struct {
 	refusals refusals
 	bans     bans
 	policies policies
-	entitled entitlements
+	seal     seal
 	adopted  atomic.Uint64
 }
 
@@ -78,7 +81,7 @@ func NewControl(c Config) *Control {
 		c.Current = func(KnownAs, string) (*Policy, bool) { return nil, false }
 	}
 	check := &checker{server: c.Server, log: c.Log, now: c.Now}
-	return &Control{Config: c, checker: check, gate: Gate{checker: check, catalog: c.Catalog}}
+	return &Control{Config: c, checker: check, seal: newSeal(c.Secret), gate: Gate{checker: check, catalog: c.Catalog}}
 }
 
 // Adopt makes a policy newer than all before it. It is called once, before the
@@ -142,13 +145,16 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 	case expires.Sub(now) < leastSession:
 		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonExpired, Status: http.StatusServiceUnavailable,
 			Detail: "the token expires too soon for a session; come again with a new one"}
-	case p.required() && !c.entitled.put(peer, e, now):
-		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonKeysUnavailable, Status: http.StatusServiceUnavailable,
-			Detail: "too many sessions; play from the origin"}
+	}
+	standing := ""
+	if p.required() {
+		if standing, err = c.seal.close(e, peer.String()); err != nil {
+			return nil, nil, fmt.Errorf("seal a standing: %w", err)
+		}
 	}
 	keys := c.Keys()
 	pass, err := keys.SignPass(tokens.Pass{
-		Peer: peer.String(), Swarm: req.Swarm, Scope: scope, ReceiveOnly: receiveOnly, Issued: now, Expires: expires,
+		Peer: peer.String(), Swarm: req.Swarm, Scope: scope, ReceiveOnly: receiveOnly, Standing: standing, Issued: now, Expires: expires,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign a pass: %w", err)
@@ -210,7 +216,7 @@ func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, 
 		return entitlement{}, nil, first.refused
 	}
 	e := first.entitlement
-	out := entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e)}
+	out := entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e), key: e.Key}
 	if e.Renewal != nil && e.Renewal.Transport == tokens.TransportCookie && e.Renewal.Expires.After(out.until) && !out.until.IsZero() {
 		out.until = e.Renewal.Expires
 	}
@@ -235,6 +241,10 @@ func (c *Control) Connection(r *http.Request, p *Policy) Connection {
 	return Connection{KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr)}
 }
 
+// Network returns the network that the connection comes from, a /24 or a /48, or "" if
+// that is unknown.
+func (c *Connection) Network() string { return c.prefix }
+
 // Member is a peer that has shown its pass.
 type Member struct {
 	Connection
@@ -244,7 +254,13 @@ type Member struct {
 	ReceiveOnly  bool
 	Expires      time.Time // of the pass
 	viewer       Viewer    // whom the session's viewer token names
+
+	standing string       // as the pass carries it
+	based    *entitlement // what the session is based on; nil if the pass does not say
 }
+
+// Account returns who opened the session, if its viewer token names somebody.
+func (m *Member) Account() (account Viewer, known bool) { return m.viewer, m.viewer != Viewer{} }
 
 // bad passes.
 var (
@@ -289,8 +305,14 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 	case m.Peer.UnmarshalText([]byte(v.Peer)) != nil:
 		return nil, errPeer.message()
 	}
-	e, _ := c.standing(m, now)
-	if m.viewer = e.viewer; c.bans.refuses(m.viewer, now) {
+	if v.Standing != "" {
+		e, err := c.seal.open(v.Standing, v.Peer)
+		if err != nil {
+			return nil, errPass.message()
+		}
+		m.standing, m.based, m.viewer = v.Standing, &e, e.viewer
+	}
+	if c.bans.refuses(m.viewer, now) {
 		return nil, errBanned.message()
 	}
 	return m, nil
@@ -301,7 +323,7 @@ func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	p, _ := c.PolicyOf(m)
 	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Viewer: trackerViewer(m.viewer, m.source, m.Peer),
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
 		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }
@@ -316,6 +338,11 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 	e, found := c.standing(m, now)
 	scope := c.scopeOf(m.Presentation, e)
 	p, there := c.PolicyOf(m)
+	if found && m.based != nil && p.required() {
+		if trusted, known := p.Tokens.Verifier.Trusts(context.Background(), e.key); known && !trusted {
+			return errTokenEnds.message(), expires, false
+		}
+	}
 	if !there || p.Share == ShareNone {
 		return errNotShared.message(), expires, false
 	}
@@ -324,7 +351,7 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 		return errTokenEnds.message(), expires, false
 	}
 	pass, err := c.Keys().SignPass(tokens.Pass{
-		Peer: m.Peer.String(), Swarm: m.Swarm, Scope: scope, ReceiveOnly: m.ReceiveOnly, Issued: now, Expires: expires,
+		Peer: m.Peer.String(), Swarm: m.Swarm, Scope: scope, ReceiveOnly: m.ReceiveOnly, Standing: m.standing, Issued: now, Expires: expires,
 	})
 	if err != nil {
 		c.Log.Error("a pass could not be signed", zap.Error(err))
@@ -350,8 +377,8 @@ func (c *Control) PolicyOf(m *Member) (p *Policy, there bool) {
 // standing returns what the session of a member is based on. A session of a site
 // without viewer tokens has no entry and needs none.
 func (c *Control) standing(m *Member, now time.Time) (e entitlement, ok bool) {
-	if e, ok = c.entitled.get(m.Peer, now); ok {
-		return e, true
+	if m.based != nil {
+		return *m.based, now.Before(m.based.until)
 	}
 	p, _ := c.PolicyOf(m)
 	return everything(now), !p.required()

@@ -1,24 +1,25 @@
 package admission
 
 import (
-	"sync"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"time"
-
-	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-const (
-	// maxEntitled bounds the memory of the sessions that are based on a viewer token.
-	maxEntitled = 1 << 17
-	// entitledFor is how long a session may last on a token that never expires.
-	entitledFor = 24 * time.Hour
-)
+// entitledFor is how long a session may last on a token that never expires.
+const entitledFor = 24 * time.Hour
 
 // entitlement is what a session is based on.
 type entitlement struct {
 	scope  []string  // path prefixes that the viewer token allows
 	until  time.Time // when the token expires
 	viewer Viewer    // whom it names
+	key    [32]byte  // that verified it
 }
 
 // everything is what a session is based on at a site without viewer tokens.
@@ -26,41 +27,68 @@ func everything(now time.Time) entitlement {
 	return entitlement{scope: []string{"/"}, until: now.Add(entitledFor)}
 }
 
-// entitlements remembers what sessions are based on, by peer, for their renewal.
-type entitlements struct {
-	mu sync.Mutex
-	of map[wire.PeerID]entitlement
+// seal encrypts what sessions are based on, so that their passes carry it: it survives a
+// restart, another edge with the same secret knows it, and nobody else can read whose pass
+// it is.
+type seal struct{ cipher.AEAD }
+
+func newSeal(secret []byte) seal {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("standing"))
+	block, err := aes.NewCipher(mac.Sum(nil))
+	if err != nil {
+		panic(err) // only for another size of the key
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // only for another size of the block
+	}
+	return seal{aead}
 }
 
-// put remembers e; it returns false if there is no room.
-func (m *entitlements) put(peer wire.PeerID, e entitlement, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.of == nil {
-		m.of = map[wire.PeerID]entitlement{}
-	}
-	if len(m.of) >= maxEntitled {
-		for id, old := range m.of {
-			if !now.Before(old.until) {
-				delete(m.of, id)
-			}
+// maxSealedScope bounds the paths of a seal, in bytes, so that passes stay small: a viewer
+// with more of them has its session for the first.
+const maxSealedScope = 512
+
+// sealed is an entitlement as it is encrypted.
+type sealed struct {
+	Scope  []string `json:"s"`
+	Until  int64    `json:"u"` // Unix seconds
+	Viewer []byte   `json:"v,omitempty"`
+	Key    []byte   `json:"k"`
+}
+
+// close encrypts e for the pass of a peer.
+func (s seal) close(e entitlement, peer string) (string, error) {
+	c := sealed{Until: e.until.Unix(), Key: e.key[:]}
+	for size, i := 0, 0; i < len(e.scope); i++ {
+		if size += len(e.scope[i]); size <= maxSealedScope {
+			c.Scope = append(c.Scope, e.scope[i])
 		}
 	}
-	if len(m.of) >= maxEntitled {
-		return false
+	if e.viewer != (Viewer{}) {
+		c.Viewer = e.viewer[:]
 	}
-	m.of[peer] = e
-	return true
+	b, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(s.Seal(nil, nil, b, []byte(peer))), nil
 }
 
-// get returns what the session of a peer is based on. ok is false if that is
-// unknown or has ended.
-func (m *entitlements) get(peer wire.PeerID, now time.Time) (e entitlement, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e, ok = m.of[peer]; ok && !now.Before(e.until) {
-		delete(m.of, peer)
-		ok = false
+var errSeal = errors.New("the standing of a pass was not sealed here")
+
+// open decrypts what close has encrypted for the same peer.
+func (s seal) open(text, peer string) (e entitlement, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return e, errSeal
 	}
-	return e, ok
+	var c sealed
+	if b, err = s.Open(nil, nil, b, []byte(peer)); err != nil || json.Unmarshal(b, &c) != nil || len(c.Key) != len(e.key) {
+		return e, errSeal
+	}
+	e = entitlement{scope: c.Scope, until: time.Unix(c.Until, 0), key: [32]byte(c.Key)}
+	copy(e.viewer[:], c.Viewer)
+	return e, nil
 }

@@ -2,10 +2,9 @@ package admission
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
-
-	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 func TestIntersect(t *testing.T) {
@@ -21,23 +20,25 @@ func TestIntersect(t *testing.T) {
 	}
 }
 
-// TestEntitlementsAreBounded: what sessions stand on is forgotten with its token,
-// and never grows beyond its bound.
-func TestEntitlementsAreBounded(t *testing.T) {
-	var m entitlements
-	now := time.Unix(1_700_000_000, 0)
-	for i := range maxEntitled {
-		m.put(wire.PeerID(i+1), entitlement{until: now.Add(time.Minute)}, now)
+// TestSeal: what a pass carries for the edge is read by one with the same secret, for the
+// peer that it was made for, and by nobody else.
+func TestSeal(t *testing.T) {
+	e := entitlement{scope: []string{"/a/", "/b/"}, until: time.Unix(1_700_000_000, 0), viewer: Viewer{1}, key: [32]byte{2}}
+	text, err := newSeal([]byte("secret")).close(e, "peer")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if m.put(1<<40, entitlement{until: now.Add(time.Hour)}, now) {
-		t.Error("one more than there is room for")
+	if got, err := newSeal([]byte("secret")).open(text, "peer"); err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("%+v, want %+v: %v", got, e, err)
 	}
-	later := now.Add(time.Minute)
-	if _, ok := m.get(7, later); ok {
-		t.Error("a dead token is still remembered")
-	}
-	m.put(1<<40, entitlement{until: later.Add(time.Hour)}, later)
-	if !m.put(1<<41, entitlement{until: later.Add(time.Hour)}, later) || len(m.of) != 2 {
-		t.Errorf("%d are left after all died", len(m.of))
+	for name, open := range map[string]func() (entitlement, error){
+		"another secret": func() (entitlement, error) { return newSeal([]byte("other")).open(text, "peer") },
+		"another peer":   func() (entitlement, error) { return newSeal([]byte("secret")).open(text, "other") },
+		"cut":            func() (entitlement, error) { return newSeal([]byte("secret")).open(text[:len(text)-4], "peer") },
+		"nothing":        func() (entitlement, error) { return newSeal([]byte("secret")).open("", "peer") },
+	} {
+		if _, err := open(); err == nil {
+			t.Errorf("%s opens it", name)
+		}
 	}
 }

@@ -69,6 +69,14 @@ func prefixOf(a netip.Addr) string {
 	return p.String()
 }
 
+// household returns the public address that a home or a site shares, "" if it is unknown.
+func household(source netip.Addr) string {
+	if !source.IsValid() {
+		return ""
+	}
+	return source.String()
+}
+
 // KnownAs is what a viewer knows the edge by.
 type KnownAs struct {
 	Host string // of the request, in lower case, with the port if it is not the default

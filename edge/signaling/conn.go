@@ -40,6 +40,7 @@ type conn struct {
 	mu      sync.Mutex
 	heardAt time.Time
 	asked   bool // a ping was sent, and nothing came since
+	greeted bool // the first message was a good hello
 	queue   [][]byte
 	queued  int  // bytes in queue
 	writing bool // a writer is at work
@@ -63,13 +64,24 @@ func (c *conn) alive() error {
 	now := time.Now()
 	c.mu.Lock()
 	c.heardAt = now
-	asked := c.asked
+	asked, greeted := c.asked, c.greeted
 	c.asked = false
 	c.mu.Unlock()
 	if asked {
 		c.turned()
 	}
+	if !greeted { // whatever control frames come, the hello is due
+		return nil
+	}
 	return c.ws.SetReadDeadline(now.Add(silentFor))
+}
+
+// greet notes that the hello was good, from which on silence counts.
+func (c *conn) greet() {
+	c.mu.Lock()
+	c.greeted = true
+	c.mu.Unlock()
+	_ = c.alive()
 }
 
 // silent reports whether the peer was asked if it is there, and has not answered yet.
@@ -122,6 +134,17 @@ func (c *conn) linger() {
 	}
 	_ = c.ws.SetReadDeadline(time.Now().Add(lingerFor))
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.ws.NetConn(), 1<<20))
+}
+
+// forward queues a frame of another peer, unless much is queued already: no peer has
+// another's connection cut.
+func (c *conn) forward(frame []byte) {
+	c.mu.Lock()
+	full := 2*len(c.queue) >= maxQueued || 2*(c.queued+len(frame)) > maxQueuedBytes
+	c.mu.Unlock()
+	if !full {
+		c.send(frame)
+	}
 }
 
 // send queues a frame. It never waits.

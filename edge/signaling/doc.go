@@ -6,6 +6,7 @@
 //	session.go    a connection's way: hello, messages, renewals
 //	swarm.go      one tracker engine, its lock, its timer, its members
 //	conn.go       one WebSocket: frames in, a bounded queue of frames out
+//	shares.go     how many connections a network and an account may have
 //	addresses.go  what is forwarded where viewers must not learn addresses
 //
 // Nothing here waits for one peer while it serves others: frames to a peer are

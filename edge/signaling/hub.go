@@ -46,6 +46,7 @@ type Hub struct {
 	swarms   map[string]*swarm
 	retired  signal.Report // of swarms that were let go
 	sessions map[*session]struct{}
+	shares   shares
 	open     atomic.Int64
 	work     sync.WaitGroup // goroutines of connections
 	draining bool
@@ -53,7 +54,7 @@ type Hub struct {
 
 // NewHub makes a hub.
 func NewHub(c Config) *Hub {
-	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{}}
+	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{}, shares: newShares()}
 }
 
 // since is the engines' time.
@@ -77,14 +78,38 @@ func (h *Hub) enter(s *session) error {
 		return ErrDraining
 	}
 	h.sessions[s] = struct{}{}
+	h.shares.networks.add(s.on.Network(), 1)
 	h.open.Add(1)
 	h.work.Add(1)
 	return nil
 }
 
+// Crowded reports whether a network has its share of the connections that there may be.
+func (h *Hub) Crowded(network string, most int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return network != "" && h.shares.networks.full(network, len(h.sessions), most, networkShare)
+}
+
+// admit counts a session for its account; false if that has its share.
+func (h *Hub) admit(s *session, account admission.Viewer, most int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.shares.accounts.full(account, len(h.sessions), most, accountShare) {
+		return false
+	}
+	s.account = &account
+	h.shares.accounts.add(account, 1)
+	return true
+}
+
 func (h *Hub) leave(s *session) {
 	h.mu.Lock()
 	delete(h.sessions, s)
+	h.shares.networks.add(s.on.Network(), -1)
+	if s.account != nil {
+		h.shares.accounts.add(*s.account, -1)
+	}
 	h.open.Add(-1)
 	h.mu.Unlock()
 	h.work.Done()

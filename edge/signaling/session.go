@@ -20,6 +20,7 @@ type session struct {
 
 	// Used by the reader only.
 	member  *member
+	account *admission.Viewer // nil if it is unknown; under the hub's lock
 	swarm   *swarm
 	renewed time.Time
 }
@@ -29,7 +30,7 @@ func (s *session) run() {
 	defer s.hub.leave(s)
 	defer s.abort()
 	s.open()
-	if !s.greet() {
+	if !s.enter() {
 		s.linger()
 		return
 	}
@@ -62,9 +63,9 @@ func (s *session) relayOnly(m *signal.Message) bool {
 	return false
 }
 
-// greet takes the hello and puts the peer into its swarm. ok is false if the
+// enter takes the hello and puts the peer into its swarm. ok is false if the
 // connection ends; the peer has been sent the reason.
-func (s *session) greet() (ok bool) {
+func (s *session) enter() (ok bool) {
 	m, ok := s.read()
 	if !ok {
 		return false
@@ -78,6 +79,11 @@ func (s *session) greet() (ok bool) {
 		s.finish(refused)
 		return false
 	}
+	policy, _ := s.hub.Control.PolicyOf(who)
+	if account, known := who.Account(); known && !s.hub.admit(s, account, policy.MaxSessions) {
+		s.fail("too_many", "too many sessions of this viewer; play from the origin")
+		return false
+	}
 	sw, err := s.hub.hold(who.Swarm, who.Presentation)
 	if err != nil {
 		s.fail("draining", err.Error())
@@ -88,9 +94,9 @@ func (s *session) greet() (ok bool) {
 		s.finish(admission.Banned())
 		return false
 	}
+	s.greet()
 	s.swarm, s.member = sw, &member{s.conn, who}
 	s.expires.Store(who.Expires.UnixMilli())
-	policy, _ := s.hub.Control.PolicyOf(who)
 	s.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
 	}))

@@ -138,7 +138,11 @@ func (s *swarm) step(in tracker.Input) {
 			if e.Message != last {
 				last, frame = e.Message, signal.Encode(e.Message)
 			}
-			m.send(frame)
+			if e.Message.From != nil {
+				m.forward(frame)
+			} else {
+				m.send(frame)
+			}
 		case tracker.Close:
 			delete(s.members, e.Peer)
 			m.finish(e.Message)

@@ -40,7 +40,6 @@ var scattered = map[string]int{
 	"meshcore/sim.shard":            5,
 	"meshcore/sim.world":            6,
 	"meshcore/tracker.Swarm":        5,
-	"meshcore/tracker.member":       3,
 	"turnserver.intake":             3,
 }
 

@@ -457,3 +457,64 @@ func TestWhoConnectsDirectlyComesFirst(t *testing.T) {
 		t.Errorf("%d introductions to peers that are reached directly, %d to others", direct, relayed)
 	}
 }
+
+// TestEclipse: 300 sessions of one address, or of one network, do not surround a newcomer
+// from elsewhere; who shares their address meets them, and where there is nobody else of
+// other networks, one network serves.
+func TestEclipse(t *testing.T) {
+	for name, c := range map[string]struct {
+		fake, honest func(i int) Facts
+		newcomer     Facts
+		most, least  int // of the fakes and the honest among 20
+	}{
+		"one address": {
+			func(int) Facts { return Facts{Prefix: "a", Household: "a1"} },
+			func(i int) Facts { return Facts{Prefix: fmt.Sprint("p", i), Household: fmt.Sprint("h", i)} },
+			Facts{Prefix: "n", Household: "n1"}, 2, 16,
+		},
+		"one prefix, another address each": {
+			func(i int) Facts { return Facts{Prefix: "a", Household: fmt.Sprint("a", i)} },
+			func(i int) Facts { return Facts{Prefix: fmt.Sprint("p", i), Household: fmt.Sprint("h", i)} },
+			Facts{Prefix: "n", Household: "n1"}, 2, 16,
+		},
+		"one network": {
+			func(i int) Facts { return Facts{ASN: 64500, Prefix: fmt.Sprint("a", i)} },
+			func(i int) Facts { return Facts{ASN: 64501 + uint32(i), Prefix: fmt.Sprint("p", i)} },
+			Facts{ASN: 64499, Prefix: "n"}, 5, 15,
+		},
+		"nobody of another network": {
+			func(i int) Facts { return Facts{ASN: 64500, Prefix: fmt.Sprint("a", i)} },
+			nil, Facts{ASN: 64499, Prefix: "n"}, 20, 0,
+		},
+		"the own household": {
+			func(int) Facts { return Facts{Prefix: "a", Household: "a1"} },
+			nil, Facts{Prefix: "a", Household: "a1"}, 20, 0,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDriver(t, Config{})
+			for i := range 300 {
+				d.join(wire.PeerID(1000+i), c.fake(i))
+				d.announce(wire.PeerID(1000+i), live(0))
+			}
+			for i := range 20 {
+				if c.honest != nil {
+					d.join(wire.PeerID(1+i), c.honest(i))
+					d.announce(wire.PeerID(1+i), live(0))
+				}
+			}
+			d.join(500, c.newcomer)
+			fakes, honest := 0, 0
+			for _, id := range told(d.announce(500, live(20))) {
+				if id >= 1000 {
+					fakes++
+				} else {
+					honest++
+				}
+			}
+			if fakes > c.most || honest < c.least || fakes+honest < min(c.most, 2) {
+				t.Errorf("%d fakes and %d honest, want at most %d and at least %d", fakes, honest, c.most, c.least)
+			}
+		})
+	}
+}

@@ -139,6 +139,9 @@ type Facts struct {
 	ASN uint32
 	// Prefix is the peer's network, for example its /24 or /48, as a string.
 	Prefix string
+	// Household is the peer's public address, or its /64 for IPv6, as a string: peers of
+	// one household meet without the bound on one prefix.
+	Household string
 	// Viewer names who opened the session: two sessions of one viewer have the same.
 	// Complaints count once for each viewer; of a peer whose viewer is not known, once
 	// for the peer.
@@ -155,4 +158,5 @@ type Stats struct {
 	Uploaders int           // members that give chunks, now
 	Totals    signal.Report // sums over all sessions, ended ones included; without BufferMS and Neighbors
 	Banned    int           // peers banned so far
+	Doubted   int           // sessions of whose reports something cannot be true, or be checked: Totals are without it
 }

@@ -28,7 +28,7 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		s.setFacts(now, m, f)
 		return
 	}
-	m := &member{id: id, facts: f, rank: -1, octave: -1, heard: now, allowance: s.cfg.Burst, allowedAt: now, introduced: s.past.recall(now, id)}
+	m := &member{id: id, facts: f, rank: -1, octave: -1, heard: now, accounts: accounts{since: now}, allowance: s.cfg.Burst, allowedAt: now, introduced: s.past.recall(now, id)}
 	s.members[id] = m
 	s.all = put(s.all, m, inAll)
 	if s.sweepAt == 0 {
@@ -56,7 +56,7 @@ func (s *Swarm) remove(now time.Duration, m *member) {
 	s.all = take(s.all, m, inAll)
 	delete(s.members, m.id)
 	s.past.remember(m)
-	s.ended.Add(&m.totals)
+	s.doubted += m.accounts.add(&s.ended)
 }
 
 // put appends m to a list and notes its place.

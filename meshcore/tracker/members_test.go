@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"math"
 	"testing"
 	"time"
 
@@ -279,18 +278,54 @@ func TestReportsNeverGoDown(t *testing.T) {
 	check("a new session of it", want)
 }
 
-// TestLiesDoNotOverflow: reports of 2^53 each, of more peers than that has room for.
-func TestLiesDoNotOverflow(t *testing.T) {
+// TestForgedReports: what cannot be true is left out of the sums, and counted.
+func TestForgedReports(t *testing.T) {
 	d := newDriver(t, Config{})
-	for p := wire.PeerID(1); p <= 3000; p++ {
+	report := func(p wire.PeerID, r signal.Report) {
+		d.receive(p, signal.Message{Type: signal.ReportMsg, Report: &r})
+	}
+	const mb = 1 << 20
+	d.join(1, Facts{})
+	d.join(2, Facts{})
+	d.now += time.Minute
+	report(1, signal.Report{UploadedBytes: 40 * mb, OriginBytes: 40 * mb, PlayedMS: 60_000})
+	report(2, signal.Report{PeerBytes: 40 * mb, OriginBytes: mb, PlayedMS: 60_000})
+	honest := d.s.Stats()
+	if honest.Doubted != 0 || honest.Totals.PeerBytes != 40*mb || honest.Totals.OriginBytes != 41*mb {
+		t.Fatalf("honest: %+v", honest)
+	}
+	for p := wire.PeerID(3); p <= 3000; p++ {
 		d.join(p, Facts{})
-		d.receive(p, signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 1 << 53}})
-		if p%2 == 0 {
+		switch p % 4 {
+		case 0: // at once
+			report(p, signal.Report{PeerBytes: 1 << 53, UploadedBytes: 1 << 53, PlayedMS: 1 << 50})
+		case 1: // after a true one
+			report(p, signal.Report{})
+			report(p, signal.Report{PeerBytes: 1 << 40, UploadedBytes: 1 << 40})
+		case 2: // what fits the time, and nobody gave
+			report(p, signal.Report{})
+			report(p, signal.Report{PlayedMS: 1 << 40})
+		case 3: // what came from another edge, and then what fits
+			report(p, signal.Report{PeerBytes: 1 << 40, UploadedBytes: 1 << 40, PlayedMS: 1 << 30})
+			report(p, signal.Report{PeerBytes: 1 << 40, UploadedBytes: 1 << 40, PlayedMS: 1<<30 + 10})
+		}
+		if p%8 == 0 {
 			d.leave(p)
 		}
 	}
-	if got := d.s.Stats().Totals; got.PeerBytes != math.MaxInt64 {
-		t.Errorf("the sum is %d", got.PeerBytes)
+	st := d.s.Stats()
+	if got := st.Totals; got.PeerBytes != 40*mb || got.OriginBytes != 41*mb || got.UploadedBytes != 40*mb || got.PlayedMS > 130_000 {
+		t.Errorf("with forged reports: %+v", got)
+	}
+	if st.Doubted != 2998 {
+		t.Errorf("%d sessions are in doubt", st.Doubted)
+	}
+	// A lie that fits the time is held to what others gave.
+	d.now += time.Minute
+	d.join(4000, Facts{})
+	report(4000, signal.Report{PeerBytes: 15 * mb, UploadedBytes: 15 * mb})
+	if got := d.s.Stats().Totals.PeerBytes; got > 56*mb {
+		t.Errorf("%d MiB from peers", got/mb)
 	}
 }
 
@@ -314,6 +349,10 @@ func TestForward(t *testing.T) {
 	d.join(1, Facts{Scope: "/a/"})
 	d.join(2, Facts{Scope: "/a/"})
 	d.join(3, Facts{Scope: "/b/"})
+	d.join(4, Facts{Scope: "/a/"})
+	unmet := wire.PeerID(4)
+	d.announce(2, live(4))
+	d.announce(1, live(4)) // who is told of 2
 	to, forged, stranger, nobody := wire.PeerID(2), wire.PeerID(77), wire.PeerID(3), wire.PeerID(99)
 	msg := signal.Message{Type: signal.Offer, To: &to, From: &forged, Connection: "c", SDP: "v=0", Pass: "p", Detail: "d",
 		Peers: []signal.PeerInfo{{ID: 5}}, Duty: &signal.Duty{Of: 1}, ICEServers: []signal.ICEServer{{}}}
@@ -335,7 +374,7 @@ func TestForward(t *testing.T) {
 	if len(out) != 1 || out[0].Peer != 2 || out[0].Message.Type != signal.Refuse || *out[0].Message.From != 1 {
 		t.Errorf("a refusal arrived as %+v", out)
 	}
-	for _, p := range []*wire.PeerID{&stranger, &nobody} {
+	for _, p := range []*wire.PeerID{&stranger, &nobody, &unmet} {
 		out := d.receive(1, signal.Message{Type: signal.Answer, To: p, Connection: "c", SDP: "v=0"})
 		if m := sends(out, 1, signal.Drop); len(out) != 1 || len(m) != 1 || *m[0].Peer != *p || m[0].Reason != "left" {
 			t.Errorf("to %v: %+v, want a drop", *p, out)

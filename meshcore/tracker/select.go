@@ -9,8 +9,11 @@ import (
 )
 
 // drawAll is the size up to which a pool is looked at whole; from a larger one
-// as many members are drawn at random.
-const drawAll = 96
+// as many members are drawn at random, or drawFar when those lie too close together.
+const (
+	drawAll = 96
+	drawFar = 1024
+)
 
 // maxKnown bounds the memory of whom a member was introduced to, and lately is
 // how many of them a member is not told of while there are others.
@@ -18,11 +21,6 @@ const (
 	maxKnown = 256
 	lately   = 64
 )
-
-type candidate struct {
-	m     *member
-	score float64
-}
 
 func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement) {
 	s.regroup(now, m, ann)
@@ -88,6 +86,9 @@ func (s *Swarm) choose(now time.Duration, m *member, want int) []candidate {
 	if len(s.scratch) < want {
 		s.draw(now, m, s.all, drawAll)
 	}
+	if len(s.all) > drawAll && spread(m, s.scratch, want, false) < want {
+		s.draw(now, m, s.all, drawFar) // one prefix or network holds most of the swarm
+	}
 	c := s.scratch
 	slices.SortStableFunc(c, func(a, b candidate) int {
 		switch {
@@ -98,26 +99,29 @@ func (s *Swarm) choose(now time.Duration, m *member, want int) []candidate {
 		}
 		return 0
 	})
-	if len(c) <= want {
-		// Nobody else is there: m may have lost those of whom it was told lately,
-		// longest ago first, or may not have reached them then.
-		for _, id := range known {
-			if o := s.members[id]; len(c) < want && o != nil && o.stamp == s.stamp-1 && s.eligible(now, m, o) {
-				c = append(c, candidate{m: o})
-			}
-		}
-		s.scratch = c
-		return c
-	}
-	// A quarter of the answer is drawn from those that were not good enough; where
+	// A quarter of the answer is drawn from those that are not good enough; where
 	// want is no multiple of four, one more of them is a matter of chance.
 	quarter := want / 4
 	if s.rng.IntN(4) < want%4 {
 		quarter++
 	}
-	for i := want - quarter; i < want; i++ {
+	for i := max(0, want-quarter); i < len(c); i++ {
 		j := i + s.rng.IntN(len(c)-i)
 		c[i], c[j] = c[j], c[i]
+	}
+	// Those that lie too close together come after all others, in their order.
+	n := spread(m, c, want, true)
+	if n < want {
+		// Nobody else is there: m may have lost those of whom it was told lately,
+		// longest ago first, or may not have reached them then.
+		c = c[:n]
+		for _, id := range known {
+			if o := s.members[id]; len(c) < want && o != nil && o.stamp == s.stamp-1 && s.eligible(now, m, o) && tooClose(m, o, c) == apart {
+				c = append(c, candidate{m: o})
+			}
+		}
+		s.scratch = c
+		return c
 	}
 	return c[:want]
 }

@@ -20,6 +20,7 @@ type Swarm struct {
 	changed    []*pool
 	sweepAt    time.Duration
 	ended      signal.Report
+	doubted    int // sessions that ended in doubt
 	banned     map[wire.PeerID]bool
 	past       past
 	stamp      uint64
@@ -44,7 +45,7 @@ type member struct {
 	duty       *pool  // whom it takes turns with in fetching: group or rendition
 	group      *pool  // same scope, rendition and locality
 	rendition  *pool  // same scope and rendition
-	totals     signal.Report
+	accounts   accounts
 	heard      time.Duration
 	silent     bool    // it has not answered yet
 	allowance  float64 // messages it may send
@@ -52,6 +53,7 @@ type member struct {
 	pending    int           // introductions since its last announce
 	known      []wire.PeerID // whom it was introduced to by either's announce, the latest last
 	introduced introductions
+	lines      lines
 	accusers   []accuser
 	stamp      uint64
 }

@@ -104,13 +104,18 @@ func (s *Swarm) NextDeadline() (at time.Duration, ok bool) {
 
 // Stats sums up the swarm; it takes time in proportion to the members.
 func (s *Swarm) Stats() Stats {
-	st := Stats{Peers: len(s.all), Totals: s.ended, Banned: len(s.banned)}
+	st := Stats{Peers: len(s.all), Totals: s.ended, Banned: len(s.banned), Doubted: s.doubted}
 	for _, m := range s.all {
 		if m.uploads() {
 			st.Uploaders++
 		}
-		st.Totals.Add(&m.totals)
+		st.Doubted += m.accounts.add(&st.Totals)
 	}
+	given := st.Totals.UploadedBytes
+	for _, m := range s.all { // what peers got, others gave
+		st.Totals.PeerBytes -= m.accounts.excess(given)
+	}
+	st.Totals.PeerBytes = max(0, min(st.Totals.PeerBytes, given+underWay))
 	return st
 }
 
@@ -129,9 +134,9 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	case signal.Announce:
 		s.announce(now, m, msg.Announcement)
 	case signal.Offer, signal.Answer, signal.Candidate, signal.Refuse:
-		s.forward(m, msg)
+		s.forward(now, m, msg)
 	case signal.ReportMsg:
-		m.report(msg.Report)
+		m.accounts.report(now, msg.Report)
 	case signal.Complain:
 		s.accuse(now, m, *msg.Peer)
 	case signal.Ping:
@@ -144,36 +149,23 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	}
 }
 
-// forward hands an offer, answer, candidate or refusal to the peer it is for: the fields
-// of these types and nothing else that the sender put in its message.
-func (s *Swarm) forward(from *member, msg *signal.Message) {
+// forward hands an offer, answer, candidate or refusal to the peer it is for, if the two
+// were introduced: the fields of these types and nothing else that the sender put in its
+// message, and no more of them than connections take.
+func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message) {
 	if msg.To == nil {
 		s.refuse(from.id, "bad_field", "to is missing")
 		return
 	}
 	to := s.members[*msg.To]
-	if to == nil || to.facts.Scope != from.facts.Scope {
+	if to == nil || to.facts.Scope != from.facts.Scope || !haveMet(from, to) {
 		gone := *msg.To
 		s.emit(Send, from.id, &signal.Message{Type: signal.Drop, Peer: &gone, Reason: "left"})
 		return
 	}
+	if !from.lines.take(now, to.id, 256+len(msg.SDP)) {
+		return
+	}
 	id := from.id
 	s.emit(Send, to.id, &signal.Message{Type: msg.Type, From: &id, Connection: msg.Connection, SDP: msg.SDP, Candidate: msg.Candidate})
-}
-
-// report takes running totals. One that goes down is a fault of the peer and
-// keeps what was there, so that sums never go down.
-func (m *member) report(r *signal.Report) {
-	grow := func(have *int64, v int64) { *have = max(*have, v) }
-	t := &m.totals
-	grow(&t.PeerBytes, r.PeerBytes)
-	grow(&t.OriginBytes, r.OriginBytes)
-	grow(&t.RelayedBytes, r.RelayedBytes)
-	grow(&t.UploadedBytes, r.UploadedBytes)
-	grow(&t.DuplicateBytes, r.DuplicateBytes)
-	grow(&t.BadChunks, r.BadChunks)
-	grow(&t.StartupMS, r.StartupMS)
-	grow(&t.Stalls, r.Stalls)
-	grow(&t.StallMS, r.StallMS)
-	grow(&t.PlayedMS, r.PlayedMS)
 }
