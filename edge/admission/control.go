@@ -241,6 +241,15 @@ func (c *Control) Connection(r *http.Request, p *Policy) Connection {
 	return Connection{KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr)}
 }
 
+// Near reports whether two connections come from one place: they share a public address
+// (a /64 for IPv6), or both come from private ones, because the edge is inside too.
+func (c *Connection) Near(o *Connection) bool {
+	if !c.source.IsValid() || !o.source.IsValid() {
+		return false
+	}
+	return c.source == o.source || !IsPublic(c.source) && !IsPublic(o.source)
+}
+
 // Network returns the network that the connection comes from, a /24 or a /48, or "" if
 // that is unknown.
 func (c *Connection) Network() string { return c.prefix }

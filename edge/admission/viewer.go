@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -67,6 +68,22 @@ func prefixOf(a netip.Addr) string {
 		return ""
 	}
 	return p.String()
+}
+
+// insides are the ranges of addresses that are not public beside those that netip knows:
+// shared ones (RFC 6598), benchmarks (RFC 2544), "this" network, reserved ones, and those
+// of IPv6 that carry IPv4 addresses (RFC 4291, 6052, 8215, 3056, 4380).
+var insides = func() (out []netip.Prefix) {
+	for _, p := range []string{"100.64.0.0/10", "198.18.0.0/15", "0.0.0.0/8", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10"} {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}()
+
+// IsPublic reports whether an address is one of the public Internet.
+func IsPublic(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(insides, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // household returns the public address that a home or a site shares, "" if it is unknown.

@@ -7,6 +7,7 @@
 //	swarm.go      one tracker engine, its lock, its timer, its members
 //	conn.go       one WebSocket: frames in, a bounded queue of frames out
 //	shares.go     how many connections a network and an account may have
+//	candidates.go which addresses one peer may name to another
 //	addresses.go  what is forwarded where viewers must not learn addresses
 //
 // Nothing here waits for one peer while it serves others: frames to a peer are

@@ -135,14 +135,16 @@ func (s *swarm) step(in tracker.Input) {
 		}
 		switch e.Kind {
 		case tracker.Send:
+			if from := e.Message.From; from != nil {
+				if told := between(e.Message, s.near(*from, m)); told != nil {
+					m.forward(signal.Encode(told))
+				}
+				continue
+			}
 			if e.Message != last {
 				last, frame = e.Message, signal.Encode(e.Message)
 			}
-			if e.Message.From != nil {
-				m.forward(frame)
-			} else {
-				m.send(frame)
-			}
+			m.send(frame)
 		case tracker.Close:
 			delete(s.members, e.Peer)
 			m.finish(e.Message)
@@ -159,6 +161,12 @@ func (s *swarm) step(in tracker.Input) {
 		s.due = at
 		s.timer.Reset(max(at-now, time.Millisecond))
 	}
+}
+
+// near reports whether a peer is in the place of m. s.mu is held.
+func (s *swarm) near(peer wire.PeerID, m *member) bool {
+	from := s.members[peer]
+	return from != nil && from.Near(&m.Connection)
 }
 
 // stats returns the engine's numbers.

@@ -1,0 +1,105 @@
+package signaling
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/viewmesh/viewmesh/edge/admission"
+	"github.com/viewmesh/viewmesh/meshcore/signal"
+)
+
+// metadata are the addresses at which clouds tell a machine its secrets. No candidate names
+// them.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("100.100.100.200"),
+	netip.MustParseAddr("192.0.0.192"), netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+}
+
+// between returns an offer, answer or candidate with those candidates that one peer may name
+// to another, or nil if nothing is left. Between peers of one place (near) that are all but
+// metadata addresses and host names. Others get public addresses over UDP only: private
+// ones do not lead to them, and a page that tries them would have its viewer asked for
+// access to the local network, or probe it for the sender.
+func between(m *signal.Message, near bool) *signal.Message {
+	out := *m
+	switch m.Type {
+	case signal.Offer, signal.Answer:
+		out.SDP = publicSDP(m.SDP, near)
+	case signal.Candidate:
+		if m.Candidate == nil {
+			return nil
+		}
+		c := *m.Candidate
+		var ok bool
+		if c.Candidate, ok = publicCandidate(c.Candidate, near); !ok {
+			return nil
+		}
+		out.Candidate = &c
+	}
+	return &out
+}
+
+// publicSDP drops the candidate lines (RFC 8839, section 5.1) that publicCandidate refuses,
+// and for peers that are not near the addresses that repeat a candidate's.
+func publicSDP(sdp string, near bool) string {
+	var b strings.Builder
+	for line := range strings.Lines(sdp) {
+		text := strings.TrimRight(line, "\r\n")
+		end := line[len(text):]
+		switch {
+		case strings.HasPrefix(text, "a=candidate:"):
+			c, ok := publicCandidate(text[len("a="):], near)
+			if !ok {
+				continue
+			}
+			text = "a=" + c
+		case near:
+		case strings.HasPrefix(text, "c="):
+			text = "c=IN IP4 0.0.0.0"
+		case strings.HasPrefix(text, "a=rtcp:"):
+			text = "a=rtcp:9 IN IP4 0.0.0.0"
+		}
+		b.WriteString(text + end)
+	}
+	return b.String()
+}
+
+// publicCandidate returns a candidate for a peer that is near or not, without its related
+// address for one that is not; ok is false if it may not be named. The empty one, which
+// ends the candidates, stays.
+func publicCandidate(s string, near bool) (string, bool) {
+	if strings.TrimSpace(s) == "" {
+		return s, true
+	}
+	f := strings.Fields(s)
+	if len(f) < 8 || !strings.EqualFold(f[6], "typ") {
+		return "", false
+	}
+	// A browser names its own addresses by mDNS, which nobody else can resolve (RFC 8828);
+	// other names would be looked up.
+	a, err := netip.ParseAddr(f[4])
+	switch {
+	case err != nil && !(near && isMDNS(f[4])), err == nil && slices.Contains(metadata, a.Unmap().WithZone("")):
+		return "", false
+	case near:
+		return s, true
+	case !admission.IsPublic(a), !strings.EqualFold(f[2], "udp"):
+		return "", false
+	}
+	for i := 8; i+1 < len(f); i += 2 {
+		switch strings.ToLower(f[i]) {
+		case "raddr":
+			f[i+1] = "0.0.0.0"
+		case "rport":
+			f[i+1] = "0"
+		}
+	}
+	return strings.Join(f, " "), true
+}
+
+// isMDNS reports whether a name is of the kind that browsers make: one random label.
+func isMDNS(name string) bool {
+	label, ok := strings.CutSuffix(strings.ToLower(name), ".local")
+	return ok && label != "" && strings.Trim(label, "0123456789abcdef-") == ""
+}
