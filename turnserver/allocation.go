@@ -71,6 +71,13 @@ func (a *allocation) countDown(packets int, bytes int64, first bool) {
 	}
 }
 
+// addTo adds what it has relayed to the counts by where clients come in.
+func (a *allocation) addTo(all map[origin]Relayed) {
+	from := origin{a.in.listener, a.in.transport}
+	f := &a.flow
+	all[from] = all[from].plus(Relayed{f.upBytes.Load(), f.upPackets.Load(), f.downBytes.Load(), f.downPackets.Load()})
+}
+
 // begin relays from peers until the allocation ends.
 func (a *allocation) begin() {
 	go func() {

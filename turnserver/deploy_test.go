@@ -95,17 +95,21 @@ func TestForgedRequestsSilenceNobody(t *testing.T) {
 	}
 }
 
-// failing is a socket that reports an error for every second datagram, as Windows does
-// of one that is too large for the buffer.
+// failing is a socket that reports errors as one on Windows does: of each datagram that is
+// too large for the buffer, and of datagrams that could not be delivered.
 type failing struct {
 	net.PacketConn
-	reads int
+	unreachable int // reports to come
 }
 
 func (f *failing) ReadFrom(b []byte) (int, net.Addr, error) {
+	if f.unreachable > 0 {
+		f.unreachable--
+		return 0, nil, errors.New("wsarecvfrom: An existing connection was forcibly closed by the remote host")
+	}
 	n, from, err := f.PacketConn.ReadFrom(b)
-	if f.reads++; err == nil && f.reads%2 == 1 {
-		return n, from, errors.New("wsarecvfrom: A message sent on a datagram socket was larger than the internal message buffer")
+	if err == nil && n > maxDatagram {
+		return n, nil, errors.New("wsarecvfrom: A message sent on a datagram socket was larger than the internal message buffer")
 	}
 	return n, from, err
 }
@@ -114,12 +118,16 @@ func TestALargeDatagramEndsNoListener(t *testing.T) {
 	s := start(t, func(c *Config) {
 		c.ListenPacket = func(_ context.Context, network, address string) (net.PacketConn, error) {
 			conn, err := net.ListenPacket(network, address)
-			return &failing{PacketConn: conn}, err
+			return &failing{conn, 3 * maxFailures}, err
 		}
 	})
 	c := newRawClient(t, UDP, listen(t, s, UDP), "a")
-	for range 5 {
-		c.do(stun.MustBuild(stun.TransactionID, stun.BindingRequest))
+	for range 3 * maxFailures {
+		c.send(make([]byte, maxDatagram+1))
+	}
+	c.do(stun.MustBuild(stun.TransactionID, stun.BindingRequest))
+	if n := s.Stats().Drops["oversize"]; n == 0 {
+		t.Error("no datagram is counted as too large")
 	}
 }
 
@@ -266,8 +274,26 @@ func TestFamiliesAreCountedApart(t *testing.T) {
 	for i := range 2 {
 		newRawClient(t, UDP, server, fmt.Sprint(i)).allocate(attr(attrFamily, familyIPv6, 0, 0, 0))
 	}
-	if !s.RelayAvailable() {
-		t.Error("no relay is offered though all IPv4 ports are free")
+	if !s.RelayAvailable() || s.RelayAvailable6() {
+		t.Errorf("relay available: IPv4 %v, IPv6 %v, with all IPv4 ports free and no IPv6 port", s.RelayAvailable(), s.RelayAvailable6())
+	}
+	for i := range 2 {
+		newRawClient(t, UDP, server, fmt.Sprint("four", i)).allocate()
+	}
+	if s.RelayAvailable() {
+		t.Error("a relay is offered though no IPv4 port is free")
+	}
+	// The old allocations stand outside a new range, and inside it again.
+	settings := s.settings.Load()
+	for ports, want := range map[PortRange]bool{{42010, 42010}: true, {42000, 42001}: false} {
+		next := *settings
+		next.RelayPorts = ports
+		if err := s.SetSettings(next); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.RelayAvailable(); got != want {
+			t.Errorf("relay available in ports %v: %v", ports, got)
+		}
 	}
 }
 
@@ -305,6 +331,9 @@ func TestAuditAndList(t *testing.T) {
 		}
 		if by := s.Stats().Listeners["udp/"+server.String()]; by != (Relayed{12, 1, 12, 1}) {
 			t.Errorf("the listener has relayed %+v", by)
+		}
+		if by := s.Stats().Transports; by["udp"] != (Relayed{12, 1, 12, 1}) || by["tls"] != (Relayed{}) {
+			t.Errorf("the transports have relayed %+v", by)
 		}
 		lines := logs.FilterMessage("allocation ended").All()
 		if len(lines) != 1 {

@@ -11,10 +11,10 @@ type relays struct {
 	s  *core
 	mu sync.RWMutex
 	by map[netip.AddrPort]*allocation
-	// ip4 are those of by with an IPv4 address.
-	ip4 int
-	// gone are the counts of allocations that have ended, by listener.
-	gone map[string]Relayed
+	// taken are those of by at the settings' addresses and ports, by family.
+	taken map[netip.Addr]int
+	// gone are the counts of allocations that have ended, by where they came in.
+	gone map[origin]Relayed
 }
 
 func (r *relays) get(addr netip.AddrPort) *allocation {
@@ -23,30 +23,56 @@ func (r *relays) get(addr netip.AddrPort) *allocation {
 	return r.by[addr]
 }
 
-// count returns how many allocations there are of the family of addr.
-func (r *relays) count(addr netip.Addr) (n int) {
+// free returns how many ports of the settings' range have no allocation at addr.
+func (r *relays) free(addr netip.Addr) int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if addr.Is4() {
-		return r.ip4
-	}
-	return len(r.by) - r.ip4
+	ports := r.s.settings.Load().RelayPorts
+	return int(ports.Max) - int(ports.Min) + 1 - r.taken[addr]
 }
 
-// byListener returns the counts of all allocations by listener.
-func (r *relays) byListener() map[string]Relayed {
+// settle replaces the settings, and counts anew what is taken of their ports: older
+// allocations may lie outside.
+func (r *relays) settle(c *Settings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.s.settings.Store(c)
+	r.taken = map[netip.Addr]int{}
+	for at := range r.by {
+		r.count(at, 1)
+	}
+}
+
+// count counts n allocations at an address. mu is held.
+func (r *relays) count(at netip.AddrPort, n int) {
+	if ports := r.s.settings.Load().RelayPorts; at.Port() >= ports.Min && at.Port() <= ports.Max {
+		r.taken[at.Addr()] += n
+	}
+}
+
+// origin is where clients come in.
+type origin struct {
+	listener  string
+	transport Transport
+}
+
+// sums returns the counts of all allocations, by listener and by transport.
+func (r *relays) sums() (byListener, byTransport map[string]Relayed) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	out := maps.Clone(r.gone)
-	if out == nil {
-		out = map[string]Relayed{}
+	all := maps.Clone(r.gone)
+	if all == nil {
+		all = map[origin]Relayed{}
 	}
 	for _, a := range r.by {
-		sum := out[a.in.listener]
-		a.flow.addToRelayed(&sum)
-		out[a.in.listener] = sum
+		a.addTo(all)
 	}
-	return out
+	byListener, byTransport = map[string]Relayed{}, map[string]Relayed{}
+	for from, sum := range all {
+		byListener[from.listener] = byListener[from.listener].plus(sum)
+		byTransport[from.transport.String()] = byTransport[from.transport.String()].plus(sum)
+	}
+	return byListener, byTransport
 }
 
 func (r *relays) each(f func(*allocation)) {
@@ -65,20 +91,16 @@ func (r *relays) remove(a *allocation) {
 		return
 	}
 	delete(r.by, a.addr)
-	if a.addr.Addr().Is4() {
-		r.ip4--
-	}
+	r.count(a.addr, -1)
 	total := &r.s.counters.flow
 	total.upBytes.Add(a.flow.upBytes.Load())
 	total.upPackets.Add(a.flow.upPackets.Load())
 	total.downBytes.Add(a.flow.downBytes.Load())
 	total.downPackets.Add(a.flow.downPackets.Load())
 	if r.gone == nil {
-		r.gone = map[string]Relayed{}
+		r.gone = map[origin]Relayed{}
 	}
-	sum := r.gone[a.in.listener]
-	a.flow.addToRelayed(&sum)
-	r.gone[a.in.listener] = sum
+	a.addTo(r.gone)
 }
 
 // put enters an allocation whose socket is open.
@@ -86,7 +108,5 @@ func (r *relays) put(a *allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.by[a.addr] = a
-	if a.addr.Addr().Is4() {
-		r.ip4++
-	}
+	r.count(a.addr, 1)
 }

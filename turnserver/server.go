@@ -64,7 +64,7 @@ func (s *Server) SetSettings(c Settings) error {
 	}
 	s.own.set(append([]netip.Addr{c.RelayAddress, c.RelayAddress6, c.RelayBind, c.RelayBind6}, c.OwnAddresses...)...)
 	s.names.setRealm(c.Realm)
-	s.settings.Store(&c)
+	s.relays.settle(&c)
 	return nil
 }
 
@@ -100,12 +100,17 @@ func (s *Server) ExpectUser(username string) { s.names.add(username, time.Now())
 // allocation: the relay is enabled, has an address, budget left and a free port. A
 // session that asks for ICE servers while it is false should be offered STUN only.
 func (s *Server) RelayAvailable() bool {
+	return s.available(s.settings.Load().RelayAddress)
+}
+
+// RelayAvailable6 is RelayAvailable for an allocation at the second, IPv6, relay
+// address.
+func (s *Server) RelayAvailable6() bool { return s.available(s.settings.Load().RelayAddress6) }
+
+func (s *Server) available(addr netip.Addr) bool {
 	p := s.policy.Load()
-	c := s.settings.Load()
-	if !p.RelayEnabled || !c.RelayAddress.IsValid() || p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes {
-		return false
-	}
-	return s.relays.count(c.RelayAddress) <= int(c.RelayPorts.Max)-int(c.RelayPorts.Min)
+	spent := p.TotalBytes > 0 && s.relayed.Load() >= p.TotalBytes
+	return p.RelayEnabled && addr.IsValid() && !spent && s.relays.free(addr) > 0
 }
 
 // Close stops the server: it closes every socket and connection, ends every
@@ -156,7 +161,8 @@ func (s *Server) Stats() Stats {
 	st := s.counters.stats(func(f func(*flow)) {
 		s.relays.each(func(a *allocation) { f(&a.flow) })
 	})
-	st.Listeners, st.Relayed = s.relays.byListener(), s.relayed.Load()
+	st.Listeners, st.Transports = s.relays.sums()
+	st.Relayed = s.relayed.Load()
 	return st
 }
 

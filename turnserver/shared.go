@@ -105,7 +105,7 @@ func (s *sharedSocket) receive(b *batch, f func(*batch) bool) error {
 }
 
 func (s *sharedSocket) send(_ netip.Addr, addr netip.AddrPort, msgs [][]byte) (int, error) {
-	return (&plainSocket{s.conn}).send(netip.Addr{}, addr, msgs)
+	return (&plainSocket{PacketConn: s.conn}).send(netip.Addr{}, addr, msgs)
 }
 
 func (s *sharedSocket) LocalAddr() net.Addr { return s.conn.LocalAddr() }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -81,26 +82,34 @@ func newBatch(n int) *batch {
 var batches = sync.Pool{New: func() any { return newBatch(relayBatch) }}
 
 // plainSocket is a packetSocket over any net.PacketConn, a datagram at a time.
-type plainSocket struct{ net.PacketConn }
+type plainSocket struct {
+	net.PacketConn
+	closed atomic.Bool
+}
+
+func (s *plainSocket) Close() error {
+	s.closed.Store(true)
+	return s.PacketConn.Close()
+}
 
 func (s *plainSocket) receive(b *batch, f func(*batch) bool) error {
 	if b == nil {
 		b = newBatch(1)
 	}
-	for failures := 0; ; {
+	for {
 		p := &b.room[0]
 		n, from, err := s.ReadFrom(p.buf[headroom:])
-		if err != nil {
-			// What a socket reports of one datagram, such as that it is too large (Windows),
-			// or of earlier sends, is not its end. That it fails all the time is.
-			if failures++; failures == maxFailures || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
-				return net.ErrClosed
-			}
+		switch {
+		case err == nil:
+		case s.closed.Load(), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+			return net.ErrClosed
+		case n == 0:
+			// What a socket reports of earlier sends, however often, is not its end.
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		failures = 0
-		p.from, p.oversize = addrPortOf(from), n > maxDatagram
+		// Windows reports a datagram that is too large for the buffer as an error.
+		p.from, p.oversize = addrPortOf(from), err != nil || n > maxDatagram
 		p.size = min(n, maxDatagram)
 		b.packets = b.room[:1]
 		if !f(b) {

@@ -23,7 +23,7 @@ func sockets(t *testing.T) map[string]func() packetSocket {
 		return c
 	}
 	return map[string]func() packetSocket{
-		"plain": func() packetSocket { return &plainSocket{system()} },
+		"plain": func() packetSocket { return &plainSocket{PacketConn: system()} },
 		"system": func() packetSocket {
 			s, err := listenSystem("udp4", "127.0.0.1:0", false)
 			if err != nil {

@@ -62,6 +62,8 @@ type Stats struct {
 	// Listeners are the payload counts by the listener that clients came in by:
 	// "udp/ADDRESS", "tcp/ADDRESS", "tls/ADDRESS", or "shared/:PORT" for ServeConn.
 	Listeners map[string]Relayed
+	// Transports are the payload counts by the transport of clients.
+	Transports map[string]Relayed
 	// Relayed is all payload, in bytes. What one allocation of this server sends to
 	// another counts once.
 	Relayed int64
@@ -80,6 +82,10 @@ type Stats struct {
 
 // Relayed counts relayed payload.
 type Relayed struct{ UpBytes, UpPackets, DownBytes, DownPackets int64 }
+
+func (r Relayed) plus(o Relayed) Relayed {
+	return Relayed{r.UpBytes + o.UpBytes, r.UpPackets + o.UpPackets, r.DownBytes + o.DownBytes, r.DownPackets + o.DownPackets}
+}
 
 // counters is the living form of Stats.
 type counters struct {
@@ -140,11 +146,4 @@ func (f *flow) addTo(st *Stats) {
 	st.UpPackets += f.upPackets.Load()
 	st.DownBytes += f.downBytes.Load()
 	st.DownPackets += f.downPackets.Load()
-}
-
-func (f *flow) addToRelayed(r *Relayed) {
-	r.UpBytes += f.upBytes.Load()
-	r.UpPackets += f.upPackets.Load()
-	r.DownBytes += f.downBytes.Load()
-	r.DownPackets += f.downPackets.Load()
 }

@@ -233,9 +233,12 @@ func dialUDP(t testing.TB, addr netip.AddrPort) net.Conn {
 }
 
 // echoPeer sends back what it gets.
-func echoPeer(t testing.TB) netip.AddrPort {
+func echoPeer(t testing.TB) netip.AddrPort { return echoPeerAt(t, "127.0.0.1") }
+
+// echoPeerAt is an echoPeer at another address.
+func echoPeerAt(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(host)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,8 +103,12 @@ func (r *Relay) urls(at KnownAs) (stun, turn []string) {
 			if err != nil {
 				public = "443"
 			}
+			name := cmp.Or(at.Name, at.name())
+			if name != at.name() { // who asked is a CDN, whose port is another
+				public = port
+			}
 			if a, ok := as["tls"]; !ok && as[""].host == "" {
-				add("tls", at.name(), public)
+				add("tls", name, public)
 			} else {
 				add("tls", cmp.Or(a.host, as[""].host), cmp.Or(a.port, public))
 			}

@@ -51,9 +51,17 @@ func TestWhatViewersAreTold(t *testing.T) {
 	shared := &Relay{opts: Options{TURN: &Config{RelayAddress: "203.0.113.4"}}, server: &server{}}
 	shared.shared.Store(443, true)
 	shared.server.sharedUDP.Store(443, true)
-	stun, turn := shared.urls(KnownAs{Host: "video.example.com", TLS: true, Name: "video.example.com", Port: 443})
-	if got, want := fmt.Sprint(stun, turn), "[stun:203.0.113.4:443] [turns:video.example.com:443?transport=tcp turn:203.0.113.4:443?transport=udp]"; got != want {
-		t.Errorf("on the site's port %s, want %s", got, want)
+	shared.shared.Store(8443, true)
+	for at, want := range map[KnownAs]string{
+		{Host: "video.example.com", TLS: true, Name: "video.example.com", Port: 443}:       "[stun:203.0.113.4:443] [turns:video.example.com:443?transport=tcp turn:203.0.113.4:443?transport=udp]",
+		{Host: "video.example.com:9443", TLS: true, Name: "video.example.com", Port: 8443}: "[] [turns:video.example.com:9443?transport=tcp]", // a port that is mapped
+		{Host: "cdn.example.net", TLS: true, Name: "origin.example.com", Port: 8443}:       "[] [turns:origin.example.com:8443?transport=tcp]",
+		{Host: "203.0.113.4", TLS: true, Port: 8443}:                                       "[] [turns:203.0.113.4:443?transport=tcp]",
+	} {
+		stun, turn := shared.urls(at)
+		if got := fmt.Sprint(stun, turn); got != want {
+			t.Errorf("on the site's port, %+v: %s, want %s", at, got, want)
+		}
 	}
 }
 

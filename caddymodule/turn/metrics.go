@@ -12,6 +12,7 @@ type meters struct{ server *server }
 
 var (
 	descAvailable   = prometheus.NewDesc("mesh_turn_available", "1 while sessions are offered the relay, 0 while they get STUN only.", nil, nil)
+	descAvailable6  = prometheus.NewDesc("mesh_turn_available_ipv6", "1 while the second, IPv6, relay address has room, 0 while it has none or there is none.", nil, nil)
 	descAllocations = prometheus.NewDesc("mesh_turn_allocations", "Allocations of the relay now.", []string{"transport"}, nil)
 	descAllocated   = prometheus.NewDesc("mesh_turn_allocations_total", "Allocations that the relay has made.", []string{"transport"}, nil)
 	descTURNConns   = prometheus.NewDesc("mesh_turn_connections", "TCP and TLS connections to the relay now.", []string{"transport"}, nil)
@@ -21,6 +22,10 @@ var (
 		"Payload packets relayed: up from a viewer to its peers, down to it.", []string{"direction"}, nil)
 	descListener = prometheus.NewDesc("mesh_turn_listener_bytes_total",
 		"Payload bytes relayed for clients of a listener: up from a viewer to its peers, down to it.", []string{"listener", "direction"}, nil)
+	descTransport = prometheus.NewDesc("mesh_turn_transport_bytes_total",
+		"Payload bytes relayed for clients of a transport: up from a viewer to its peers, down to it.", []string{"transport", "direction"}, nil)
+	descOnce = prometheus.NewDesc("mesh_turn_payload_bytes_total",
+		"All payload bytes relayed, as total_bytes counts them: those from one viewer of the relay to another once.", nil, nil)
 	descBindings  = prometheus.NewDesc("mesh_stun_bindings_total", "STUN Binding requests answered.", nil, nil)
 	descAuth      = prometheus.NewDesc("mesh_turn_auth_failures_total", "Requests with credentials that were refused.", nil, nil)
 	descChallenge = prometheus.NewDesc("mesh_turn_challenges_total", "Requests without credentials, answered 401.", nil, nil)
@@ -30,7 +35,7 @@ var (
 
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAvailable, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets, descListener,
+	for _, d := range []*prometheus.Desc{descAvailable, descAvailable6, descAllocations, descAllocated, descTURNConns, descRelayed, descPackets, descListener, descTransport, descOnce,
 		descBindings, descAuth, descChallenge, descRefused, descDrops} {
 		ch <- d
 	}
@@ -47,11 +52,14 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 			send(d, kind, v, label)
 		}
 	}
-	available := int64(0)
-	if m.server.RelayAvailable() {
-		available = 1
+	flag := map[bool]int64{true: 1}
+	send(descAvailable, prometheus.GaugeValue, flag[m.server.RelayAvailable()])
+	send(descAvailable6, prometheus.GaugeValue, flag[m.server.RelayAvailable6()])
+	send(descOnce, prometheus.CounterValue, st.Relayed)
+	for transport, sum := range st.Transports {
+		send(descTransport, prometheus.CounterValue, sum.UpBytes, transport, "up")
+		send(descTransport, prometheus.CounterValue, sum.DownBytes, transport, "down")
 	}
-	send(descAvailable, prometheus.GaugeValue, available)
 	each(descAllocations, prometheus.GaugeValue, st.Allocations)
 	each(descAllocated, prometheus.CounterValue, st.AllocationsTotal)
 	each(descTURNConns, prometheus.GaugeValue, st.Conns)

@@ -2,13 +2,16 @@ package turn_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/internal/freeport"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -90,6 +93,68 @@ func TestTLSListenersFollowTheSites(t *testing.T) {
 		t.Errorf("ALPN chose %q", p)
 	}
 	bindingOver(t, c)
+}
+
+// TestTLSListenersFollowPolicies: what sites ask of TLS holds for the tls listener too: the
+// certificate by name, protocol versions and client certificates, of each of several
+// servers, and of the next config at once.
+func TestTLSListenersFollowPolicies(t *testing.T) {
+	e := newEdge(t)
+	dir := vod(t, 100)
+	serial := func(n int64, name string) string {
+		cert, key := certificateFiles(t, &x509.Certificate{SerialNumber: big.NewInt(n), DNSNames: []string{name},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+		return cert + " " + key
+	}
+	other := freeport.Addr(t)
+	site := func(name, addr, tls string) string {
+		return fmt.Sprintf("https://%s:%s {\n bind 127.0.0.1\n tls %s\n root %s\n file_server\n}\n", name, portOf(addr), tls, dir)
+	}
+	load := func(second string) {
+		config := e.turnConfig("", "", "root "+dir+"\n file_server\n tls "+serial(1, "localhost"), site("modern.example", e.addr, serial(2, "modern.example")+" {\n protocols tls1.3\n }")+
+			site("elsewhere.example", other, serial(3, "elsewhere.example"))+site("closed.example", e.addr, serial(4, "closed.example")+" {\n client_auth {\n mode require\n }\n }")+
+			second)
+		if err := e.tryLoad(config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// ask returns the serial number of the certificate, or 0 where there is no answer.
+	ask := func(name string, most uint16) int64 {
+		c, err := tls.Dial("tcp", turnAddr(t, "tls").String(), &tls.Config{ServerName: name, InsecureSkipVerify: true, MaxVersion: most})
+		if err != nil {
+			return 0
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Write(append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, "transaction!"...)); err != nil {
+			return 0
+		}
+		if _, err := c.Read(make([]byte, 100)); err != nil {
+			return 0
+		}
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	load("")
+	for _, c := range []struct {
+		name string
+		most uint16
+		want int64
+	}{
+		{"", 0, 1}, // default_sni
+		{"localhost", tls.VersionTLS12, 1}, {"localhost", 0, 1},
+		{"modern.example", tls.VersionTLS12, 0}, {"modern.example", 0, 2},
+		{"elsewhere.example", tls.VersionTLS12, 3},
+		{"closed.example", tls.VersionTLS12, 0}, {"closed.example", 0, 0},
+		{"late.example", 0, 0},
+	} {
+		if got := ask(c.name, c.most); got != c.want {
+			t.Errorf("%q, up to version %#x: certificate %d, want %d", c.name, c.most, got, c.want)
+		}
+	}
+	load(site("late.example", other, serial(5, "late.example")))
+	if got := ask("late.example", 0); got != 5 {
+		t.Errorf("a site of the next config: certificate %d, want 5", got)
+	}
 }
 
 // TestSilentConnections: as many silent connections of one source as there may be leave

@@ -185,6 +185,57 @@ func TestAllocationsLiveThroughReloads(t *testing.T) {
 	}
 }
 
+// TestAReloadCutsOffWhatItDenies: channels and permissions of peers that a config denies,
+// or allows no more, end when it is loaded, over each transport; those of other
+// peers go on.
+func TestAReloadCutsOffWhatItDenies(t *testing.T) {
+	site := "root " + vod(t, 100) + "\n file_server\n tls internal"
+	peers := map[string]netip.AddrPort{}
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		peers[host] = echoPeerAt(t, host)
+	}
+	for _, next := range []struct{ name, policy string }{
+		{"denied", "allow_peers 127.0.0.0/8\n deny_peers 127.0.0.2/31"},
+		{"denied by several", "allow_peers 127.0.0.0/8\n deny_peers 127.0.0.2 127.0.0.3"},
+		{"allowed no more", "allow_peers 127.0.0.1"},
+	} {
+		t.Run(next.name, func(t *testing.T) {
+			e := newEdge(t)
+			config := func(policy string) string {
+				return strings.Replace(e.turnConfig("shared_secret north", "", site, ""), "allow_peers 127.0.0.0/8", policy, 1)
+			}
+			if err := e.tryLoad(config("allow_peers 127.0.0.0/8")); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, e.tlsReady)
+			secure := &edge{t: t, addr: turnAddr(t, "tls").String()}
+			viewers := map[string]*turnClient{}
+			for host, at := range peers {
+				viewers["udp "+host] = viewerOver(t, dialUDP(t, turnAddr(t, "udp")), "north", "udp "+host, at)
+				viewers["tls "+host] = viewerOver(t, secure.dialTLS(), "north", "tls "+host, at)
+				viewers["site "+host] = viewerOver(t, e.dialTLS(), "north", "site "+host, at)
+			}
+			if err := e.tryLoad(config(next.policy)); err != nil {
+				t.Fatal(err)
+			}
+			before := theServer(t).Stats()
+			for name, v := range viewers {
+				good := strings.HasSuffix(name, ".1")
+				wait := 300 * time.Millisecond
+				if good {
+					wait = turnWait
+				}
+				if err := v.ask("after the reload", wait); (err == nil) != good {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if n := theServer(t).Stats().Drops["permission"] - before.Drops["permission"]; n != 6 {
+				t.Errorf("%d datagrams dropped, want one of each of six viewers", n)
+			}
+		})
+	}
+}
+
 // TestTURNTakesTheCertificateOfTheDay: a certificate that comes with another config is
 // used by the tls listener at once, whose socket and connections stay.
 func TestTURNTakesTheCertificateOfTheDay(t *testing.T) {
