@@ -2,6 +2,8 @@ package turnserver
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/turn/v2"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
@@ -28,12 +31,14 @@ import (
 //
 //	go test ./turnserver -run '^$' -bench RelayBesideCoturn -benchtime 1x
 //
-// It prints for each direction and shape of traffic the medians of several runs taken in
+// It prints for each way in, direction and shape of traffic the medians of several runs taken in
 // turn: CPU seconds per GB of payload of both, the ratio of the two runs of a pair,
 // packets per second and core (a packet counts once, though it is received and sent),
 // and what was lost. A burst of 14 is a 16 KiB data channel message; a burst of 1 is
-// evenly paced; the last shape is more than either server can carry. Losses of
-// both at once are the machine's: something else runs on the core of the clients.
+// evenly paced; the last shape over UDP is more than either server can carry. Losses of
+// both at once are the machine's: something else runs on the core of the clients. The
+// way in "site" is a TLS connection that another server has made, as on the port of an
+// HTTPS site.
 // VIEWMESH_BENCH_PROFILE names a file for a CPU profile of this server.
 const (
 	benchClients = 8
@@ -53,8 +58,30 @@ func serveForBench() {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	addr, err := s.ListenUDP("127.0.0.1:0", 1)
-	if err != nil {
+	var addr net.Addr
+	switch config, err := benchTLS(); way(os.Getenv("VIEWMESH_BENCH_SERVE")) {
+	case "tcp":
+		addr, err = s.ListenTCP("127.0.0.1:0")
+	case "tls":
+		addr, err = s.ListenTLS("127.0.0.1:0", func() *tls.Config { return config })
+	case "site":
+		var ln net.Listener
+		if ln, err = tls.Listen("tcp", "127.0.0.1:0", config); err == nil {
+			addr = ln.Addr()
+			go func() {
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					s.ServeConn(conn)
+				}
+			}()
+		}
+	default:
+		addr, err = s.ListenUDP("127.0.0.1:0", 1)
+	}
+	if addr == nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
@@ -67,13 +94,22 @@ func serveForBench() {
 
 func BenchmarkRelayBesideCoturn(b *testing.B) {
 	coturn := program.Need(b, "is what ours is compared with", "coturn", "turnserver")
-	for _, up := range []bool{true, false} {
-		for _, shape := range []shape{{5000, 1}, {20000, 1}, {60000, 1}, {60000, 14}, {200000, 14}} {
-			b.Run(fmt.Sprintf("%s/rate=%d/burst=%d", map[bool]string{true: "up", false: "down"}[up], shape.rate, shape.burst), func(b *testing.B) {
+	shapes := map[way][]shape{
+		"udp":  {{5000, 1}, {20000, 1}, {60000, 1}, {60000, 14}, {200000, 14}},
+		"tcp":  {{5000, 1}, {20000, 1}, {40000, 14}},
+		"tls":  {{5000, 1}, {20000, 1}, {40000, 14}},
+		"site": {{5000, 1}, {20000, 1}, {40000, 14}},
+	}
+	for _, run := range []struct {
+		way way
+		up  bool
+	}{{"udp", true}, {"udp", false}, {"tcp", true}, {"tcp", false}, {"tls", true}, {"tls", false}, {"site", true}, {"site", false}} {
+		for _, shape := range shapes[run.way] {
+			b.Run(fmt.Sprintf("%s/%s/rate=%d/burst=%d", run.way, map[bool]string{true: "up", false: "down"}[run.up], shape.rate, shape.burst), func(b *testing.B) {
 				var ours, theirs []benchResult
 				for range benchRuns {
-					ours = append(ours, benchRun(b, startOurs, up, shape))
-					theirs = append(theirs, benchRun(b, func(b *testing.B) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn) }, up, shape))
+					ours = append(ours, benchRun(b, startOurs, run.way, run.up, shape))
+					theirs = append(theirs, benchRun(b, func(b *testing.B, w way) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn, w) }, run.way, run.up, shape))
 				}
 				var ratios []float64
 				for i := range ours {
@@ -95,6 +131,9 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 // sends at once.
 type shape struct{ rate, burst int }
 
+// way is how clients reach the server: udp, tcp, tls or site.
+type way string
+
 type benchResult struct{ cpuPerGB, packetsPerCore, lost float64 }
 
 // median returns the middle one of what f takes from a list of odd length.
@@ -108,15 +147,24 @@ func median[T any](list []T, f func(T) float64) float64 {
 }
 
 // benchRun puts one server under load for benchTime.
-func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, func()), up bool, sh shape) benchResult {
+func benchRun(b *testing.B, startServer func(*testing.B, way) (*exec.Cmd, net.Addr, func()), w way, up bool, sh shape) benchResult {
 	pin(b, os.Getpid(), 1)
-	cmd, server, stop := startServer(b)
+	cmd, server, stop := startServer(b, w)
 	defer stop()
 
-	var from, to []*net.UDPConn
+	var from, to []net.Conn
 	var targets []netip.AddrPort
 	for range benchClients {
-		c := newRawClient(b, UDP, server, "bench")
+		var clientConn net.Conn
+		c := newRawClientOver(b, server, "bench", func() net.PacketConn {
+			if w == "udp" {
+				conn := dial(b, UDP, server)
+				clientConn = conn.(*net.UDPConn)
+				return conn
+			}
+			clientConn = dialStream(b, map[way]Transport{"tcp": TCP, "tls": TLS, "site": TLS}[w], server)
+			return turn.NewSTUNConn(clientConn)
+		}())
 		defer c.conn.Close()
 		peerConn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
@@ -130,7 +178,6 @@ func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, f
 		if code := c.request(9, channelAttr(0x4000), peerAttr(addrPortOf(peerConn.LocalAddr()))); code != 0 {
 			b.Fatalf("channel: code %d", code)
 		}
-		clientConn := c.conn.(*net.UDPConn)
 		_ = clientConn.SetReadDeadline(time.Time{})
 		if up {
 			from, to, targets = append(from, clientConn), append(to, peerConn), append(targets, addrPortOf(server))
@@ -142,8 +189,12 @@ func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, f
 	var received atomic.Int64
 	var wg sync.WaitGroup
 	for _, conn := range to {
-		_ = conn.SetReadBuffer(socketBuffer)
-		wg.Go(func() { count(conn, &received) })
+		if conn, ok := conn.(*net.UDPConn); ok {
+			_ = conn.SetReadBuffer(socketBuffer)
+			wg.Go(func() { count(conn, &received) })
+		} else {
+			wg.Go(func() { countStream(conn, &received) })
+		}
 	}
 	before := cpuTime(b, cmd.Process.Pid)
 	sent := load(b, from, targets, up, sh)
@@ -166,17 +217,26 @@ func benchRun(b *testing.B, startServer func(*testing.B) (*exec.Cmd, net.Addr, f
 }
 
 // load sends datagrams for benchTime, a burst at a time from each of from in turn.
-func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, sh shape) (sent int64) {
+func load(b *testing.B, from []net.Conn, to []netip.AddrPort, channel bool, sh shape) (sent int64) {
 	payload := make([]byte, benchSize)
 	if channel {
 		payload = append([]byte{0x40, 0, benchSize >> 8, benchSize & 0xff}, payload...)
 	}
-	conns := make([]*ipv4.PacketConn, len(from))
-	msgs := make([][]ipv4.Message, len(from))
-	for i := range from {
-		conns[i] = ipv4.NewPacketConn(from[i])
-		for range sh.burst {
-			msgs[i] = append(msgs[i], ipv4.Message{Buffers: [][]byte{payload}, Addr: net.UDPAddrFromAddrPort(to[i])})
+	bursts := make([]func() (int, error), len(from))
+	for i, conn := range from {
+		if conn, ok := conn.(*net.UDPConn); ok {
+			var msgs []ipv4.Message
+			for range sh.burst {
+				msgs = append(msgs, ipv4.Message{Buffers: [][]byte{payload}, Addr: net.UDPAddrFromAddrPort(to[i])})
+			}
+			pc := ipv4.NewPacketConn(conn)
+			bursts[i] = func() (int, error) { return pc.WriteBatch(msgs, 0) }
+			continue
+		}
+		all := bytes.Repeat(payload, sh.burst)
+		bursts[i] = func() (int, error) {
+			n, err := conn.Write(all)
+			return n / len(payload), err
 		}
 	}
 	const tick = time.Millisecond
@@ -188,12 +248,12 @@ func load(b *testing.B, from []*net.UDPConn, to []netip.AddrPort, channel bool, 
 			return sent
 		}
 		for due = elapsed.Seconds()*float64(sh.rate) - float64(sent); due >= float64(sh.burst); due -= float64(sh.burst) {
-			n, err := conns[next].WriteBatch(msgs[next], 0)
+			n, err := bursts[next]()
 			if err != nil {
 				b.Logf("send: %v", err)
 			}
 			sent += int64(n)
-			next = (next + 1) % len(conns)
+			next = (next + 1) % len(bursts)
 		}
 		time.Sleep(tick)
 	}
@@ -218,10 +278,30 @@ func count(conn *net.UDPConn, n *atomic.Int64) {
 	}
 }
 
+// countStream counts the ChannelData that comes over a stream.
+func countStream(conn net.Conn, n *atomic.Int64) {
+	buf := make([]byte, 64<<10)
+	for rest := 0; ; {
+		k, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		rest += k
+		n.Add(int64(rest / (channelHeader + benchSize)))
+		rest %= channelHeader + benchSize
+	}
+}
+
+// benchTLS is the TLS configuration of this server, from a new key.
+func benchTLS() (*tls.Config, error) {
+	der, key, err := newKeyPair()
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, err
+}
+
 // startOurs runs this server in a process of its own; it ends when stop is called.
-func startOurs(b *testing.B) (cmd *exec.Cmd, addr net.Addr, stop func()) {
+func startOurs(b *testing.B, w way) (cmd *exec.Cmd, addr net.Addr, stop func()) {
 	cmd = exec.Command("taskset", "-c", "0", os.Args[0])
-	cmd.Env = append(os.Environ(), "VIEWMESH_BENCH_SERVE=1")
+	cmd.Env = append(os.Environ(), "VIEWMESH_BENCH_SERVE="+string(w))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -237,13 +317,13 @@ func startOurs(b *testing.B) (cmd *exec.Cmd, addr net.Addr, stop func()) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if addr, err = net.ResolveUDPAddr("udp4", strings.TrimSpace(line)); err != nil {
+	if addr, err = resolve(w, strings.TrimSpace(line)); err != nil {
 		b.Fatalf("the server says %q", line)
 	}
 	return cmd, addr, func() { _ = in.Close(); _ = cmd.Wait() }
 }
 
-func startCoturn(b *testing.B, path string) (cmd *exec.Cmd, addr net.Addr, stop func()) {
+func startCoturn(b *testing.B, path string, w way) (cmd *exec.Cmd, addr net.Addr, stop func()) {
 	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -252,14 +332,39 @@ func startCoturn(b *testing.B, path string) (cmd *exec.Cmd, addr net.Addr, stop 
 	_ = free.Close()
 	port := addr.(*net.UDPAddr).Port
 	dir := b.TempDir()
+	streams := []string{"--no-tls", "--no-tcp"}
+	if w != "udp" {
+		cert, key := clientFiles(b)
+		streams = []string{"--cert", cert, "--pkey", key}
+		if addr, err = resolve(w, addr.String()); err != nil {
+			b.Fatal(err)
+		}
+	}
 	cmd = exec.Command("taskset", "-c", "0", path, "-n", "-L", "127.0.0.1", "-E", "127.0.0.1", "-p", strconv.Itoa(port), "-m", "1",
-		"--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay", "--no-cli", "--allow-loopback-peers", "--no-software-attribute",
+		"--no-dtls", "--no-tcp-relay", "--no-cli", "--allow-loopback-peers", "--no-software-attribute",
 		"--use-auth-secret", "--static-auth-secret="+string(secret), "-r", "example.org",
 		"--pidfile", dir+"/pid", "--log-file", dir+"/log", "--simple-log", "--no-stdout-log", "--userdb", dir+"/db")
+	cmd.Args = append(cmd.Args, streams...)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	if w != "udp" {
+		eventually(b, "coturn listens", func() bool {
+			conn, err := net.Dial("tcp", addr.String())
+			if err == nil {
+				conn.Close()
+			}
+			return err == nil
+		})
+	}
 	return cmd, addr, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+}
+
+func resolve(w way, addr string) (net.Addr, error) {
+	if w == "udp" {
+		return net.ResolveUDPAddr("udp4", addr)
+	}
+	return net.ResolveTCPAddr("tcp4", addr)
 }
 
 // pin puts all threads of a process on one core.

@@ -93,7 +93,7 @@ func TestCoturnSTUNClient(t *testing.T) {
 }
 
 // clientFiles writes the certificate and key that coturn's client wants of its own.
-func clientFiles(t *testing.T) (cert, key string) {
+func clientFiles(t testing.TB) (cert, key string) {
 	t.Helper()
 	der, private := keyPair(t)
 	b, err := x509.MarshalPKCS8PrivateKey(private)

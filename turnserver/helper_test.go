@@ -228,9 +228,16 @@ func serverTLS(t testing.TB) *tls.Config {
 
 func keyPair(t testing.TB) (der []byte, key *ecdsa.PrivateKey) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	der, key, err := newKeyPair()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return der, key
+}
+
+func newKeyPair() (der []byte, key *ecdsa.PrivateKey, err error) {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "turn.example.org"},
@@ -238,8 +245,5 @@ func keyPair(t testing.TB) (der []byte, key *ecdsa.PrivateKey) {
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err = x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der, key
+	return der, key, err
 }

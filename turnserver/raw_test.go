@@ -22,8 +22,13 @@ type rawClient struct {
 
 func newRawClient(t testing.TB, tr Transport, server net.Addr, user string) *rawClient {
 	t.Helper()
+	return newRawClientOver(t, server, user, dial(t, tr, server))
+}
+
+func newRawClientOver(t testing.TB, server net.Addr, user string, conn net.PacketConn) *rawClient {
+	t.Helper()
 	username, password := mint(secret, user, time.Minute)
-	return &rawClient{t: t, conn: dial(t, tr, server), server: server, username: username, password: password}
+	return &rawClient{t: t, conn: conn, server: server, username: username, password: password}
 }
 
 // user is the name of the client's user.

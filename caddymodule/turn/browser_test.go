@@ -50,7 +50,8 @@ const relayInPage = `(async iceServers => {
 	while (!pair) { // the statistics are renewed some times a second
 		stats = [...(await a.getStats()).values()];
 		const selected = stats.find(s => s.type === "transport")?.selectedCandidatePairId;
-		pair = stats.find(s => s.id === selected) ?? await new Promise(go => setTimeout(go, 50));
+		pair = stats.find(s => selected ? s.id === selected : s.type === "candidate-pair" && s.selected) // Firefox has no transport
+			?? await new Promise(go => setTimeout(go, 50));
 	}
 	const local = stats.find(s => s.id === pair.localCandidateId), remote = stats.find(s => s.id === pair.remoteCandidateId);
 	a.close();
