@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,7 +15,11 @@ type wrapper func(net.Conn) (net.Conn, error)
 
 // listenStream serves connections to a TCP address, over TLS where config is not nil.
 func listenStream(s *core, name, addr string, wrap wrapper, config func() *tls.Config) (*listener, error) {
-	ln, err := net.Listen("tcp", addr)
+	err := s.listeners.vacant("tcp", name, addr)
+	var ln net.Listener
+	if err == nil {
+		ln, err = (&net.ListenConfig{Control: reusePort}).Listen(context.Background(), "tcp", addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for TURN on %s/%s: %w", name, addr, err)
 	}

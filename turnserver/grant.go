@@ -58,7 +58,7 @@ func (s *stub) Close() error {
 func (in *intake) admitAllocate() (code int) {
 	r, m := &in.req, &in.msg
 	switch a := r.alloc; {
-	case in.door.retired.Load() && a == nil:
+	case a == nil && !in.door.takesNew():
 		return codeInsufficient
 	case a != nil && a.madeBy == m.txid:
 		r.answer = allocated(m, a, r.proof)

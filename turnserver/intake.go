@@ -46,7 +46,33 @@ type intake struct {
 	allocs map[tuple]*allocation
 }
 
+// lookup returns the client's allocation, also where it was made by way of another
+// listener of the same port.
 func (in *intake) lookup(client tuple) *allocation {
+	a := in.find(client)
+	overlapping := in.s.listeners.overlapping.Load()
+	if a != nil || overlapping == nil || in.transport != UDP {
+		return a
+	}
+	here := addrPortOf(in.local)
+	if !client.local.IsValid() {
+		client.local = here.Addr()
+	}
+	for _, other := range (*overlapping)[here.Port()] {
+		key := client
+		if at := addrPortOf(other.local).Addr(); at == client.local {
+			key.local = netip.Addr{}
+		} else if !at.IsUnspecified() {
+			continue
+		}
+		if a = other.find(key); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+func (in *intake) find(client tuple) *allocation {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	return in.allocs[client]

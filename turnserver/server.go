@@ -221,11 +221,7 @@ func (s *Server) SharePacketConn(conn net.PacketConn) (net.PacketConn, error) {
 // closes when its last allocation ends. To listen there again before that takes the
 // socket back.
 func (s *Server) Retire(bound net.Addr) {
-	s.listeners.retire(bound, func(d *door) bool {
-		busy := false
-		s.relays.each(func(a *allocation) { busy = busy || &a.in.door == d })
-		return !busy
-	})
+	s.listeners.retire(bound, func(in *intake) bool { return in.count() == 0 })
 }
 
 // Allocations returns the live allocations.

@@ -29,15 +29,7 @@ type systemSocket struct {
 func listenSystem(network, address string, shared bool) (packetSocket, error) {
 	lc := net.ListenConfig{}
 	if shared {
-		lc.Control = func(_, _ string, c syscall.RawConn) error {
-			var err error
-			if cerr := c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-			}); cerr != nil {
-				return cerr
-			}
-			return err
-		}
+		lc.Control = reusePort
 	}
 	conn, err := lc.ListenPacket(context.Background(), network, address)
 	if err != nil {
@@ -52,6 +44,17 @@ func listenSystem(network, address string, shared bool) (packetSocket, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// reusePort lets other sockets of this user have the address of a socket, too.
+func reusePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // setUp asks for large buffers, as much of them as the system gives, and looks up the

@@ -5,10 +5,13 @@ package turnserver
 import (
 	"context"
 	"net"
+	"syscall"
 )
 
 // canShare tells whether several sockets can share a port.
 const canShare = false
+
+func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
 
 type batchSys struct{}
 

@@ -20,8 +20,15 @@ func listenUDP(s *core, addr string, sockets int) (*listener, error) {
 	}
 	asked := addr
 	var all []packetSocket
-	for range sockets {
-		sock, err := s.listenPacket("udp", addr, sockets > 1)
+	for i := range sockets {
+		var err error
+		if i == 0 && s.cfg.ListenPacket == nil {
+			err = s.listeners.vacant("udp", "udp", addr)
+		}
+		var sock packetSocket
+		if err == nil {
+			sock, err = s.listenPacket("udp", addr, canShare)
+		}
 		if err != nil {
 			for _, sock := range all {
 				_ = sock.Close()
@@ -48,7 +55,7 @@ func listenUDP(s *core, addr string, sockets int) (*listener, error) {
 			_ = sock.Close()
 			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", asked, err)
 		}
-		l.packets = append(l.packets, &u.door)
+		l.packets = append(l.packets, &u.intake)
 	}
 	s.log.Info("TURN listens", s.addressField("udp", l.bound))
 	return l, nil
