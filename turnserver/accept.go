@@ -55,6 +55,7 @@ func accept(s *core, ln net.Listener, name string, wrap wrapper, config func() *
 			}
 			continue
 		}
+		conn = overTCP(conn)
 		if config == nil && wrap == nil {
 			serveConn(s, conn, name, nil)
 			continue

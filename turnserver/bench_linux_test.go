@@ -189,9 +189,9 @@ func benchRun(b *testing.B, startServer func(*testing.B, way) (*exec.Cmd, net.Ad
 	var received atomic.Int64
 	var wg sync.WaitGroup
 	for _, conn := range to {
-		if conn, ok := conn.(*net.UDPConn); ok {
-			_ = conn.SetReadBuffer(socketBuffer)
-			wg.Go(func() { count(conn, &received) })
+		if udp, ok := conn.(*net.UDPConn); ok {
+			_ = udp.SetReadBuffer(socketBuffer)
+			wg.Go(func() { count(udp, &received) })
 		} else {
 			wg.Go(func() { countStream(conn, &received) })
 		}

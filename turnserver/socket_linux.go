@@ -35,15 +35,20 @@ func listenSystem(network, address string, shared bool) (packetSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &systemSocket{UDPConn: conn.(*net.UDPConn)}
+	s, err := overSystem(conn.(*net.UDPConn))
+	if err != nil {
+		_ = conn.Close()
+	}
+	return s, err
+}
+
+// overSystem makes a packetSocket of a socket.
+func overSystem(conn *net.UDPConn) (s *systemSocket, err error) {
+	s = &systemSocket{UDPConn: conn}
 	if s.raw, err = s.SyscallConn(); err == nil {
 		err = s.raw.Control(func(fd uintptr) { s.setUp(int(fd)) })
 	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return s, nil
+	return s, err
 }
 
 // reusePort lets other sockets of this user have the address of a socket, too.
@@ -132,13 +137,18 @@ func (b *batch) recv(fd uintptr) (full bool, errno unix.Errno) {
 // localOf reads the local address from the control messages of a datagram: IP_PKTINFO
 // (ip(7)) or IPV6_PKTINFO (RFC 3542, section 6).
 func localOf(infos []byte) netip.Addr {
-	h, data, _, err := unix.ParseOneSocketControlMessage(infos)
-	switch {
-	case err != nil:
-	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		return netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst
-	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		return netip.AddrFrom16([16]byte(data[:16])).Unmap()
+	for len(infos) > 0 {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(infos)
+		if err != nil {
+			break
+		}
+		infos = rest
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			return netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			return netip.AddrFrom16([16]byte(data[:16])).Unmap()
+		}
 	}
 	return netip.Addr{}
 }

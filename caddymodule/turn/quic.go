@@ -14,8 +14,7 @@ func init() { caddy.RegisterModule(&PacketConnWrapper{}) }
 // PacketConnWrapper serves STUN and TURN over UDP on the ports of HTTP/3, so that a
 // network that lets HTTP/3 through lets the relay through. It needs turn in the app
 // mesh. Datagrams are told apart by their first byte (RFC 9443); what may be
-// ChannelData or QUIC belongs to TURN where its sender has an allocation there. The
-// socket is the one of HTTP/3, which loses segmentation offload.
+// ChannelData or QUIC belongs to TURN where its sender has an allocation there.
 type PacketConnWrapper struct{ relay *Relay }
 
 // CaddyModule says what this module is.
@@ -42,7 +41,15 @@ func (w *PacketConnWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // keeps the result over reloads for as long as a config has HTTP/3 at that address.
 func (w *PacketConnWrapper) WrapPacketConn(conn net.PacketConn) net.PacketConn {
 	s := w.relay.server
-	shared, err := s.SharePacketConn(conn)
+	socket := conn
+	for { // what QUIC can make the most of is the socket itself
+		below, ok := socket.(interface{ Unwrap() net.PacketConn })
+		if !ok {
+			break
+		}
+		socket = below.Unwrap()
+	}
+	shared, err := s.SharePacketConn(socket)
 	if err != nil {
 		w.relay.logger.Error("TURN does not share the port of HTTP/3: " + err.Error())
 		return conn

@@ -83,3 +83,36 @@ func TestBesideHTTP3(t *testing.T) {
 	}
 	e.client.CloseIdleConnections()
 }
+
+// TestBesideHTTP3OnEveryAddress: both answer from the address that was asked.
+func TestBesideHTTP3OnEveryAddress(t *testing.T) {
+	e := newEdge(t)
+	config := e.turnConfig("shared_secret north", "packet_conn_wrappers {\n mesh_turn\n }", "root "+vod(t, 200_000)+"\n file_server\n tls internal", "")
+	if err := e.tryLoad(strings.Replace(config, "bind 127.0.0.1\n", "\n", 1)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, e.tlsReady)
+	port, peer := portOf(e.addr), echoPeer(t)
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "[::1]"} {
+		at := netip.MustParseAddrPort(host + ":" + port)
+		binding(t, at.String())
+		viewer := viewerOver(t, dialUDP(t, at), "north", "viewer at "+host, peer)
+		for range 20 {
+			if err := viewer.ask("over the port of HTTP/3", turnWait); err != nil {
+				t.Fatalf("%s: %v", host, err)
+			}
+		}
+		transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}}
+		req, _ := http.NewRequest(http.MethodGet, "https://"+at.String()+"/vod/v0/seg-0.m4s", nil)
+		req.Host = "localhost:" + port
+		resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Do(req)
+		if err != nil {
+			t.Fatalf("%s: %v", host, err)
+		}
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != 200_000 {
+			t.Errorf("%s: %d bytes, %v", host, n, err)
+		}
+		resp.Body.Close()
+		transport.Close()
+	}
+}
