@@ -126,6 +126,9 @@ func (a *App) provisionKeys(ctx caddy.Context) error {
 
 // Start makes this config's policy the current one.
 func (a *App) Start() error {
+	if err := a.relay.BesideHTTP3(); err != nil {
+		return err
+	}
 	a.places = findPlaces(a.ctx, a.meshes)
 	for _, p := range a.places {
 		p.warn(a.logger)

@@ -116,3 +116,27 @@ func TestBesideHTTP3OnEveryAddress(t *testing.T) {
 		transport.Close()
 	}
 }
+
+// TestUDPOnThePortOfHTTP3: a listener that would share HTTP/3's datagrams by chance is an
+// error that says what to write, at the start and in a reload.
+func TestUDPOnThePortOfHTTP3(t *testing.T) {
+	e := newEdge(t)
+	config := func(listen, server string) string {
+		c := e.turnConfig("", server, "root "+vod(t, 100)+"\n file_server\n tls internal", "")
+		return strings.Replace(c, "listen udp/127.0.0.1:0", "listen "+listen, 1)
+	}
+	port := portOf(e.addr)
+	for _, listen := range []string{"udp/:" + port, "udp/127.0.0.1:" + port, "udp/:" + port} {
+		if err := e.tryLoad(config(listen, "")); err == nil || !strings.Contains(err.Error(), "packet_conn_wrappers { mesh_turn }") {
+			t.Errorf("%s: %v", listen, err)
+		}
+		if err := e.tryLoad(config("udp/127.0.0.1:0", "")); err != nil { // and then in a reload
+			t.Fatal(err)
+		}
+	}
+	for listen, server := range map[string]string{"udp/127.0.0.2:" + port: "", "udp/:" + port: "protocols h1 h2"} {
+		if err := e.tryLoad(config(listen, server)); err != nil {
+			t.Errorf("%s beside %q: %v", listen, server, err)
+		}
+	}
+}

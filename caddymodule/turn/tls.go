@@ -26,12 +26,8 @@ func ownTLS(ctx caddy.Context) (*tls.Config, error) {
 // HTTPS sites, default_sni among them, with the protocols of TURN; own where there are
 // none. All apps are provisioned when it is called.
 func siteTLS(ctx caddy.Context, own *tls.Config) *tls.Config {
-	app, err := ctx.AppIfConfigured("http")
-	if err != nil {
-		return own
-	}
-	http, ok := app.(*caddyhttp.App)
-	if !ok {
+	http := httpApp(ctx)
+	if http == nil {
 		return own
 	}
 	names := make([]string, 0, len(http.Servers))
@@ -59,6 +55,17 @@ func siteTLS(ctx caddy.Context, own *tls.Config) *tls.Config {
 		c.NextProtos = protocols
 		return c, nil
 	}}
+}
+
+// httpApp returns the HTTP app of a config, or nil. All apps are provisioned when it is
+// called.
+func httpApp(ctx caddy.Context) *caddyhttp.App {
+	app, err := ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	http, _ := app.(*caddyhttp.App)
+	return http
 }
 
 // chosen returns the configuration of the first server that has a certificate for the
