@@ -96,9 +96,9 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 	coturn := program.Need(b, "is what ours is compared with", "coturn", "turnserver")
 	shapes := map[way][]shape{
 		"udp":  {{5000, 1}, {20000, 1}, {60000, 1}, {60000, 14}, {200000, 14}},
-		"tcp":  {{5000, 1}, {20000, 1}, {40000, 14}},
-		"tls":  {{5000, 1}, {20000, 1}, {40000, 14}},
-		"site": {{5000, 1}, {20000, 1}, {40000, 14}},
+		"tcp":  {{5000, 1}, {20000, 1}, {20000, 14}},
+		"tls":  {{5000, 1}, {20000, 1}, {20000, 14}},
+		"site": {{5000, 1}, {20000, 1}, {20000, 14}},
 	}
 	for _, run := range []struct {
 		way way

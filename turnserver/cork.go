@@ -24,6 +24,13 @@ func Underlying(conn net.Conn) net.Conn {
 // pieces are buffers to put messages together in.
 var pieces = sync.Pool{New: func() any { return new([]byte) }}
 
+// cork holds back what is written to a connection, so that several TLS records leave
+// together.
+type cork interface {
+	hold()
+	release() error
+}
+
 // corkConn is the connection below a TLS connection. It can hold back what is written
 // so that several records leave in one call.
 type corkConn struct {

@@ -23,8 +23,8 @@ const (
 // better lost than late. Answers to requests overtake them.
 type outbox struct {
 	conn    net.Conn
-	cork    *corkConn // below conn where conn is a TLS connection of the server's own making
-	records bool      // each message is to be a write, and so a TLS record, of its own
+	cork    cork // nil where there is none
+	records bool // each message is to be a write, and so a TLS record, of its own
 	limit   time.Duration
 	dropped func(n int) // datagrams that grew too old
 

@@ -14,7 +14,7 @@ import (
 const streamBuffer = 8 << 10
 
 // serveConn serves a connection; see Server.ServeConn.
-func serveConn(s *core, conn net.Conn, listener string, cork *corkConn) {
+func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 	client := addrPortOf(conn.RemoteAddr())
 	if !client.IsValid() {
 		// A proxy that speaks for itself, or for a client without an IP address.
@@ -32,8 +32,13 @@ func serveConn(s *core, conn net.Conn, listener string, cork *corkConn) {
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}
-	st.out = outbox{conn: conn, cork: cork, records: st.transport == TLS, limit: s.timeouts.write,
+	st.out = outbox{conn: conn, records: st.transport == TLS, limit: s.timeouts.write,
 		dropped: func(n int) { s.counters.drops[DropSlow].Add(int64(n)) }}
+	if own != nil {
+		st.out.cork = own
+	} else if st.transport == TLS {
+		st.out.cork = corkOf(conn) // somebody else's TLS, into which no corkConn leads
+	}
 	if err := s.adopt(conn); err != nil {
 		s.conns.release(client.Addr())
 		_ = conn.Close()

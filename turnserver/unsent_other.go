@@ -14,3 +14,6 @@ func limitUnsent(conn net.Conn) {
 		_ = c.SetWriteBuffer(sendBuffer)
 	}
 }
+
+// corkOf returns nil: not every system has a cork.
+func corkOf(net.Conn) cork { return nil }
