@@ -38,7 +38,7 @@ import (
 // evenly paced; the last shape over UDP is more than either server can carry. Losses of
 // both at once are the machine's: something else runs on the core of the clients. The
 // way in "site" is a TLS connection that another server has made, as on the port of an
-// HTTPS site.
+// HTTPS site, and "below" that where mesh_turn stands before tls, too.
 // VIEWMESH_BENCH_PROFILE names a file for a CPU profile of this server.
 const (
 	benchClients = 8
@@ -64,9 +64,9 @@ func serveForBench() {
 		addr, err = s.ListenTCP("127.0.0.1:0")
 	case "tls":
 		addr, err = s.ListenTLS("127.0.0.1:0", func() *tls.Config { return config })
-	case "site":
+	case "site", "below":
 		var ln net.Listener
-		if ln, err = tls.Listen("tcp", "127.0.0.1:0", config); err == nil {
+		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
 			addr = ln.Addr()
 			go func() {
 				for {
@@ -74,7 +74,10 @@ func serveForBench() {
 					if err != nil {
 						return
 					}
-					s.ServeConn(conn)
+					if os.Getenv("VIEWMESH_BENCH_SERVE") == "below" {
+						conn = BelowTLS(conn)
+					}
+					s.ServeConn(tls.Server(conn, config))
 				}
 			}()
 		}
@@ -95,15 +98,16 @@ func serveForBench() {
 func BenchmarkRelayBesideCoturn(b *testing.B) {
 	coturn := program.Need(b, "is what ours is compared with", "coturn", "turnserver")
 	shapes := map[way][]shape{
-		"udp":  {{5000, 1}, {20000, 1}, {60000, 1}, {60000, 14}, {200000, 14}},
-		"tcp":  {{5000, 1}, {20000, 1}, {20000, 14}},
-		"tls":  {{5000, 1}, {20000, 1}, {20000, 14}},
-		"site": {{5000, 1}, {20000, 1}, {20000, 14}},
+		"udp":   {{5000, 1}, {20000, 1}, {60000, 1}, {60000, 14}, {200000, 14}},
+		"tcp":   {{5000, 1}, {20000, 1}, {20000, 14}},
+		"tls":   {{5000, 1}, {20000, 1}, {20000, 14}},
+		"site":  {{5000, 1}, {20000, 1}, {20000, 14}},
+		"below": {{5000, 1}, {20000, 1}, {20000, 14}},
 	}
 	for _, run := range []struct {
 		way way
 		up  bool
-	}{{"udp", true}, {"udp", false}, {"tcp", true}, {"tcp", false}, {"tls", true}, {"tls", false}, {"site", true}, {"site", false}} {
+	}{{"udp", true}, {"udp", false}, {"tcp", true}, {"tcp", false}, {"tls", true}, {"tls", false}, {"site", true}, {"site", false}, {"below", true}, {"below", false}} {
 		for _, shape := range shapes[run.way] {
 			b.Run(fmt.Sprintf("%s/%s/rate=%d/burst=%d", run.way, map[bool]string{true: "up", false: "down"}[run.up], shape.rate, shape.burst), func(b *testing.B) {
 				var ours, theirs []benchResult
@@ -131,7 +135,7 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 // sends at once.
 type shape struct{ rate, burst int }
 
-// way is how clients reach the server: udp, tcp, tls or site.
+// way is how clients reach the server: udp, tcp, tls, site or below.
 type way string
 
 type benchResult struct{ cpuPerGB, packetsPerCore, lost float64 }
@@ -162,7 +166,7 @@ func benchRun(b *testing.B, startServer func(*testing.B, way) (*exec.Cmd, net.Ad
 				clientConn = conn.(*net.UDPConn)
 				return conn
 			}
-			clientConn = dialStream(b, map[way]Transport{"tcp": TCP, "tls": TLS, "site": TLS}[w], server)
+			clientConn = dialStream(b, map[way]Transport{"tcp": TCP, "tls": TLS, "site": TLS, "below": TLS}[w], server)
 			return turn.NewSTUNConn(clientConn)
 		}())
 		defer c.conn.Close()

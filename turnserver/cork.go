@@ -39,6 +39,10 @@ type corkConn struct {
 	held *[]byte // nil while nothing is held back
 }
 
+// BelowTLS makes of a connection one that is to stand below somebody else's TLS: where the
+// TLS connection comes to ServeConn, it costs no more than one of ListenTLS.
+func BelowTLS(conn net.Conn) net.Conn { return &corkConn{Conn: overTCP(conn)} }
+
 func (c *corkConn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,10 +34,13 @@ func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 	}
 	st.out = outbox{conn: conn, records: st.transport == TLS, limit: s.timeouts.write,
 		dropped: func(n int) { s.counters.drops[DropSlow].Add(int64(n)) }}
+	if below, ok := conn.(interface{ NetConn() net.Conn }); ok && own == nil {
+		own, _ = below.NetConn().(*corkConn) // somebody else's TLS over BelowTLS
+	}
 	if own != nil {
 		st.out.cork = own
 	} else if st.transport == TLS {
-		st.out.cork = corkOf(conn) // somebody else's TLS, into which no corkConn leads
+		st.out.cork = corkOf(conn)
 	}
 	if err := s.adopt(conn); err != nil {
 		s.conns.release(client.Addr())

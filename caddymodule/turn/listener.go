@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -34,7 +35,8 @@ const (
 // stun.turn, where the site's tls lists that, before http/1.1 because some clients
 // name both: alpn stun.turn h2 http/1.1. All others get HTTP as before. It needs
 // turn in the app mesh, and stands after tls. Connections without TLS pass
-// untouched.
+// untouched. Where it stands before tls too (mesh_turn tls mesh_turn), TURN here costs no
+// more than on a tls listener of the relay.
 type ListenerWrapper struct {
 	relay *Relay
 }
@@ -85,13 +87,17 @@ func (l *ListenerWrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // WrapListener sorts the connections of ln. Sessions that are opened through it
 // are told of TURN there.
 func (l *ListenerWrapper) WrapListener(ln net.Listener) net.Listener {
-	if port := portOf(ln.Addr()); port != 0 {
-		l.relay.shared.Store(port, true)
-	}
-	return &sortingListener{
+	s := &sortingListener{
 		Listener: ln, server: l.relay.server.Server,
 		ready: make(chan accepted), closed: make(chan struct{}),
 	}
+	if port := portOf(ln.Addr()); port != 0 {
+		l.relay.shared.Store(port, true)
+	}
+	if first, twice := l.relay.sorting.Swap(ln.Addr().String(), s); twice {
+		first.(*sortingListener).below.Store(true)
+	}
+	return s
 }
 
 type accepted struct {
@@ -111,6 +117,8 @@ type sortingListener struct {
 	// slots are for the connections that are looked at. Those that get none go to the
 	// HTTP server unseen, so that it is never worse off for this listener.
 	slots turnserver.Slots
+	// below is set where mesh_turn stands twice, and this is the one before tls.
+	below atomic.Bool
 }
 
 // Accept gives the next connection that is not TURN.
@@ -135,6 +143,9 @@ func (l *sortingListener) acceptAll() {
 	for {
 		conn, err := l.Listener.Accept()
 		tc, isTLS := conn.(*tls.Conn)
+		if err == nil && l.below.Load() {
+			conn, isTLS = turnserver.BelowTLS(conn), false
+		}
 		if err != nil || !isTLS {
 			if !l.hand(conn, err) {
 				return

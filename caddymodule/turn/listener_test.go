@@ -241,9 +241,30 @@ func TestTURNOverTLSLivesThroughReloads(t *testing.T) {
 // TestCoturnOverHTTPSPort relays with coturn's client through the HTTPS port.
 func TestCoturnOverHTTPSPort(t *testing.T) {
 	uclient := program.Need(t, "relays as clients do", "coturn", "turnutils_uclient")
+	for _, order := range []string{"mesh_turn", "mesh_turn\n tls\n mesh_turn"} {
+		t.Run(order, func(t *testing.T) { coturnOverHTTPSPort(t, uclient, order) })
+	}
+}
+
+// coturnOverHTTPSPort tries it with the listener wrappers in an order.
+func coturnOverHTTPSPort(t *testing.T, uclient, order string) {
 	e := newEdge(t)
-	e.loadTLS("mesh\n root "+vod(t, 100)+"\n file_server", "")
+	config := e.turnConfig("shared_secret north", "", "root "+vod(t, 200_000)+"\n file_server\n tls internal {\n alpn stun.turn h2 http/1.1\n }", "")
+	if err := e.tryLoad(strings.Replace(config, "\tmesh_turn\n", order+"\n", 1)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, e.tlsReady)
 	_, port, _ := net.SplitHostPort(e.addr)
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("https://localhost:" + port + "/vod/v0/seg-0.m4s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != 200_000 || resp.Proto != "HTTP/2.0" {
+		t.Errorf("%s: %d bytes, %v", resp.Proto, n, err)
+	}
+	resp.Body.Close()
 	cert, key := clientCertificate(t)
 	out, err := exec.CommandContext(t.Context(), uclient, "-n", "20", "-m", "2", "-l", "500", "-z", "5", "-t", "-S", "-i", cert, "-k", key,
 		"-c", "-y", "-u", "viewer", "-W", "north", "-p", port, "127.0.0.1").CombinedOutput()

@@ -49,6 +49,8 @@ type Relay struct {
 	// shared are the ports of this config's HTTPS listeners that serve TURN too.
 	shared sync.Map
 	share  share
+	// sorting are the last listeners that mesh_turn has wrapped, by address.
+	sorting sync.Map
 }
 
 // Provision opens the sockets that a config asks for, or finds them open, and

@@ -68,28 +68,40 @@ func httpApp(ctx caddy.Context) *caddyhttp.App {
 	return http
 }
 
-// chosen returns the configuration of the first server that has a certificate for the
-// client, else that of the first which takes it at all.
-func chosen(sites []*tls.Config, hello *tls.ClientHelloInfo) (first *tls.Config, err error) {
+// nobody is a server name that no policy is for.
+const nobody = "nobody.invalid" // RFC 6761, section 6.4
+
+// chosen returns the configuration of the first server with a policy for this very client,
+// else that of the first which has a certificate for it, else that of the first which
+// takes it at all. As servers share their certificates, the second may find one that
+// only a policy of another server is for.
+func chosen(sites []*tls.Config, hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	other := *hello
+	other.ServerName = nobody
+	var able, first *tls.Config
+	var err error
 	for _, site := range sites {
 		c, cerr := site.GetConfigForClient(hello)
+		if rest, _ := site.GetConfigForClient(&other); c != rest {
+			return c, cerr // a policy names the client, and may be to drop it
+		}
 		if cerr != nil || c == nil {
 			err = cerr
 			continue
 		}
-		if len(sites) == 1 {
-			return c, nil
-		}
-		if c.GetCertificate != nil {
-			if _, cerr := c.GetCertificate(hello); cerr == nil {
-				return c, nil
-			}
-		}
 		if first == nil {
 			first = c
 		}
+		if able == nil && c.GetCertificate != nil {
+			if _, cerr := c.GetCertificate(hello); cerr == nil {
+				able = c
+			}
+		}
 	}
-	if first != nil {
+	switch {
+	case able != nil:
+		return able, nil
+	case first != nil:
 		return first, nil
 	}
 	return nil, err
