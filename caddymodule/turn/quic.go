@@ -1,10 +1,7 @@
 package turn
 
 import (
-	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -59,35 +56,6 @@ func (w *PacketConnWrapper) WrapPacketConn(conn net.PacketConn) net.PacketConn {
 	}
 	s.sharedUDP.Store(portOf(conn.LocalAddr()), true)
 	return shared
-}
-
-// BesideHTTP3 returns an error where a udp listener has a port of HTTP/3: their sockets
-// would share it without a word, and each lose datagrams to the other. All apps are
-// provisioned when it is called.
-func (r *Relay) BesideHTTP3() error {
-	http := httpApp(r.ctx)
-	if http == nil || r.server == nil {
-		return nil
-	}
-	for _, b := range r.bound {
-		for _, srv := range http.Servers {
-			if b.network != "udp" || len(srv.TLSConnPolicies) == 0 || !slices.Contains(srv.Protocols, "h3") {
-				continue
-			}
-			for _, l := range srv.Listen {
-				na, err := caddy.ParseNetworkAddress(l)
-				if port := uint(b.addr.Port()); err != nil || na.IsUnixNetwork() || port < na.StartPort || port > na.EndPort {
-					continue
-				}
-				host, err := netip.ParseAddr(na.Host)
-				if at := b.addr.Addr(); err != nil || host.IsUnspecified() || at.IsUnspecified() || host.Unmap() == at.Unmap() {
-					return fmt.Errorf("turn listens on udp/%s, where HTTP/3 does: leave that out, and write packet_conn_wrappers { mesh_turn } "+
-						"in the global option servers, which serves both", b.addr)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 var (

@@ -114,6 +114,16 @@ func (r *Relay) provision(listen []string) error {
 	return nil
 }
 
+// BesideHTTP3 returns an error where HTTP/3 has the port of a udp listener. All apps are
+// provisioned when it is called.
+func (r *Relay) BesideHTTP3() error {
+	http := httpApp(r.ctx)
+	if http == nil {
+		return nil
+	}
+	return besideHTTP3(http, r.bound)
+}
+
 // Apply makes this config's settings, policy and certificates the server's.
 func (r *Relay) Apply() {
 	if r.server == nil {
