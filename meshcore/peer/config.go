@@ -96,6 +96,9 @@ const (
 	hearing         = 500 * time.Millisecond // from when the first is there until we know what it has
 	keepBehind      = 20 * time.Second       // of a live stream that was played is kept
 	maxFetches      = 4                      // of one segment from the origin at once
+	maxHeldOf       = 8 << 20                // unproven bytes of one neighbor that are kept
+	maxHeld         = 32 << 20               // and of all
+	maxUnknown      = 256                    // segments of one neighbor that are kept before a manifest lists them
 	maxNeeded       = 4                      // segments that the player waits for at once
 	announceFloor   = 2 * time.Second        // between two announces
 	passFloor       = time.Second            // between two passes of one neighbor that are checked

@@ -71,6 +71,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 	if n.noUpload {
 		return
 	}
+	room := -1 // for segments that no manifest has listed, once it is needed
 	for i := range haves {
 		h := &haves[i]
 		s := e.lookup(h.Segment)
@@ -81,6 +82,13 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			continue
 		}
 		if s == nil {
+			if room < 0 {
+				room = maxUnknown - e.unknownOf(n)
+			}
+			if room <= 0 {
+				continue
+			}
+			room--
 			s = e.entry(h.Segment)
 		}
 		if h.Chunks != 0 {
@@ -96,6 +104,16 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			e.dirty(now)
 		}
 	}
+}
+
+// unknownOf is how many segments a neighbor has that no manifest has listed here.
+func (e *Engine) unknownOf(n *neighbor) (count int) {
+	for _, s := range e.list {
+		if s.known == 0 && s.theirs[n.slot] != 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // hasNothing notes that a neighbor has nothing of a segment. The first that takes it
@@ -232,6 +250,22 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 	e.dirty(now)
 }
 
+// mayHold reports whether so many bytes more of a neighbor may be kept that nothing proves
+// yet.
+func (e *Engine) mayHold(n *neighbor, bytes int64) bool {
+	all, of := bytes, bytes
+	for _, s := range e.list {
+		for i := range s.held {
+			h := &s.held[i]
+			all += int64(len(h.data))
+			if h.slot == n.slot {
+				of += int64(len(h.data))
+			}
+		}
+	}
+	return of <= maxHeldOf && all <= maxHeld
+}
+
 // onChunk takes a chunk that was asked for, or was and is still missing: a cancel
 // may have crossed it. Others are ignored.
 func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
@@ -257,7 +291,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 		n.rate += float64(0.3 * (min(sample, 8*n.rate) - n.rate))
 		n.lastAt, n.hoped = now, 0
 		n.strikes, n.misses = 0, 0
-	case s.theirs[n.slot]&bit == 0 || !s.sought():
+	case s.requested[n.slot]&bit == 0 || !s.sought():
 		e.report.DuplicateBytes += bytes
 		return
 	case s.asked&bit != 0: // late, but before the one that was asked instead
@@ -267,7 +301,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 			}
 		}
 	}
-	if s.have&bit != 0 || s.checking&bit != 0 || s.whole {
+	if s.have&bit != 0 || s.checking&bit != 0 || s.whole || !s.proven && !e.mayHold(n, bytes) {
 		e.report.DuplicateBytes += bytes
 		e.dirty(now)
 		return

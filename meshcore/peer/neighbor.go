@@ -263,6 +263,7 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 	e.forgetPending(n)
 	for _, s := range e.list {
 		s.setTheirs(n.slot, 0)
+		s.requested[n.slot] = 0
 		if s.proofFrom == n.slot {
 			s.proofFrom = -1
 		}
@@ -274,6 +275,7 @@ func (e *Engine) release(now time.Duration, n *neighbor) {
 				held = append(held, h)
 			}
 		}
+		clear(s.held[len(held):]) // their bytes go at once
 		s.held = held
 		for i := len(s.disputed) - 1; i >= 0; i-- {
 			if s.disputed[i].slot == n.slot {

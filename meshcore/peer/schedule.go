@@ -176,6 +176,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 		bit := uint64(1) << c
 		missing &^= bit
 		s.asked |= bit
+		s.requested[best.slot] |= bit
 		mask[best.slot] |= bit
 		asked = true
 		bytes := s.bytes(bit)

@@ -57,6 +57,7 @@ type demand struct {
 // sources is where a segment can be taken from.
 type sources struct {
 	theirs    []uint64      // by slot: what a neighbor has
+	requested []uint64      // by slot: what it was ever asked for
 	owners    uint64        // slots of the neighbors that have any of it
 	copies    int           // plan: their number
 	disputed  []claim       // haves that do not agree on the number of chunks
@@ -159,7 +160,7 @@ func (e *Engine) entry(id wire.SegmentID) *segment {
 			e.forgetOldest()
 		}
 		s = &segment{Segment: Segment{ID: id, Sequence: -1}, demand: demand{needBy: never},
-			sources: sources{proofFrom: -1, theirs: make([]uint64, len(e.slots))}}
+			sources: sources{proofFrom: -1, theirs: make([]uint64, len(e.slots)), requested: make([]uint64, len(e.slots))}}
 		e.table[id] = s
 		e.list = append(e.list, s)
 	}

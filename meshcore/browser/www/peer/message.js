@@ -3,7 +3,7 @@
 import * as wire from "../wire.js";
 import { backOff, dropSlow, heard, reached } from "./backoff.js";
 import { bit, full, seconds } from "./bits.js";
-import { comingFor, maxMisses, Millisecond, Second } from "./config.js";
+import { comingFor, maxHeld, maxHeldOf, maxMisses, maxUnknown, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
 import { fault, forgetHaves, lookForPeers, release } from "./neighbor.js";
@@ -63,13 +63,19 @@ export function onMessage(e, now, n, m) {
 /** @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.SegmentHave[]} haves */
 function onHave(e, now, n, haves) {
   if (n.noUpload) return;
+  let room = -1; // for segments that no manifest has listed, once it is needed
   for (const h of haves) {
     let s = e.table.get(h.segment);
     if (h.mask === 0n) {
       if (s) hasNothing(now, n, s, h.chunks === 0);
       continue;
     }
-    s ??= entry(e, h.segment);
+    if (!s) {
+      if (room < 0) room = maxUnknown - e.list.filter((s) => s.known === 0 && s.theirs[n.slot]).length;
+      if (room <= 0) continue;
+      room--;
+      s = entry(e, h.segment);
+    }
     if (h.chunks !== 0) {
       if (s.chunks === 0) s.setChunks(h.chunks);
       else if (s.chunks !== h.chunks) {
@@ -200,6 +206,18 @@ export function prove(e, now, s, input) {
   e.dirty(now);
 }
 
+/** mayHold reports whether so many bytes more of a neighbor may be kept that nothing proves yet. @param {Engine} e @param {Neighbor} n @param {number} bytes */
+function mayHold(e, n, bytes) {
+  let [of, all] = [bytes, bytes];
+  for (const s of e.list) {
+    for (const h of s.held) {
+      all += h.data.length;
+      if (h.slot === n.slot) of += h.data.length;
+    }
+  }
+  return of <= maxHeldOf && all <= maxHeld;
+}
+
 /** onChunk takes a chunk that was asked for, or was and is still missing: a cancel may have crossed it. Others are ignored. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
 function onChunk(e, now, n, m) {
   const s = e.table.get(m.segment);
@@ -214,13 +232,13 @@ function onChunk(e, now, n, m) {
     n.rate += 0.3 * (Math.min(sample, 8 * n.rate) - n.rate);
     n.lastAt = now;
     n.strikes = n.misses = 0;
-  } else if (!(s.theirs[n.slot] & b) || !s.sought()) {
+  } else if (!(s.requested[n.slot] & b) || !s.sought()) {
     e.totals.duplicate_bytes += bytes;
     return;
   } else if (s.asked & b) { // late, but before the one that was asked instead
     cancelAll(e, s, b);
   }
-  if (s.have & b || s.checking & b || s.whole) {
+  if (s.have & b || s.checking & b || s.whole || (!s.proven && !mayHold(e, n, bytes))) {
     e.totals.duplicate_bytes += bytes;
     e.dirty(now);
     return;

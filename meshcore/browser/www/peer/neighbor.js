@@ -161,7 +161,7 @@ export function fault(e, now, n) {
 export function release(e, now, n) {
   forgetPending(n);
   for (const s of e.list) {
-    s.theirs[n.slot] = 0n;
+    s.theirs[n.slot] = s.requested[n.slot] = 0n;
     if (s.proofFrom === n.slot) s.proofFrom = -1;
     s.held = s.held.filter((h) => {
       if (h.slot !== n.slot) return true;

@@ -139,6 +139,7 @@ function planPeers(e, now, s) {
     const c = rarest(s.theirs, offer(best), start);
     missing &= ~bit[c];
     s.asked |= bit[c];
+    s.requested[best.slot] |= bit[c];
     mask[best.slot] |= bit[c];
     asked = true;
     const bytes = s.bytes(bit[c]);

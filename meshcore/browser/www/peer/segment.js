@@ -61,6 +61,8 @@ export class SegmentState {
 
     /** @type {bigint[]} */
     this.theirs = new Array(slots).fill(0n); // by slot: what a neighbor has
+    /** @type {bigint[]} */
+    this.requested = new Array(slots).fill(0n); // by slot: what it was ever asked for
     /** @type {Claim[]} */
     this.disputed = []; // haves that do not agree on the number of chunks
     this.told = 0n; // what neighbors were last told we have
