@@ -83,7 +83,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 				return nil, fmt.Errorf("draw a secret: %w", err)
 			}
 		}
-		return newRuntime(a.logger, secret)
+		return newRuntime(a.logger, secret, digestsFile(a.storage))
 	})
 	if err != nil {
 		return err

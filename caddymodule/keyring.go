@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/viewmesh/viewmesh/tokens"
@@ -102,6 +104,16 @@ func storedRandom(ctx context.Context, storage certmagic.Storage) ([]byte, error
 		return nil, fmt.Errorf("keep the swarm secret in Caddy's storage: %w", err)
 	}
 	return secret, nil
+}
+
+// digestsFile returns the file of digests: beside what Caddy stores, on this machine
+// alone.
+func digestsFile(storage certmagic.Storage) string {
+	dir := caddy.AppDataDir()
+	if files, ok := storage.(*certmagic.FileStorage); ok && files.Path != "" {
+		dir = files.Path
+	}
+	return filepath.Join(dir, "mesh", "digests.db")
 }
 
 // locked calls f while it holds the storage's lock of the mesh.

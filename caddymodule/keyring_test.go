@@ -37,7 +37,7 @@ func TestKeyRotation(t *testing.T) {
 	if err != nil || other.KeyID() != next.KeyID() {
 		t.Errorf("another edge has another key (%v)", err)
 	}
-	st := digest.NewStore()
+	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
 	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
 	before, _, _ := st.Headers(k, 5, "", first, now)

@@ -42,12 +42,12 @@ type runtime struct {
 	started []*App // configs that run, the current one last
 }
 
-func newRuntime(logger *zap.Logger, secret []byte) (*runtime, error) {
+func newRuntime(logger *zap.Logger, secret []byte, digests string) (*runtime, error) {
 	log := newCurrentLog(logger)
 	rt := &runtime{log: log, logger: zap.New(log).Named("mesh"), secret: secret}
 	var err error
 	rt.edge, err = edge.New(edge.Config{
-		Secret: secret, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Log: rt.logger,
+		Secret: secret, Digests: digests, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Log: rt.logger,
 		Server: edge.Server{
 			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
 		},

@@ -53,6 +53,10 @@ type Config struct {
 	// if that cannot be told. Sessions follow its policy with their next renewal.
 	// Default: they follow the policy under which the last session was opened there.
 	Current func(at KnownAs, path string) (p *Policy, known bool)
+	// Digests is a file in which digests of segments are kept over a restart, so that
+	// statements are there at once. A process has it for itself. Default: they are kept
+	// in memory alone.
+	Digests string
 	// Log is the log. Default: none.
 	Log *zap.Logger
 	// Server is how the web server sees a request. Default: net/http alone, without
@@ -93,6 +97,7 @@ type Edge struct {
 	control   *admission.Control
 	hub       *signaling.Hub
 	digests   *digest.Store
+	disk      *digest.Disk // nil for none
 	segments  *response.Segments
 	manifests *response.Manifests
 	recalls   singleflight.Group
@@ -107,7 +112,13 @@ func New(c Config) (*Edge, error) {
 		return nil, errors.New("an edge needs keys that sign passes and statements, such as tokens.NewKeyring makes")
 	}
 	c.setDefaults()
-	e := &Edge{config: c, catalog: catalog.New(c.Secret), digests: digest.NewStore()}
+	e := &Edge{config: c, catalog: catalog.New(c.Secret)}
+	if c.Digests != "" {
+		e.disk = digest.NewDisk(c.Digests, func(err error) {
+			c.Log.Warn("digests are kept in memory alone: after a restart each segment has to pass from the origin once", zap.Error(err))
+		})
+	}
+	e.digests = digest.NewStore(e.disk)
 	e.control = admission.NewControl(admission.Config{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Secret: c.Secret, Keys: c.Keys, ICEServers: c.ICEServers,
 		RelayShare: c.RelayShare, Current: c.Current,
@@ -124,8 +135,11 @@ func New(c Config) (*Edge, error) {
 // Close ends all sessions: each peer is sent to open another one, at this server
 // or elsewhere, after a time of its own within 10 seconds. It waits until their
 // connections are closed, about two seconds at most. The handlers that Wrap
-// returned may go on; they open no more sessions.
-func (e *Edge) Close() { e.hub.Close() }
+// returned may go on; they open no more sessions, and keep no more digests.
+func (e *Edge) Close() {
+	e.hub.Close()
+	e.disk.Close()
+}
 
 // Relayed counts payload bytes that a relay carried for a session of a swarm, from
 // (up) and to (down) its peer. first is set with the first bytes of a session.

@@ -42,6 +42,11 @@ type Key struct {
 	Offset, Length int64 // bytes
 }
 
+// String returns the key as one string.
+func (k Key) String() string {
+	return fmt.Sprintf("%s%s@%d+%d", k.Host, k.Name, k.Offset, k.Length)
+}
+
 // known is what the store knows of the bytes of one segment.
 type known struct {
 	key        Key
@@ -52,6 +57,7 @@ type known struct {
 	former     [][integrity.HashSize]byte // roots of versions before this one
 	checks     int                        // responses that were digested
 	seen       int                        // responses since
+	recalled   bool                       // from the disk, and not seen since
 
 	token  string // signed by keys, rounded expiry
 	expiry time.Time
@@ -60,8 +66,11 @@ type known struct {
 }
 
 // Store keeps digests and statements in memory, at most 64 MiB of them; the least
-// recently used go first. It is safe for concurrent use.
+// recently used go first. What it does not have it looks for on the disk. It is safe
+// for concurrent use.
 type Store struct {
+	disk *Disk
+
 	mu        sync.Mutex
 	entries   *simplelru.LRU[Key, *known]
 	bytes     int
@@ -69,13 +78,14 @@ type Store struct {
 	files     singleflight.Group
 }
 
-// NewStore returns an empty store.
-func NewStore() *Store {
+// NewStore returns a store that keeps what it learns on a disk, too; nil for memory
+// alone.
+func NewStore(disk *Disk) *Store {
 	entries, err := simplelru.NewLRU[Key, *known](math.MaxInt, nil) // bounded by bytes
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Store{entries: entries, digesters: map[Key]int{}}
+	return &Store{disk: disk, entries: entries, digesters: map[Key]int{}}
 }
 
 // Headers returns the values of Mesh-Segment and Mesh-Digests for a response of
@@ -84,7 +94,7 @@ func NewStore() *Store {
 func (s *Store) Headers(k Key, size int64, validator string, keys *tokens.Keyring, now time.Time) (token, digests string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.entries.Get(k)
+	e, ok := s.get(k)
 	if !ok || (e.size != size && size != 0) || !slices.Contains(e.validators, validator) || e.sign(keys, now) != nil {
 		return "", "", false
 	}
@@ -96,11 +106,35 @@ func (s *Store) Headers(k Key, size int64, validator string, keys *tokens.Keyrin
 func (s *Store) Newest(k Key, keys *tokens.Keyring, now time.Time) (token string, hashes []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.entries.Get(k)
+	e, ok := s.get(k)
 	if !ok || e.sign(keys, now) != nil {
 		return "", nil, false
 	}
 	return e.token, e.hashes, true
+}
+
+// get returns what is known of a segment, on the disk if not in memory. s.mu is
+// held.
+func (s *Store) get(k Key) (*known, bool) {
+	if e, ok := s.entries.Get(k); ok {
+		return e, true
+	}
+	e := s.disk.get(k)
+	if e == nil {
+		return nil, false
+	}
+	s.add(e)
+	return e, true
+}
+
+// add puts an entry into memory. s.mu is held.
+func (s *Store) add(e *known) {
+	s.entries.Add(e.key, e)
+	s.bytes += e.weight()
+	for s.bytes > maxBytes && s.entries.Len() > 1 {
+		_, oldest, _ := s.entries.RemoveOldest()
+		s.bytes -= oldest.weight()
+	}
 }
 
 // Differs reports whether another digest of a segment than root is known.
@@ -147,37 +181,39 @@ func (s *Store) Release(k Key) {
 func (s *Store) Learn(k Key, size int64, validator string, hashes []byte, root [integrity.HashSize]byte) (conflict string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.entries.Peek(k)
+	e, ok := s.get(k)
 	if !ok {
 		e = &known{key: k}
 	} else {
+		recalled := e.recalled
+		e.recalled = false
 		switch {
 		case e.root == root:
 			e.checks++
 			if !slices.Contains(e.validators, validator) && len(e.validators) < maxValidators {
-				e.validators = append(e.validators, validator)
+				e.validators = append(slices.Clip(e.validators), validator)
+				s.disk.put(e)
 			}
 			return ""
+		case recalled: // of another process, whose upstream may have been another
+			e.former = nil
 		case slices.Contains(e.validators, validator) && e.size == size:
 			return fmt.Sprintf("two digests of %d bytes under one validator", size)
 		case slices.Contains(e.former, root):
 			return "two versions alternate"
 		}
-		e.former = append(e.former, e.root)
+		if !recalled {
+			e.former = append(slices.Clip(e.former), e.root)
+		}
 		if len(e.former) > maxValidators {
 			e.former = e.former[1:]
 		}
 		s.bytes -= e.weight()
 	}
-	e.size, e.hashes, e.root, e.checks, e.seen = size, hashes, root, 1, 0
-	e.validators = []string{validator}
-	e.token, e.digest = "", ":"+base64.StdEncoding.EncodeToString(hashes)+":"
-	s.entries.Add(k, e)
-	s.bytes += e.weight()
-	for s.bytes > maxBytes && s.entries.Len() > 1 {
-		_, oldest, _ := s.entries.RemoveOldest()
-		s.bytes -= oldest.weight()
-	}
+	e.checks, e.seen, e.validators = 1, 0, []string{validator}
+	e.set(size, hashes, root)
+	s.add(e)
+	s.disk.put(e)
 	return ""
 }
 
@@ -205,6 +241,12 @@ func (s *Store) File(k Key, validator string, size int64, src io.Reader) (hashes
 	}
 	res := v.(result)
 	return res.hashes, res.root, nil
+}
+
+// set takes the digest of a version.
+func (e *known) set(size int64, hashes []byte, root [integrity.HashSize]byte) {
+	e.size, e.hashes, e.root = size, hashes, root
+	e.token, e.digest = "", ":"+base64.StdEncoding.EncodeToString(hashes)+":"
 }
 
 // sign renews the token unless keys signed it and it is valid for at least one

@@ -12,7 +12,7 @@ import (
 // TestVersions: one more server with the same bytes and another ETag is no
 // variant, and a new version of a segment is no variant either.
 func TestVersions(t *testing.T) {
-	st := digest.NewStore()
+	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s"}}
 	root := func(b byte) [32]byte { return [32]byte{b} }
 	learn := func(v string, b byte) string { return st.Learn(k, 10, v, make([]byte, 32), root(b)) }
@@ -38,7 +38,7 @@ func TestTokenExpiry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := digest.NewStore()
+	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
 	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
 	start := time.Unix(1_800_000_000, 0).Truncate(digest.TokenLife)

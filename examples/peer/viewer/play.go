@@ -61,12 +61,23 @@ func (v *Viewer) Close() {
 	<-v.done
 }
 
-// Bootstrap has the viewer open a session there, or the next one, if it has one.
+// Bootstrap has the viewer open a session there, or the next one, if it has one. Of
+// several manifests of what it plays it goes by the first, which is the multivariant
+// playlist, and by another one if the edge refuses that for good: an edge that has
+// just started takes a media playlist for a presentation of its own.
 func (v *Viewer) Bootstrap(b edge.Bootstrap) {
 	if v.cfg.NoMesh {
 		return
 	}
-	v.bootstrap.Store(&b)
+	switch first := v.bootstrap.Load(); {
+	case first == nil || first.Manifest == b.Manifest:
+		v.bootstrap.Store(&b)
+	case first.Swarm == b.Swarm: // which an edge that does not know it makes of the first
+		b.Manifest, b.From = first.Manifest, first.From
+		v.bootstrap.Store(&b)
+	default:
+		v.another.Store(&b)
+	}
 	select {
 	case v.bootstrapped <- struct{}{}:
 	default:

@@ -91,6 +91,10 @@ func (v *Viewer) reload(b edge.Bootstrap) bool {
 // holds for the one that was asked for.
 func (v *Viewer) anotherSwarm(than string) {
 	for v.bootstrap.Load().Swarm == than {
+		if b := v.another.Swap(nil); b != nil && b.Swarm != than {
+			v.bootstrap.Store(b)
+			return
+		}
 		select {
 		case <-v.bootstrapped:
 		case <-v.ctx.Done():

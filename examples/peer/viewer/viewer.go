@@ -108,6 +108,7 @@ type Viewer struct {
 	originRate   atomic.Int64                // bytes/s
 	header       atomic.Pointer[http.Header] // of the last segment from the origin
 	bootstrap    atomic.Pointer[edge.Bootstrap]
+	another      atomic.Pointer[edge.Bootstrap] // of another manifest, with another swarm
 	bootstrapped chan struct{} // there is a new one
 	keeping      sync.Once
 	moved        chan struct{} // the network has changed

@@ -340,6 +340,27 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestFirstManifest: of several manifests a viewer goes by the first, and by another
+// one only where the edge refuses that for good.
+func TestFirstManifest(t *testing.T) {
+	s := newStage(t)
+	s.unknown = "of the show"
+	v := s.viewer(nil)
+	for _, m := range [][2]string{{"of the show", "/index.m3u8"}, {"of the show", "/v0.m3u8"}, {"of a rendition", "/v0.m3u8"}} {
+		b := s.bootstrap(m[0])
+		b.Manifest = m[1]
+		v.Bootstrap(b)
+	}
+	s.until("a session", func() bool { return len(s.hellos) == 1 })
+	var asked []string
+	for _, r := range s.sessions {
+		asked = append(asked, r.Swarm+" "+r.Manifest)
+	}
+	if got := strings.Join(asked, ", "); got != "of the show /index.m3u8, of a rendition /v0.m3u8" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
 // TestUnknownSwarm: a viewer whose edge does not know its swarm loads the manifest
 // again, once and when it may, and opens a session of the swarm that it names then.
 func TestUnknownSwarm(t *testing.T) {

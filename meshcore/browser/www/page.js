@@ -191,7 +191,8 @@ export class Mesh extends EventTarget {
     const b = this.running && header ? bootstrap(header, url) : null;
     if (!b) return { children: [] };
     asked = new URL(asked, document.baseURI).href;
-    let v = this.viewers.get(b.swarm);
+    // An edge that has just started takes a media playlist for a presentation of its own.
+    let v = this.viewers.get(b.swarm) ?? [...this.viewers.values()].find((x) => x.session && x.presentation.lists(asked));
     if (!v) {
       this.viewers.set(b.swarm, (v = new Viewer(this, b, asked)));
       if (this.media) v.player.attach(this.media);

@@ -86,6 +86,11 @@ export class Presentation {
     if (query) this.query = { origin: new URL(url).origin, parameter: query };
   }
 
+  /** lists says whether a playlist is one of those that the multivariant playlist names. @param {string} url */
+  lists(url) {
+    return this.kinds.has(this.#key(url));
+  }
+
   /** find gives what lies at the URL of a player's request. @param {string} url @returns {Record[]|undefined} */
   find(url) {
     this.carry(url);
