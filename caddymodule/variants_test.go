@@ -1,8 +1,11 @@
 package caddymodule_test
 
 import (
+	"bytes"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
@@ -47,6 +50,37 @@ func TestVariants(t *testing.T) {
 				t.Errorf("the statement is answered with %q", code)
 			}
 		})
+	}
+}
+
+// TestRareVariant: where requests say who the viewer is, the first answer with other bytes
+// is seen, however rare and however many go out at once, and no part of a segment is stated.
+func TestRareVariant(t *testing.T) {
+	o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, r *http.Request) {
+		variant := "A"
+		if strings.Contains(r.Header.Get("Cookie"), "rare") {
+			variant = "B"
+		}
+		w.Header().Set("Etag", `"same"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(pattern(variant, 40_000)))
+	}}
+	e := newEdge(t)
+	e.load("", "mesh\n reverse_proxy "+o.start(t))
+	e.get("/s/index.m3u8")
+	for range 40 {
+		e.get("/s/seg.ts", "Cookie", "id=usual")
+	}
+	if resp, _ := e.get("/s/seg.ts", "Cookie", "id=usual"); resp.Header.Get(headerSegment) == "" {
+		t.Fatal("nothing is stated of what is the same for all")
+	}
+	if resp, _ := e.get("/s/seg.ts", "Cookie", "id=rare", "Range", "bytes=0-99"); resp.StatusCode != 206 || resp.Header.Get(headerSegment) != "" {
+		t.Errorf("a part: %d, with a statement: %v", resp.StatusCode, resp.Header.Get(headerSegment) != "")
+	}
+	e.get("/s/seg.ts", "Cookie", "id=rare")
+	for _, who := range []string{"usual", "rare"} {
+		if resp, _ := e.get("/s/seg.ts", "Cookie", "id="+who); resp.Header.Get(headerSegment) != "" {
+			t.Errorf("after one rare answer the %s one has a statement", who)
+		}
 	}
 }
 

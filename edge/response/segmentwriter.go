@@ -97,7 +97,9 @@ func (w *segmentWriter) WriteHeader(status int) {
 		w.held = status
 		return
 	}
-	w.state(token, digests)
+	if w.target.whole || !w.tellsApart() { // of a part nothing is compared
+		w.state(token, digests)
+	}
 	w.digest()
 	w.sendHeader(status)
 }
@@ -154,7 +156,7 @@ func (w *segmentWriter) spool(status int) {
 		return
 	}
 	w.target = target{Key: keyOf(w.listed, catalog.Range{}), validator: validator(h)}
-	if w.hasBody() && w.segments.Digests.Claim(w.target.Key, 0, w.target.validator, w.learnedSame()) {
+	if w.hasBody() && w.segments.Digests.Claim(w.target.Key, 0, w.target.validator, w.learnedSame() || w.tellsApart()) {
 		w.shared, w.claimed = true, true
 		w.digester = digest.NewSpool(&w.segments.spools)
 	}
@@ -199,10 +201,18 @@ func (w *segmentWriter) asListed() bool { return w.listed.Is(w.visit.Name) }
 // statement by name.
 func (w *segmentWriter) learnedSame() bool { return w.visit.Name.Query != w.listed.Query }
 
+// tellsApart reports whether the request says who the viewer is, by a viewer token, a
+// cookie or credentials: the upstream may mark the bytes for it, so each answer is compared
+// with what is stated.
+func (w *segmentWriter) tellsApart() bool {
+	h := w.request.Header
+	return w.policy.Enforced() || len(h["Cookie"]) > 0 || len(h["Authorization"]) > 0
+}
+
 // digest begins to digest the body if it is the whole target and a digest is
 // wanted.
 func (w *segmentWriter) digest() {
-	if !w.hasBody() || !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator, w.learnedSame()) {
+	if !w.hasBody() || !w.target.whole || !w.asListed() || !w.segments.Digests.Claim(w.target.Key, w.target.size, w.target.validator, w.learnedSame() || w.tellsApart()) {
 		return
 	}
 	d, err := integrity.NewDigester(w.target.size)
