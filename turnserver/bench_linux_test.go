@@ -353,6 +353,8 @@ func startCoturn(b *testing.B, path string, w way) (cmd *exec.Cmd, addr net.Addr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	b.Cleanup(stop) // where nothing is returned
 	if w != "udp" {
 		eventually(b, "coturn listens", func() bool {
 			conn, err := net.Dial("tcp", addr.String())
@@ -362,7 +364,7 @@ func startCoturn(b *testing.B, path string, w way) (cmd *exec.Cmd, addr net.Addr
 			return err == nil
 		})
 	}
-	return cmd, addr, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	return cmd, addr, stop
 }
 
 func resolve(w way, addr string) (net.Addr, error) {
