@@ -13,6 +13,7 @@ import (
 type class struct {
 	a, b   Kind
 	beside bool // in one home
+	like   Link // of both to the core
 	none   string
 	relay  string // with Relay3478
 	web    string // with Relay443
@@ -21,6 +22,9 @@ type class struct {
 // direct is a pair over a NAT: srflx, or prflx, as which a NAT that filters by port and one
 // that maps each endpoint anew see each other (RFC 8445, section 7.3.1.3).
 const direct = "direct"
+
+// bad is a link that is slow, far and lossy.
+var bad = Link{Rate: 4e6, Delay: 40 * time.Millisecond, Loss: 0.02}
 
 var classes = []class{
 	{a: Public, b: Public, none: "host", relay: "host", web: "host"},
@@ -38,6 +42,8 @@ var classes = []class{
 	{a: IPv6Only, b: Dual, none: "host", relay: "host", web: "host"},
 	{a: IPv6Only, b: PortPreserving, none: "", relay: "relay", web: "relay"},
 	{a: Dual, b: Symmetric, none: "", relay: "relay", web: "relay"},
+	{a: PortPreserving, b: PortPreserving, like: bad, none: direct, relay: direct, web: direct},
+	{a: Symmetric, b: PortPreserving, like: bad, none: "", relay: "relay", web: "relay"},
 }
 
 // opensWithin bounds the time from the first offer to the open channel, and waits how long
@@ -92,16 +98,18 @@ func TestClasses(t *testing.T) {
 				if !*all && !of.shows(c.Relay) {
 					continue
 				}
-				a := l.Host(of.a)
+				var like []Link
+				name := fmt.Sprintf("%s and %s", of.a, of.b)
+				if of.like != (Link{}) {
+					like = []Link{of.like}
+					name += ", bad links"
+				}
+				a := l.Host(of.a, like...)
 				var b *Host
 				if of.beside {
-					b = a.Beside()
+					b, name = a.Beside(), fmt.Sprintf("two behind one %s", of.a)
 				} else {
-					b = l.Host(of.b)
-				}
-				name := fmt.Sprintf("%s and %s", of.a, of.b)
-				if of.beside {
-					name = fmt.Sprintf("two behind one %s", of.a)
+					b = l.Host(of.b, like...)
 				}
 				work.Go(func() {
 					slots <- struct{}{}

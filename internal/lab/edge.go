@@ -1,10 +1,16 @@
 package lab
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -91,6 +97,7 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 		report_interval 2s
 		%s
 	}
+	metrics /metrics
 	handle /live* {
 		uri path_regexp ^/live[^/]* ""
 		demo_live
@@ -135,6 +142,51 @@ func (e *Edge) answers() bool {
 	}
 	out, _ := exec.Command("ip", append(args, e.Stream(""))...).CombinedOutput()
 	return !strings.Contains(string(out), "peer:")
+}
+
+// Sent returns what the edge has sent, in bytes: of segments, and what its relay passed on,
+// of which what goes from one viewer's relay to that of another counts twice.
+func (e *Edge) Sent() (segments, relayed int64) {
+	e.lab.t.Helper()
+	for line := range strings.Lines(e.get("/metrics")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.ParseFloat(value, 64)
+		switch {
+		case err != nil:
+		case name == "mesh_origin_egress_bytes_total":
+			segments = int64(n)
+		case strings.HasPrefix(name, "mesh_turn_relayed_bytes_total{"):
+			relayed += int64(n)
+		}
+	}
+	return segments, relayed
+}
+
+// get asks the edge from its own namespace.
+func (e *Edge) get(path string) string {
+	e.lab.t.Helper()
+	var conn net.Conn
+	if err := within(e.ns, func() (err error) {
+		conn, err = net.Dial("tcp", net.JoinHostPort(v4(1, 2), map[bool]string{true: "80", false: "443"}[e.ca == ""]))
+		return err
+	}); err != nil {
+		e.lab.t.Fatalf("connect to the edge: %v", err)
+	}
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // it is asked how much it has sent
+		DisableKeepAlives: true,
+	}}
+	resp, err := client.Get(strings.TrimSuffix(e.url, "/live") + path)
+	if err != nil {
+		e.lab.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		e.lab.t.Fatalf("the edge answers %s: %v", resp.Status, err)
+	}
+	return string(body)
 }
 
 // Stream returns the URL of a live stream; those of different names are different swarms.

@@ -3,7 +3,6 @@ package lab
 import (
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
@@ -86,33 +85,18 @@ func later(a, b time.Time) time.Time {
 // tun opens a tunnel device in a namespace.
 func (l *spaces) tun(ns, dev string) *os.File {
 	l.t.Helper()
-	type result struct {
-		f   *os.File
-		err error
+	var f *os.File
+	err := within(ns, func() (err error) {
+		f, err = openTun(dev)
+		return err
+	})
+	if err != nil {
+		l.t.Fatalf("make the device %s in %s: %v", dev, ns, err)
 	}
-	done := make(chan result)
-	go func() {
-		// The thread is in the namespace from here on, and ends with the goroutine.
-		runtime.LockOSThread()
-		f, err := openTun(ns, dev)
-		done <- result{f, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		l.t.Fatalf("make the device %s in %s: %v", dev, ns, r.err)
-	}
-	return r.f
+	return f
 }
 
-func openTun(ns, dev string) (*os.File, error) {
-	space, err := os.Open("/run/netns/" + ns)
-	if err != nil {
-		return nil, err
-	}
-	defer space.Close()
-	if err := unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, err
-	}
+func openTun(dev string) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

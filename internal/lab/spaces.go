@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // name is the edge's in the URLs of viewers; /etc/hosts of each namespace has its addresses.
@@ -38,6 +41,26 @@ func (l *spaces) namespace(short string) string {
 	}
 	l.run("ip", "-n", ns, "link", "set", "lo", "up")
 	return ns
+}
+
+// within calls f on a thread that is in a namespace; what f opens stays there.
+func within(ns string, f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		done <- func() error {
+			space, err := os.Open("/run/netns/" + ns)
+			if err != nil {
+				return err
+			}
+			defer space.Close()
+			if err := unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			return f()
+		}()
+	}()
+	return <-done
 }
 
 // hosts writes /etc/hosts of a namespace.
