@@ -41,6 +41,9 @@ type stats struct {
 	Relayed  int64   `json:"relayed_bytes"`
 	Egress   int64   `json:"origin_egress_bytes"`
 	Offload  float64 `json:"offload"`
+	Saving   float64 `json:"saving"`
+	Up       int64   `json:"relay_up_bytes"`
+	Down     int64   `json:"relay_down_bytes"`
 }
 
 // silent makes every endpoint of the mesh answer 503, and breaks no connection.
@@ -49,6 +52,13 @@ var silent atomic.Bool
 // told is what pages that no test can look into say of themselves, by what they
 // post to /told.
 var told atomic.Value
+
+// halting is the path of the segment whose next response is to stop half-way, and resumed
+// how many requests for the rest of one came.
+var (
+	halting atomic.Value
+	resumed atomic.Int64
+)
 
 // segmentRate is the bytes/s of the way from the origin, which all responses that
 // carry a segment share; 0 is no bound.
@@ -85,11 +95,41 @@ func (*gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		way.Lock()
 		way.asked[r.URL.Path]++
 		way.Unlock()
+		if strings.HasSuffix(r.Header.Get("Range"), "-") && r.Header.Get("Range") != "bytes=0-" {
+			resumed.Add(1)
+		}
+		if halting.CompareAndSwap(r.URL.Path, "") {
+			w = &halts{w, r.Context().Done(), 0}
+		}
 		if rate := segmentRate.Load(); rate > 0 {
 			w = &slow{w, rate}
 		}
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// halts writes some kilobytes, and then nothing until the other side has had enough.
+type halts struct {
+	http.ResponseWriter
+	over <-chan struct{}
+	n    int
+}
+
+func (h *halts) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+func (h *halts) Write(p []byte) (int, error) {
+	const most = 8 << 10
+	k := min(len(p), most-h.n)
+	n, err := h.ResponseWriter.Write(p[:k])
+	if h.n += n; err == nil && h.n == most {
+		_ = http.NewResponseController(h.ResponseWriter).Flush()
+		select {
+		case <-h.over:
+		case <-time.After(time.Minute):
+		}
+		return n, io.ErrClosedPipe
+	}
+	return n, err
 }
 
 // slow writes at the rate of a way that all share.
