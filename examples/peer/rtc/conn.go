@@ -285,6 +285,7 @@ func (c *Conn) AddCandidate(candidate signal.ICECandidate) {
 		case init.Candidate == "": // end of candidates
 		case c.described:
 			_ = c.pc.AddICECandidate(init)
+			c.reroute() // the candidate in use may have been without a name
 		case len(c.early) < 64:
 			c.early = append(c.early, init)
 		}
