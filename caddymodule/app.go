@@ -126,7 +126,7 @@ func (a *App) provisionKeys(ctx caddy.Context) error {
 
 // Start makes this config's policy the current one.
 func (a *App) Start() error {
-	if err := a.relay.BesideHTTP3(); err != nil {
+	if err := a.relay.Start(); err != nil {
 		return err
 	}
 	a.places = findPlaces(a.ctx, a.meshes)

@@ -88,7 +88,7 @@ func (r *Relay) urls(at KnownAs) (stun, turn []string) {
 		}
 		return ok
 	}
-	for _, b := range r.bound {
+	for _, b := range r.open() {
 		port := strconv.Itoa(int(b.addr.Port()))
 		if advertise(b.network, port) {
 			continue

@@ -39,7 +39,8 @@ func TestWhatViewersAreTold(t *testing.T) {
 		{"STUN alone", nil, everywhere[:1], KnownAs{Host: "video.example.com:8443"}, "stun:video.example.com:3478"},
 		{"STUN alone, at an address", nil, []*bound{{network: "udp", addr: netip.MustParseAddrPort("203.0.113.9:3478")}}, cdn, "stun:203.0.113.9:3478"},
 	} {
-		r := &Relay{opts: Options{TURN: c.turn}, bound: c.bound, server: &server{}}
+		r := &Relay{opts: Options{TURN: c.turn}, server: &server{}}
+		r.bound.Store(&c.bound)
 		stun, turn := r.urls(c.at)
 		if c.turn == nil {
 			turn = nil

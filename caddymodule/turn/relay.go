@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/proxyprotocol"
@@ -38,14 +39,16 @@ type Options struct {
 // Relay is what one config holds of the STUN and TURN server, which it shares with
 // the configs before and after it.
 type Relay struct {
-	opts   Options
-	ctx    caddy.Context
-	logger *zap.Logger
-	server *server // nil where there is none
-	pooled bool
-	bound  []*bound
-	keys   []string // of bound in the server's pool
-	own    current  // what listeners take from this config
+	opts      Options
+	ctx       caddy.Context
+	logger    *zap.Logger
+	server    *server // nil where there is none
+	pooled    bool
+	listeners []string // of the config
+	keys      []string // of bound in the server's pool
+	// bound are the listeners that are open; none before Start.
+	bound atomic.Pointer[[]*bound]
+	own   current // what listeners take from this config
 	// shared are the ports of this config's HTTPS listeners that serve TURN too.
 	shared sync.Map
 	share  share
@@ -53,9 +56,9 @@ type Relay struct {
 	sorting sync.Map
 }
 
-// Provision opens the sockets that a config asks for, or finds them open, and
-// registers the metrics. Settings and policy of the server stay what they are until
-// Apply.
+// Provision checks what a config asks for and registers the metrics. It opens no
+// socket: a config may be validated beside a server that runs. Settings and policy of
+// the server stay what they are until Apply.
 func Provision(ctx caddy.Context, opts Options) (*Relay, error) {
 	r := &Relay{opts: opts, ctx: ctx, logger: ctx.Logger()}
 	if opts.TURN != nil {
@@ -68,28 +71,26 @@ func Provision(ctx caddy.Context, opts Options) (*Relay, error) {
 			return nil, err
 		}
 	}
-	listen, optional := r.listen()
-	if len(listen) == 0 {
+	r.listeners, _ = r.listen()
+	if len(r.listeners) == 0 {
 		return r, nil
+	}
+	for _, l := range r.listeners {
+		if _, _, err := ParseListen(l); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := policyOf(opts); err != nil {
 		return nil, err
 	}
-	if err := r.provision(listen); err != nil {
-		err = errors.Join(err, r.Cleanup())
-		r.server, r.bound, r.keys = nil, nil, nil
-		if optional {
-			r.logger.Warn("no STUN server: viewers behind NATs will not find each other; free the port or set the global option mesh { stun ADDRESS }",
-				zap.String("listen", defaultSTUN), zap.Error(err))
-			return r, nil
-		}
-		return nil, err
+	if err := r.provision(); err != nil {
+		return nil, errors.Join(err, r.Cleanup())
 	}
 	return r, nil
 }
 
-func (r *Relay) provision(listen []string) error {
-	if err := r.provisionStreams(listen); err != nil {
+func (r *Relay) provision() error {
+	if err := r.provisionStreams(r.listeners); err != nil {
 		return err
 	}
 	v, loaded, err := servers.LoadOrNew(serverKey, func() (caddy.Destructor, error) { return newServer(r.opts.Logger, r.opts.Usage) })
@@ -101,27 +102,43 @@ func (r *Relay) provision(listen []string) error {
 		// Nobody else has it: what comes before Apply is served as this config wants it.
 		r.apply(r.own)
 	}
-	for i, l := range listen {
-		b, key, err := r.server.listen(l, i)
-		if err != nil {
-			return err
-		}
-		r.bound, r.keys = append(r.bound, b), append(r.keys, key)
-	}
 	if err := r.ctx.GetMetricsRegistry().Register(meters{r.server}); err != nil {
 		return fmt.Errorf("register metrics of the relay: %w", err)
 	}
 	return nil
 }
 
-// BesideHTTP3 returns an error where HTTP/3 has the port of a udp listener. All apps are
-// provisioned when it is called.
-func (r *Relay) BesideHTTP3() error {
-	http := httpApp(r.ctx)
-	if http == nil {
+// Start opens the sockets that the config asks for, or finds them open. It fails where
+// HTTP/3 has the port of a udp listener. All apps are provisioned when it is called.
+func (r *Relay) Start() error {
+	if r.server == nil {
 		return nil
 	}
-	return besideHTTP3(http, r.bound)
+	var all []*bound
+	for i, l := range r.listeners {
+		b, key, err := r.server.listen(l, i)
+		if _, optional := r.listen(); err != nil && optional {
+			r.logger.Warn("no STUN server: viewers behind NATs will not find each other; free the port or set the global option mesh { stun ADDRESS }",
+				zap.String("listen", defaultSTUN), zap.Error(err))
+			continue
+		} else if err != nil {
+			return err
+		}
+		all, r.keys = append(all, b), append(r.keys, key)
+	}
+	r.bound.Store(&all)
+	if http := httpApp(r.ctx); http != nil {
+		return besideHTTP3(http, all)
+	}
+	return nil
+}
+
+// open returns the listeners that are open.
+func (r *Relay) open() []*bound {
+	if all := r.bound.Load(); all != nil {
+		return *all
+	}
+	return nil
 }
 
 // Apply makes this config's settings, policy and certificates the server's.

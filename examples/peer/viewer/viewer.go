@@ -109,7 +109,7 @@ type Viewer struct {
 	header       atomic.Pointer[http.Header] // of the last segment from the origin
 	bootstrap    atomic.Pointer[edge.Bootstrap]
 	another      atomic.Pointer[edge.Bootstrap] // of another manifest, with another swarm
-	bootstrapped chan struct{} // there is a new one
+	bootstrapped chan struct{}                  // there is a new one
 	keeping      sync.Once
 	moved        chan struct{} // the network has changed
 
