@@ -1,7 +1,10 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +150,36 @@ func TestStats(t *testing.T) {
 	s.closed()
 	if st := decodeStats(t, e); st.Sessions != 0 || st.PeerBytes != 3000 {
 		t.Errorf("after the peer left: %+v", st)
+	}
+}
+
+// TestAccessLogOfSignaling: the access log of a site says 101 for a signaling WebSocket,
+// and 426 for a request that opens none.
+func TestAccessLogOfSignaling(t *testing.T) {
+	e := newEdge(t)
+	file := filepath.Join(t.TempDir(), "access.log")
+	e.load("", "log {\n output file "+file+"\n }\n encode gzip\n mesh\n root "+vod(t, 1, 100)+"\n file_server")
+	e.connect(e.openSession("/vod/index.m3u8")).announce(0)
+	e.get("/mesh/signal")
+	var status []int
+	waitFor(t, func() bool {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return false
+		}
+		status = nil
+		for line := range strings.Lines(string(b)) {
+			var entry struct {
+				Status  int
+				Request struct{ URI string }
+			}
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Request.URI == "/mesh/signal" {
+				status = append(status, entry.Status)
+			}
+		}
+		return len(status) == 2
+	})
+	if status[0] != http.StatusSwitchingProtocols || status[1] != http.StatusUpgradeRequired {
+		t.Errorf("the access log says %v", status)
 	}
 }
