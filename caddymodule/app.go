@@ -76,14 +76,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger, a.storage = ctx.Logger(), ctx.Storage()
 	v, _, err := runtimes.LoadOrNew(runtimeKey, func() (caddy.Destructor, error) {
 		secret, err := storedRandom(ctx, a.storage)
-		if err != nil {
-			a.logger.Error("Caddy's storage is unavailable: swarm ids are this process's own until Caddy is restarted with its storage", zap.Error(err))
+		lost := err != nil
+		if lost {
+			a.logger.Error("Caddy's storage is unavailable: swarm ids are this process's own, which other edges do not know, until the storage is back", zap.Error(err))
 			secret = make([]byte, 32)
 			if _, err := rand.Read(secret); err != nil {
 				return nil, fmt.Errorf("draw a secret: %w", err)
 			}
 		}
-		return newRuntime(a.logger, secret, digestsFile(a.storage))
+		rt, err := newRuntime(a.logger, secret, digestsFile(a.storage))
+		if err == nil {
+			rt.secretLost.Store(lost)
+		}
+		return rt, err
 	})
 	if err != nil {
 		return err
@@ -92,7 +97,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionKeys(ctx); err != nil {
 		return err
 	}
-	mac := hmac.New(sha256.New, a.rt.secret)
+	mac := hmac.New(sha256.New, *a.rt.secret.Load())
 	mac.Write([]byte("turn"))
 	a.relay, err = turn.Provision(ctx, turn.Options{
 		STUN: a.STUN, TURN: a.TURN, ICEServers: a.ICEServers, Secret: mac.Sum(nil), Logger: a.rt.logger.Named("turn"), Usage: a.rt.relayUsage,
@@ -177,21 +182,37 @@ func (a *App) policyOf(at edge.KnownAs, path string) *edge.Policy {
 // watchKeys rotates the stored keys and takes over those that another edge made.
 func (a *App) watchKeys(ctx context.Context) {
 	defer close(a.stopped)
-	if a.KeysFile != "" {
-		return
-	}
 	for {
 		wait := keyCheck
-		if a.keysLost {
+		if a.keysLost || a.rt.secretLost.Load() {
 			wait = keyRetry
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
-			a.refreshKeys(ctx)
+			a.refreshSecret(ctx)
+			if a.KeysFile == "" {
+				a.refreshKeys(ctx)
+			}
 		}
 	}
+}
+
+// refreshSecret takes over the secret of a storage that has come back. The relay's
+// credentials follow with the next reload.
+func (a *App) refreshSecret(ctx context.Context) {
+	if !a.rt.secretLost.Load() {
+		return
+	}
+	secret, err := storedRandom(ctx, a.storage)
+	if err != nil {
+		return // Provision has said so
+	}
+	a.rt.secret.Store(&secret)
+	a.rt.edge.Rekey(secret)
+	a.rt.secretLost.Store(false)
+	a.logger.Info("Caddy's storage is back; swarm ids are those of the other edges")
 }
 
 func (a *App) refreshKeys(ctx context.Context) {

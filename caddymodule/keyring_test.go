@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/viewmesh/viewmesh/caddymodule"
+	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
@@ -63,8 +64,9 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
-// TestStorageComesBack: a Caddy whose storage is unavailable starts with keys of its
-// own and says so once; when the storage is back, its keys sign.
+// TestStorageComesBack: a Caddy whose storage is unavailable starts with keys and
+// secret of its own and says so once; when the storage is back, its keys sign, and
+// swarms have the ids that other edges give them. Ids from before stay good.
 func TestStorageComesBack(t *testing.T) {
 	e := newEdge(t)
 	good := e.storage
@@ -72,18 +74,24 @@ func TestStorageComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	secret, err := caddymodule.StoredRandom(t.Context(), &certmagic.FileStorage{Path: good})
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := catalog.New(secret)
 	away := good + ".away"
 	if err := os.Rename(good, away); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Dir(good), filepath.Base(good), "no directory")
 	log := t.TempDir() + "/log"
-	if err := e.tryLoad(strings.Replace(e.caddyfile("mesh {\n stun off\n }", "mesh"), "output discard", "output file "+log, 1)); err != nil {
+	if err := e.tryLoad(strings.Replace(e.caddyfile("mesh {\n stun off\n }", "mesh\n root "+vod(t, 1, 100)+"\n file_server"), "output discard", "output file "+log, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if caddymodule.CurrentKeys().KeyID() == other.KeyID() {
 		t.Fatal("the storage was there all the time")
 	}
+	before := e.swarmOf("/vod/index.m3u8")
 	if err := os.Remove(good); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +99,12 @@ func TestStorageComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return caddymodule.CurrentKeys().KeyID() == other.KeyID() })
+	theirs := others.SwarmOf(others.Presentation(e.addr, "/vod/index.m3u8"), time.Now())
+	waitFor(t, func() bool { return e.swarmOf("/vod/index.m3u8") == theirs })
+	e.connect(e.openSessionIn(before)).announce(0)
+	e.connect(e.openSessionIn(theirs)).announce(0)
 	b, err := os.ReadFile(log)
-	if err != nil || strings.Count(string(b), "signing with keys of this process alone") != 1 {
+	if err != nil || strings.Count(string(b), "signing with keys of this process alone") != 1 || strings.Count(string(b), "swarm ids are this process's own") != 1 {
 		t.Errorf("%v, the log says\n%s", err, b)
 	}
 }

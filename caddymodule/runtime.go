@@ -31,7 +31,8 @@ type runtime struct {
 	edge       *edge.Edge
 	log        *currentLog
 	logger     *zap.Logger // over log
-	secret     []byte
+	secret     atomic.Pointer[[]byte]
+	secretLost atomic.Bool // secret is none of the storage's
 	relayUsage *turn.Usage
 	// provisioned is the config that was provisioned last; it counts while none has
 	// started.
@@ -44,7 +45,8 @@ type runtime struct {
 
 func newRuntime(logger *zap.Logger, secret []byte, digests string) (*runtime, error) {
 	log := newCurrentLog(logger)
-	rt := &runtime{log: log, logger: zap.New(log).Named("mesh"), secret: secret}
+	rt := &runtime{log: log, logger: zap.New(log).Named("mesh")}
+	rt.secret.Store(&secret)
 	var err error
 	rt.edge, err = edge.New(edge.Config{
 		Secret: secret, Digests: digests, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Log: rt.logger,

@@ -141,6 +141,10 @@ func (e *Edge) Close() {
 	e.disk.Close()
 }
 
+// Rekey has swarm ids made of another secret from now on, such as that of a storage
+// that was unavailable. Sessions and ids that were handed out stay good.
+func (e *Edge) Rekey(secret []byte) { e.catalog.Rekey(secret) }
+
 // Relayed counts payload bytes that a relay carried for a session of a swarm, from
 // (up) and to (down) its peer. first is set with the first bytes of a session.
 func (e *Edge) Relayed(swarm string, up, down int64, first bool) {

@@ -18,9 +18,8 @@ import (
 // Catalog is what the manifests that passed have listed. It is safe for
 // concurrent use.
 type Catalog struct {
-	secret []byte // of the swarm ids
-
 	mu            sync.RWMutex
+	secret        []byte                                // of the swarm ids
 	presentations *simplelru.LRU[string, *Presentation] // by name
 	hosts         map[string]int                        // presentations of a host
 	playlists     map[Location]*Presentation            // that a multivariant playlist named
@@ -146,6 +145,17 @@ func (c *Catalog) named(host string, n manifest.Name) *Listed {
 	return nil
 }
 
+// Rekey has swarm ids made of another secret from now on. Those that were handed out
+// stay good.
+func (c *Catalog) Rekey(secret []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.secret = secret
+	for _, p := range c.presentations.Values() {
+		p.epoch = -1 // the next id is another one
+	}
+}
+
 // SwarmOf returns the swarm id of p.
 func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 	epoch := epochOf(now)
@@ -155,9 +165,9 @@ func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 		return p.swarms[n-1]
 	}
 	c.mu.RUnlock()
-	id := swarmID(c.secret, p.Name(), epoch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	id := swarmID(c.secret, p.Name(), epoch)
 	if !p.known || p.epoch == epoch && len(p.swarms) > 0 {
 		return id
 	}
@@ -175,6 +185,8 @@ func (c *Catalog) SwarmOf(p *Presentation, now time.Time) string {
 // a canonical path, in this epoch or the one before: an edge with the same secret
 // has handed it out.
 func (c *Catalog) Issued(swarm, host, path string, now time.Time) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for _, epoch := range []int64{epochOf(now), epochOf(now) - 1} {
 		if hmac.Equal([]byte(swarm), []byte(swarmID(c.secret, host+path, epoch))) {
 			return true
