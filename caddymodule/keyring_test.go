@@ -40,7 +40,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
-	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
+	st.Learn(k, 5, "", make([]byte, 32), [32]byte{}, time.Now())
 	before, _, _ := st.Headers(k, 5, "", first, now)
 	after, _, _ := st.Headers(k, 5, "", next, now)
 	if before == after {

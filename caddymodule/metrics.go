@@ -19,6 +19,7 @@ var (
 	descSessions = prometheus.NewDesc("mesh_sessions", "Peers in swarms now.", nil, nil)
 	descConns    = prometheus.NewDesc("mesh_signal_connections", "Signaling WebSockets open now.", nil, nil)
 	descSwarms   = prometheus.NewDesc("mesh_swarms", "Swarms with at least one peer now.", nil, nil)
+	descStopped  = prometheus.NewDesc("mesh_stopped_presentations", "Presentations that are not shared any more, because viewers got different bytes at one URL (GET /mesh/stopped of the admin API).", nil, nil)
 	descEgress   = prometheus.NewDesc("mesh_origin_egress_bytes_total", "Bytes of segment bodies that this edge has sent.", nil, nil)
 	descBytes    = prometheus.NewDesc("mesh_reported_bytes_total",
 		"Bytes of segments that peers report to have received, by source; relayed is part of peer.", []string{"source"}, nil)
@@ -39,7 +40,7 @@ var (
 
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descEgress, descBytes, descSaved,
+	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descStopped, descEgress, descBytes, descSaved,
 		descBad, descStalls, descStall, descPlayed, descDoubted, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
@@ -55,6 +56,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	gauge(descSessions, float64(n.Peers))
 	gauge(descConns, float64(n.Connections))
 	gauge(descSwarms, float64(n.Swarms))
+	gauge(descStopped, float64(n.Stopped))
 	gauge(descBanned, float64(n.Banned))
 	gauge(descDoubted, float64(n.Doubted))
 	counter(descLimited, float64(n.Limited))

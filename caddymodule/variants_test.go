@@ -2,16 +2,36 @@ package caddymodule_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/viewmesh/viewmesh/caddymodule"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
+// admin asks the admin API about stopped presentations and returns the status.
+func admin(t *testing.T, method, query string) int {
+	t.Helper()
+	w := httptest.NewRecorder()
+	err := caddymodule.Admin{}.Routes()[0].Handler.ServeHTTP(w, httptest.NewRequest(method, "/mesh/stopped"+query, nil))
+	var failed caddy.APIError
+	if errors.As(err, &failed) {
+		return failed.HTTPStatus
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code
+}
+
 // TestVariants: where viewers get different bytes at one URL, the presentation
-// is no longer shared, and its sessions end.
+// is no longer shared, and its sessions end; metrics and the admin API say so, and once
+// the upstream is mended the operator has it shared again.
 func TestVariants(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -21,8 +41,12 @@ func TestVariants(t *testing.T) {
 		{"a validator each", func(v string) string { return `"` + v + `"` }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			mended := false
 			o := origin{segments: []string{"seg.ts"}, serve: func(w http.ResponseWriter, r *http.Request) {
 				variant := r.Header.Get("X-Viewer")
+				if mended {
+					variant = "all"
+				}
 				w.Header().Set("Etag", c.etag(variant))
 				w.Header().Set("Content-Length", "4000")
 				_, _ = w.Write(pattern(variant, 4000))
@@ -46,8 +70,22 @@ func TestVariants(t *testing.T) {
 			if resp, _ := e.get("/s/index.m3u8"); resp.Header.Get(headerBootstrap) != "" {
 				t.Error("the manifest still has a bootstrap")
 			}
+			name := e.addr + "/s/index.m3u8"
+			if got := currentEdge(t).Stopped(); got[name] == "" || currentEdge(t).Numbers().Stopped != 1 {
+				t.Errorf("stopped: %v", got)
+			}
 			if _, code := e.statement("/s/seg.ts", ""); code != signal.NotShared {
 				t.Errorf("the statement is answered with %q", code)
+			}
+			mended = true
+			if admin(t, http.MethodDelete, "?presentation=other") != http.StatusNotFound || admin(t, http.MethodDelete, "?presentation="+url.QueryEscape(name)) != http.StatusNoContent ||
+				admin(t, http.MethodGet, "") != http.StatusOK || admin(t, http.MethodPost, "") != http.StatusMethodNotAllowed {
+				t.Error("the admin API did not have it shared again")
+			}
+			e.get("/s/index.m3u8")
+			e.get("/s/seg.ts")
+			if resp, _ := e.get("/s/seg.ts"); resp.Header.Get(headerSegment) == "" {
+				t.Error("it is not shared though it was resumed")
 			}
 		})
 	}

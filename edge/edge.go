@@ -156,9 +156,39 @@ func (e *Edge) Relayed(swarm string, up, down int64, first bool) {
 func (e *Edge) Stats(host string) Stats { return statsOf(e.hub, e.catalog, host) }
 
 // Numbers returns the numbers of now.
-func (e *Edge) Numbers() Numbers { return numbersOf(e.hub, e.segments, e.control) }
+func (e *Edge) Numbers() Numbers {
+	n := numbersOf(e.hub, e.segments, e.control)
+	n.Stopped = len(e.catalog.Stopped())
+	return n
+}
 
-// stopSharing ends the sharing of a presentation, and its sessions, for good.
+// Stopped returns why presentations are not shared any more, by their names, which are
+// their host and the path of their manifest: viewers got different bytes at one URL.
+func (e *Edge) Stopped() map[string]string {
+	out := map[string]string{}
+	for _, p := range e.catalog.Stopped() {
+		out[p.Name()] = p.StoppedFor()
+	}
+	return out
+}
+
+// Resume has a presentation shared again that Stopped returns, and forgets the digests
+// of its host; false if there is none of that name.
+func (e *Edge) Resume(name string) bool {
+	for _, p := range e.catalog.Stopped() {
+		if p.Name() != name {
+			continue
+		}
+		e.digests.Forget(p.Host)
+		if p.Resume() {
+			e.config.Log.Info("this presentation is shared again", zap.String("presentation", name))
+			return true
+		}
+	}
+	return false
+}
+
+// stopSharing ends the sharing of a presentation, and its sessions, until Resume.
 func (e *Edge) stopSharing(p *catalog.Presentation, path, why string) {
 	if !p.Stop(why) {
 		return

@@ -94,6 +94,7 @@ type Numbers struct {
 	Peers        int                 // in swarms now
 	Connections  int64               // signaling WebSockets open now
 	Swarms       int                 // with at least one peer now
+	Stopped      int                 // presentations that are not shared any more (Edge.Stopped)
 	Banned       int                 // peers banned from swarms that are in memory
 	Doubted      int                 // sessions of whose reports something is left out of Reported, because it cannot be true or be checked
 	Limited      int64               // requests for sessions refused because too many came from one address

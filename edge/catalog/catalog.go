@@ -274,6 +274,13 @@ func (c *Catalog) Has(host string) bool {
 	return c.hosts[host] > 0
 }
 
+// Stopped returns the presentations that are not shared any more.
+func (c *Catalog) Stopped() []*Presentation {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.DeleteFunc(c.presentations.Values(), func(p *Presentation) bool { return !p.Stopped() })
+}
+
 // Of returns the presentations of a host.
 func (c *Catalog) Of(host string) []*Presentation {
 	c.mu.RLock()

@@ -63,11 +63,22 @@ func (p *Presentation) Params(names []string) []string {
 	return slices.Concat(names, *learned)
 }
 
-// Stop ends the sharing of p for good; it reports whether this call did.
+// Stop ends the sharing of p until Resume; it reports whether this call did.
 func (p *Presentation) Stop(why string) bool { return p.stopped.CompareAndSwap(nil, &why) }
 
-// Stopped reports whether sharing of p has ended for good.
+// Stopped reports whether sharing of p has ended.
 func (p *Presentation) Stopped() bool { return p.stopped.Load() != nil }
+
+// StoppedFor returns why sharing of p has ended, "" if it has not.
+func (p *Presentation) StoppedFor() string {
+	if why := p.stopped.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// Resume has p shared again; it reports whether it was not.
+func (p *Presentation) Resume() bool { return p.stopped.Swap(nil) != nil }
 
 // Hold keeps p in the catalog until Release: it has a live session.
 func (p *Presentation) Hold() { p.held.Add(1) }

@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -51,13 +52,13 @@ type Disk struct {
 
 // kept is a digest in the file.
 type kept struct {
-	Key        string                     `json:"-"`
-	Age        uint64                     `json:"age"`
-	Size       int64                      `json:"size"`
-	Root       [integrity.HashSize]byte   `json:"root"`
-	Hashes     []byte                     `json:"hashes"`
-	Validators []string                   `json:"validators"`
-	Former     [][integrity.HashSize]byte `json:"former,omitempty"`
+	Key        string                   `json:"-"`
+	Age        uint64                   `json:"age"`
+	Size       int64                    `json:"size"`
+	Root       [integrity.HashSize]byte `json:"root"`
+	Hashes     []byte                   `json:"hashes"`
+	Validators []string                 `json:"validators"`
+	Former     []version                `json:"former,omitempty"`
 }
 
 // NewDisk returns the digests in a file, which is made if there is none. failed is
@@ -155,6 +156,22 @@ func (d *Disk) put(e *known) {
 	}
 }
 
+// forget forgets what is kept of a host. What waits to be written is written first.
+func (d *Disk) forget(host string) {
+	if !d.ready() {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	select {
+	case d.queue <- kept{Key: host + "/", Size: -1}:
+	default:
+	}
+}
+
 // write writes what comes, until the queue is closed.
 func (d *Disk) write() {
 	defer close(d.done)
@@ -185,6 +202,13 @@ func (d *Disk) store(tx *bolt.Tx, batch []kept) error {
 	n := d.n
 	tx.OnCommit(func() { d.n = n })
 	for _, v := range batch {
+		if v.Size < 0 {
+			gone, err := drop(digests, ages, v.Key)
+			if n -= gone; err != nil {
+				return err
+			}
+			continue
+		}
 		if old := digests.Get([]byte(v.Key)); old == nil {
 			n++
 		} else {
@@ -224,6 +248,24 @@ func (d *Disk) store(tx *bolt.Tx, batch []kept) error {
 		}
 	}
 	return nil
+}
+
+// drop deletes the digests whose keys begin with a prefix.
+func drop(digests, ages *bolt.Bucket, prefix string) (n int, err error) {
+	c := digests.Cursor()
+	for key, b := c.Seek([]byte(prefix)); bytes.HasPrefix(key, []byte(prefix)); key, b = c.Seek([]byte(prefix)) {
+		var v kept
+		if err := json.Unmarshal(b, &v); err == nil {
+			if err := ages.Delete(ageKey(v.Age)); err != nil {
+				return n, err
+			}
+		}
+		if err := c.Delete(); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func ageKey(age uint64) []byte { return binary.BigEndian.AppendUint64(nil, age) }

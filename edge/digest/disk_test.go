@@ -49,13 +49,13 @@ func TestDisk(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mesh", "digests.db")
 	s, d := open(t, file)
 	hashes := make([]byte, 32)
-	s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{1})
-	s.Learn(keyOf("/a.ts"), 10, `"1-elsewhere"`, hashes, [32]byte{1})
-	s.Learn(keyOf("/new.ts"), 10, `"1"`, hashes, [32]byte{2})
-	s.Learn(keyOf("/new.ts"), 10, `"2"`, hashes, [32]byte{3})
-	s.Learn(keyOf("/plain.ts"), 10, "", hashes, [32]byte{4})
+	s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{1}, time.Now())
+	s.Learn(keyOf("/a.ts"), 10, `"1-elsewhere"`, hashes, [32]byte{1}, time.Now())
+	s.Learn(keyOf("/new.ts"), 10, `"1"`, hashes, [32]byte{2}, time.Now())
+	s.Learn(keyOf("/new.ts"), 10, `"2"`, hashes, [32]byte{3}, time.Now())
+	s.Learn(keyOf("/plain.ts"), 10, "", hashes, [32]byte{4}, time.Now())
 	d.Close()
-	s.Learn(keyOf("/late.ts"), 10, `"1"`, hashes, [32]byte{5}) // for memory alone
+	s.Learn(keyOf("/late.ts"), 10, `"1"`, hashes, [32]byte{5}, time.Now()) // for memory alone
 
 	s, d = open(t, file)
 	for _, c := range []struct {
@@ -71,10 +71,10 @@ func TestDisk(t *testing.T) {
 			t.Errorf("%s %s is stated: %v", c.path, c.validator, got)
 		}
 	}
-	if why := s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{9}); why != "" {
+	if why := s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{9}, time.Now()); why != "" {
 		t.Errorf("other bytes than before the restart: %s", why)
 	}
-	if why := s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{1}); why == "" {
+	if why := s.Learn(keyOf("/a.ts"), 10, `"1"`, hashes, [32]byte{1}, time.Now()); why == "" {
 		t.Error("other bytes since the restart are no conflict")
 	}
 	d.Close()
@@ -91,9 +91,9 @@ func TestDiskIsBounded(t *testing.T) {
 		s, d := open(t, file)
 		d.limit = 10
 		for i := range 8 {
-			s.Learn(keyOf(fmt.Sprintf("/%d-%d.ts", round, i)), 10, `"1"`, make([]byte, 32), [32]byte{1})
+			s.Learn(keyOf(fmt.Sprintf("/%d-%d.ts", round, i)), 10, `"1"`, make([]byte, 32), [32]byte{1}, time.Now())
 		}
-		s.Learn(keyOf("/0-7.ts"), 10, `"2"`, make([]byte, 32), [32]byte{2}) // is young again
+		s.Learn(keyOf("/0-7.ts"), 10, `"2"`, make([]byte, 32), [32]byte{2}, time.Now()) // is young again
 		d.Close()
 	}
 	s, _ := open(t, file)
@@ -116,7 +116,7 @@ func TestDiskIsBounded(t *testing.T) {
 func TestDiskOfAnother(t *testing.T) {
 	dir := t.TempDir()
 	first, _ := open(t, filepath.Join(dir, "held.db"))
-	first.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1})
+	first.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1}, time.Now())
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +125,8 @@ func TestDiskOfAnother(t *testing.T) {
 		d := NewDisk(filepath.Join(dir, path), func(error) { failures++ })
 		s := NewStore(d)
 		for range 2 {
-			s.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1})
-			s.Learn(keyOf("/b.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1})
+			s.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1}, time.Now())
+			s.Learn(keyOf("/b.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1}, time.Now())
 		}
 		d.Close()
 		if failures != 1 || s.entries.Len() != 2 {
@@ -138,7 +138,7 @@ func TestDiskOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ := open(t, damaged)
-	s.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1})
+	s.Learn(keyOf("/a.ts"), 10, `"1"`, make([]byte, 32), [32]byte{1}, time.Now())
 	if _, err := os.Stat(damaged + ".damaged"); err != nil {
 		t.Error(err)
 	}

@@ -47,17 +47,28 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s%s@%d+%d", k.Host, k.Name, k.Offset, k.Length)
 }
 
+// version is a version of a segment that another one has replaced.
+type version struct {
+	Root       [integrity.HashSize]byte `json:"root"`
+	Validators []string                 `json:"validators"`
+	Until      time.Time                `json:"until"`
+}
+
+// alternating is how soon a version must come back to be another viewer's rather than
+// the next of a packager that uses a name again.
+const alternating = time.Minute
+
 // known is what the store knows of the bytes of one segment.
 type known struct {
 	key        Key
 	size       int64
 	root       [integrity.HashSize]byte
 	hashes     []byte
-	validators []string                   // with which these bytes came
-	former     [][integrity.HashSize]byte // roots of versions before this one
-	checks     int                        // responses that were digested
-	seen       int                        // responses since
-	recalled   bool                       // from the disk, and not seen since
+	validators []string  // with which these bytes came
+	former     []version // before this one
+	checks     int       // responses that were digested
+	seen       int       // responses since
+	recalled   bool      // from the disk, and not seen since
 
 	token  string // signed by keys, rounded expiry
 	expiry time.Time
@@ -111,6 +122,19 @@ func (s *Store) Newest(k Key, keys *tokens.Keyring, now time.Time) (token string
 		return "", nil, false
 	}
 	return e.token, e.hashes, true
+}
+
+// Forget forgets all that is known of a host.
+func (s *Store) Forget(host string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.entries.Keys() {
+		if e, ok := s.entries.Peek(k); ok && k.Host == host {
+			s.entries.Remove(k)
+			s.bytes -= e.weight()
+		}
+	}
+	s.disk.forget(host)
 }
 
 // get returns what is known of a segment, on the disk if not in memory. s.mu is
@@ -176,9 +200,10 @@ func (s *Store) Release(k Key) {
 
 // Learn takes the digest of bytes that were served whole. conflict says, for the
 // log, that viewers get different bytes at one URL: two digests under one
-// validator, or a version that had been replaced and comes back. It is empty
-// otherwise. A version with a new validator replaces the one before.
-func (s *Store) Learn(k Key, size int64, validator string, hashes []byte, root [integrity.HashSize]byte) (conflict string) {
+// validator, or a version that had been replaced and comes back under its validator
+// or within a minute. It is empty otherwise. A version with a new validator replaces
+// the one before.
+func (s *Store) Learn(k Key, size int64, validator string, hashes []byte, root [integrity.HashSize]byte, now time.Time) (conflict string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.get(k)
@@ -199,11 +224,13 @@ func (s *Store) Learn(k Key, size int64, validator string, hashes []byte, root [
 			e.former = nil
 		case slices.Contains(e.validators, validator) && e.size == size:
 			return fmt.Sprintf("two digests of %d bytes under one validator", size)
-		case slices.Contains(e.former, root):
+		case slices.ContainsFunc(e.former, func(v version) bool {
+			return v.Root == root && (slices.Contains(v.Validators, validator) || now.Sub(v.Until) < alternating)
+		}):
 			return "two versions alternate"
 		}
 		if !recalled {
-			e.former = append(slices.Clip(e.former), e.root)
+			e.former = append(slices.Clip(e.former), version{e.root, e.validators, now})
 		}
 		if len(e.former) > maxValidators {
 			e.former = e.former[1:]

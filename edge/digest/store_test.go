@@ -15,7 +15,8 @@ func TestVersions(t *testing.T) {
 	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s"}}
 	root := func(b byte) [32]byte { return [32]byte{b} }
-	learn := func(v string, b byte) string { return st.Learn(k, 10, v, make([]byte, 32), root(b)) }
+	now := time.Now()
+	learn := func(v string, b byte) string { return st.Learn(k, 10, v, make([]byte, 32), root(b), now) }
 	for i, step := range []struct {
 		validator string
 		bytes     byte
@@ -31,6 +32,37 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestNamesUsedAgain: bytes that come back under a new validator, long after others had
+// their name, are the next version of it; under the validator that they had, or while
+// other viewers get others, they are a variant. Forgotten, all is new.
+func TestNamesUsedAgain(t *testing.T) {
+	st := digest.NewStore(nil)
+	now := time.Now()
+	for i, step := range []struct {
+		path, validator string
+		bytes           byte
+		after           time.Duration
+		conflict        bool
+	}{
+		{"/ring.ts", `"a1"`, 1, 0, false}, {"/ring.ts", `"b1"`, 2, time.Hour, false}, {"/ring.ts", `"a2"`, 1, time.Hour, false}, {"/ring.ts", `"b2"`, 2, time.Hour, false},
+		{"/back.ts", `"a"`, 1, 0, false}, {"/back.ts", `"b"`, 2, time.Hour, false}, {"/back.ts", `"a"`, 1, time.Hour, true},
+		{"/turns.ts", `"1"`, 1, 0, false}, {"/turns.ts", `"2"`, 2, time.Second, false}, {"/turns.ts", `"3"`, 1, time.Second, true},
+		{"/same.ts", `"1"`, 1, 0, false}, {"/same.ts", `"1"`, 2, time.Hour, true},
+		{"", "", 0, 0, false}, // all of the host is forgotten
+		{"/same.ts", `"1"`, 2, time.Hour, false}, {"/turns.ts", `"3"`, 1, time.Second, false},
+	} {
+		if step.path == "" {
+			st.Forget("h")
+			continue
+		}
+		now = now.Add(step.after)
+		k := digest.Key{Host: "h", Name: manifest.Name{Path: step.path}}
+		if got := st.Learn(k, 10, step.validator, make([]byte, 32), [32]byte{step.bytes}, now); (got != "") != step.conflict {
+			t.Errorf("step %d: conflict %q, want %v", i, got, step.conflict)
+		}
+	}
+}
+
 // TestTokenExpiry: a token is the same for all within half its life, and always
 // good for at least digest.TokenLife.
 func TestTokenExpiry(t *testing.T) {
@@ -40,7 +72,7 @@ func TestTokenExpiry(t *testing.T) {
 	}
 	st := digest.NewStore(nil)
 	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s.ts"}}
-	st.Learn(k, 5, "", make([]byte, 32), [32]byte{})
+	st.Learn(k, 5, "", make([]byte, 32), [32]byte{}, time.Now())
 	start := time.Unix(1_800_000_000, 0).Truncate(digest.TokenLife)
 	var last string
 	changes := 0

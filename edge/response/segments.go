@@ -97,7 +97,7 @@ func (s *Segments) learn(l *catalog.Listed, asked manifest.Name, t *target, hash
 		return
 	}
 	s.Catalog.Observe(l.Presentation, asked, t.which(), root)
-	if why := s.Digests.Learn(t.Key, t.size, t.validator, hashes, root); why != "" && s.Differ != nil {
+	if why := s.Digests.Learn(t.Key, t.size, t.validator, hashes, root, s.Now()); why != "" && s.Differ != nil {
 		s.Differ(l.Presentation, t.Path, why)
 	}
 }
