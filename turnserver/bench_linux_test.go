@@ -60,7 +60,12 @@ func serveForBench() {
 		os.Exit(1)
 	}
 	var addr net.Addr
-	switch config, err := benchTLS(); way(os.Getenv("VIEWMESH_BENCH_SERVE")) {
+	config, err := benchTLS()
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	switch way(os.Getenv("VIEWMESH_BENCH_SERVE")) {
 	case "tcp":
 		addr, err = s.ListenTCP("127.0.0.1:0")
 	case "tls":
@@ -85,7 +90,7 @@ func serveForBench() {
 	default:
 		addr, err = s.ListenUDP("127.0.0.1:0", 1)
 	}
-	if addr == nil {
+	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}

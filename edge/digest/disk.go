@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 )
@@ -92,7 +93,7 @@ func openFile(path string) (db *bolt.DB, n int, err error) {
 	}
 	options := &bolt.Options{Timeout: openWait, FreelistType: bolt.FreelistMapType}
 	db, err = bolt.Open(path, 0o600, options)
-	if errors.Is(err, bolt.ErrInvalid) || errors.Is(err, bolt.ErrVersionMismatch) || errors.Is(err, bolt.ErrChecksum) {
+	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrVersionMismatch) || errors.Is(err, bolterrors.ErrChecksum) {
 		if err = os.Rename(path, path+".damaged"); err == nil {
 			db, err = bolt.Open(path, 0o600, options)
 		}
