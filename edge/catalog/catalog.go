@@ -46,6 +46,9 @@ func New(secret []byte) *Catalog {
 // to, and puts it into the catalog if it is new. It is nil for a path that no pass
 // could cover.
 func (c *Catalog) Presentation(host, path string) *Presentation {
+	if p := c.fresh(host, path); p != nil {
+		return p
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.find(host, path)
@@ -61,19 +64,44 @@ func (c *Catalog) Presentation(host, path string) *Presentation {
 // Peek is Presentation for a response whose body may turn out to be no manifest: a
 // new presentation is not in the catalog yet.
 func (c *Catalog) Peek(host, path string) *Presentation {
+	if p := c.fresh(host, path); p != nil {
+		return p
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.find(host, path)
 }
 
+// fresh returns the presentation of a manifest, if it has been used this second. So a
+// busy one is looked up without waiting for others to be changed.
+func (c *Catalog) fresh(host, path string) *Presentation {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p := c.playlists[Location{host, path}]
+	if p == nil {
+		p, _ = c.presentations.Peek(host + path)
+	}
+	if p == nil || !p.known || p.used.Load() != time.Now().Unix() {
+		return nil
+	}
+	return p
+}
+
+// use notes that p is used now. c.mu is held.
+func (c *Catalog) use(p *Presentation) {
+	p.used.Store(time.Now().Unix())
+	c.presentations.Get(p.Name())
+}
+
 // find returns the presentation of a manifest, a new one if there is none. c.mu is
 // held.
 func (c *Catalog) find(host, path string) *Presentation {
-	if p := c.playlists[Location{host, path}]; p != nil {
-		c.presentations.Get(p.Name()) // used now
-		return p
+	p := c.playlists[Location{host, path}]
+	if p == nil {
+		p, _ = c.presentations.Peek(host + path)
 	}
-	if p, ok := c.presentations.Get(host + path); ok {
+	if p != nil {
+		c.use(p)
 		return p
 	}
 	if !tokens.CoversPath("/", path) {
@@ -96,8 +124,10 @@ func (c *Catalog) Segment(host string, n manifest.Name) *Listed {
 		t := c.templates.match(host, n, func(p *Presentation) bool {
 			return p.forbids(n) || c.isPlaylist(p, at)
 		})
-		if matched = t != nil && (l == nil || t.Is(n)); matched {
-			l = t
+		if t != nil && (l == nil || t.Is(n)) {
+			if l = c.templates.kept(at, t); l == nil {
+				l, matched = t, true
+			}
 		}
 	}
 	c.mu.RUnlock()
@@ -210,7 +240,7 @@ func (c *Catalog) Restore(swarm string, p *Presentation) {
 func (c *Catalog) Unread(p *Presentation, limit int) []manifest.Name {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return p.names(limit, func(s *playlist) bool { return s.readAt.IsZero() })
+	return p.names(limit, func(s *playlist) bool { return s.readAt.Load() == 0 })
 }
 
 // BySwarm returns the presentation of a swarm id that this edge handed out, or
@@ -295,14 +325,14 @@ func (c *Catalog) Of(host string) []*Presentation {
 }
 
 // shorten takes the oldest entries from the queue of a playlist while drop
-// returns true. c.mu is held.
-func (c *Catalog) shorten(s *playlist, drop func(*Listed) bool) {
-	n := 0
+// returns true, and returns how many. c.mu is held.
+func (c *Catalog) shorten(s *playlist, drop func(*Listed) bool) (n int) {
 	for n < len(s.queue) && drop(s.queue[n]) {
 		c.unlist(s.queue[n])
 		n++
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
+	return n
 }
 
 // list puts what a playlist lists into the catalog. c.mu is held.
@@ -380,7 +410,7 @@ func (c *Catalog) dropPlaylist(p *Presentation, n manifest.Name) {
 	}
 	c.shorten(s, func(l *Listed) bool {
 		for _, other := range l.also {
-			other.sum = [32]byte{}
+			other.forget()
 		}
 		return true
 	})

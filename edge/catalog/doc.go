@@ -8,6 +8,7 @@
 //	template.go      resources that an MPD lists by templates
 //	params.go        which query parameters are the viewer's
 //	catalog.go       Catalog: looks presentations and resources up, within bounds
+//	tail.go          what has been read of a playlist that grows
 //	learn.go         Catalog: learns what a manifest lists
 //	spelling.go      the other spellings of what is listed, for the token gate
 //	swarm.go         swarm ids and values of Mesh-Bootstrap

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"net/url"
 	"slices"
 	"time"
@@ -28,17 +29,24 @@ func local(u *url.URL, host string, who *manifest.Identity) (n manifest.Name, ok
 // the one that was read longest ago.
 func (c *Catalog) Unchanged(p *Presentation, n manifest.Name, body []byte, now time.Time) bool {
 	sum := sha256.Sum256(body)
+	c.mu.RLock()
+	s := p.playlists[n]
+	same := s != nil && s.sum == sum
+	c.mu.RUnlock()
+	if same {
+		s.readAt.Store(now.UnixNano())
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.presentations.Get(p.Name()) // used now
-	s := p.playlists[n]
-	if s == nil {
+	if s = p.playlists[n]; s == nil {
 		c.makeRoom(p)
 		s = &playlist{}
 		p.playlists[n] = s
 	}
-	if s.readAt = now; s.sum == sum {
-		return true
+	s.readAt.Store(now.UnixNano())
+	if s.sum == sum {
+		return true // another has read it meanwhile
 	}
 	s.sum = sum
 	return false
@@ -52,7 +60,7 @@ func (c *Catalog) makeRoom(p *Presentation) {
 	}
 	var oldest manifest.Name
 	for n, s := range p.playlists {
-		if o := p.playlists[oldest]; o == nil || s.readAt.Before(o.readAt) {
+		if o := p.playlists[oldest]; o == nil || s.readAt.Load() < o.readAt.Load() {
 			oldest = n
 		}
 	}
@@ -77,14 +85,25 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, who *manife
 		r.mpd(m)
 		return m.Omissions, nil
 	}
-	pl, err := manifest.ReadHLS(body, manifest.Source{URL: &from, Imports: c.variablesOf(p)})
+	by := fmt.Sprint(known.Params, known.Path)
+	before := c.tailOf(p, r.by)
+	added := before.reduce(by, body)
+	text := added
+	if added == nil {
+		text, before = body, nil
+	}
+	pl, err := manifest.ReadHLS(text, manifest.Source{URL: &from, Imports: c.variablesOf(p)})
 	if err != nil {
 		return nil, err
 	}
+	dropped := 0
 	if pl.Multivariant {
 		r.multivariant(pl)
 	} else {
-		r.media(&pl.Listing, pl.Skipped > 0)
+		dropped = r.media(&pl.Listing, extent{delta: pl.Skipped > 0, added: added != nil, tail: tailOf(before, by, body)})
+	}
+	if dropped > 0 {
+		pl.Omissions = append(pl.Omissions, manifest.Omission{Reason: OmitOldest, Count: dropped})
 	}
 	if len(pl.Interstitials) > 0 {
 		c.mu.Lock()
@@ -92,6 +111,27 @@ func (c *Catalog) Learn(p *Presentation, base *url.URL, body []byte, who *manife
 		r.adopt(pl.Interstitials, true)
 	}
 	return pl.Omissions, nil
+}
+
+// OmitOldest is why segments are left out of what a presentation lists: there are more
+// than are kept, and these were listed first.
+const OmitOldest = "too many segments of one presentation"
+
+// extent is how much of a playlist a listing is.
+type extent struct {
+	delta bool  // what is old is left out, as EXT-X-SKIP does
+	added bool  // what was read before is left out, and still listed
+	tail  *tail // of the whole, nil for none
+}
+
+// tailOf returns the tail of a playlist of p, or nil.
+func (c *Catalog) tailOf(p *Presentation, by manifest.Name) *tail {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if s := p.playlists[by]; s != nil {
+		return s.tail
+	}
+	return nil
 }
 
 // reading is the reading of one manifest.
@@ -181,23 +221,39 @@ func (r *reading) mpd(m *manifest.MPD) {
 		}
 	}
 	r.mu.Unlock()
-	r.media(&m.Listing, false)
+	r.media(&m.Listing, extent{})
 }
 
-// media remembers what a media playlist lists, or what an MPD lists one by one;
-// delta is set if what is old is left out.
-func (r *reading) media(m *manifest.Listing, delta bool) {
+// media remembers what a media playlist lists, or what an MPD lists one by one. It
+// returns how many segments were let go because there are too many.
+func (r *reading) media(m *manifest.Listing, is extent) (dropped int) {
 	fresh := r.listing(m)
 	p := r.p
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.forbid(m.Forbidden)
 	s := p.playlists[r.by]
-	if s == nil || (delta && !s.full) {
-		return // p was let go meanwhile, or what this leaves out is unknown
+	if s == nil || (is.delta && !s.full) {
+		return 0 // p was let go meanwhile, or what this leaves out is unknown
 	}
 	s.ended, s.full = m.Ended, true
+	switch {
+	case is.added && s.tail == nil: // what was read before was let go meanwhile
+		s.forget()
+	case !is.delta:
+		s.tail = is.tail
+	}
 	p.compareAds(s, m)
+	if is.added { // what the last reading listed is listed still
+		for _, l := range s.queue {
+			if !l.at.Before(s.listedAt) {
+				l.at = r.now
+			}
+		}
+	}
+	if !is.delta {
+		s.listedAt = r.now
+	}
 	s.queue = slices.DeleteFunc(s.queue, func(l *Listed) bool { return fresh.names[l.Name] != nil })
 	for _, l := range fresh.order {
 		if p.forbids(l.Name) || r.isPlaylist(p, Location{p.Host, l.Path}) || !tokens.CoversPath("/", l.Path) {
@@ -207,11 +263,11 @@ func (r *reading) media(m *manifest.Listing, delta bool) {
 		l.by = s
 		l.Ad = l.Ad || s.ad
 		s.hasAd = s.hasAd || l.Ad
-		if delta && s.hasAd && (old == nil || old.Ad || len(old.Ranges) == 0) {
+		if is.delta && s.hasAd && (old == nil || old.Ad || len(old.Ranges) == 0) {
 			l.Ad = true // where the ad began may have been left out
 		}
 		if old != nil {
-			if old.by != l.by {
+			if old.by != l.by || is.added {
 				l.merge(old)
 			} else {
 				l.also = old.also
@@ -228,8 +284,9 @@ func (r *reading) media(m *manifest.Listing, delta bool) {
 	if !s.ended {
 		r.shorten(s, func(l *Listed) bool { return r.now.Sub(l.at) > liveGrace })
 	}
-	r.shorten(s, func(*Listed) bool { return p.listed > maxListedEach })
+	dropped = r.shorten(s, func(*Listed) bool { return p.listed > maxListedEach })
 	r.trim(p)
+	return dropped
 }
 
 // listing returns what a media playlist lists on the host of its presentation, and
@@ -285,7 +342,7 @@ func (c *Catalog) Depends(p *Presentation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range p.playlists {
-		s.sum = [32]byte{} // it lists other names from now on
+		s.forget() // it lists other names from now on
 	}
 }
 
@@ -293,7 +350,7 @@ func (c *Catalog) Depends(p *Presentation) {
 // is held.
 func (c *Catalog) rename(p *Presentation) {
 	for _, s := range p.playlists {
-		s.sum = [32]byte{}
+		s.forget()
 		for i, l := range s.queue {
 			query := manifest.CanonicalQuery(l.Query, p.Params(nil))
 			if query == l.Query {

@@ -22,7 +22,9 @@ type Presentation struct {
 	egress    atomic.Int64
 	held      atomic.Int64
 	stopped   atomic.Pointer[string]
+	used      atomic.Int64 // when it was used last, in Unix seconds
 	adsDiffer atomic.Bool
+	crowded   atomic.Bool
 	bootstrap atomic.Pointer[marshalled]
 
 	// The rest is under the lock of the catalog.
@@ -41,15 +43,20 @@ type Presentation struct {
 
 // playlist is what one playlist of a presentation has listed.
 type playlist struct {
-	sum    [32]byte  // of the body last read
-	readAt time.Time // when that was
-	queue  []*Listed // in the order of their last listing, for live
-	ended  bool
-	ads    map[int64]string // URLs of ads by sequence number
-	full   bool             // it was read in full once
-	hasAd  bool             // it had an ad once
-	ad     bool             // all that it lists is ads: an interstitial's
+	sum      [32]byte     // of the body last read; zero for none
+	readAt   atomic.Int64 // when that was, in Unix nanoseconds; 0 for never
+	listedAt time.Time    // when the last was read that was not the same
+	tail     *tail        // of that body, nil if the next is to be read in full
+	queue    []*Listed    // in the order of their last listing, for live
+	ended    bool
+	ads      map[int64]string // URLs of ads by sequence number
+	full     bool             // it was read in full once
+	hasAd    bool             // it had an ad once
+	ad       bool             // all that it lists is ads: an interstitial's
 }
+
+// forget has a playlist read in full the next time. The catalog's lock is held.
+func (s *playlist) forget() { s.sum, s.tail = [32]byte{}, nil }
 
 // Name names the presentation among all, and for people.
 func (p *Presentation) Name() string { return p.Host + p.Path }
@@ -85,6 +92,9 @@ func (p *Presentation) Hold() { p.held.Add(1) }
 
 // Release ends a Hold.
 func (p *Presentation) Release() { p.held.Add(-1) }
+
+// Crowded notes that p lists more than is kept; it reports whether it did not before.
+func (p *Presentation) Crowded() bool { return !p.crowded.Swap(true) }
 
 // AddEgress counts bytes of segment bodies that the edge sent.
 func (p *Presentation) AddEgress(n int64) { p.egress.Add(n) }

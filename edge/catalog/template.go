@@ -95,17 +95,25 @@ func (ts *templates) match(host string, n manifest.Name, taken func(*Presentatio
 	return pick(found, n)
 }
 
+// kept returns what keep would return without a change, or nil.
+func (ts *templates) kept(at Location, l *Listed) *Listed {
+	for _, old := range ts.matched[at] {
+		if old.Query == l.Query && old.Presentation == l.Presentation && maps.Equal(old.Ranges, l.Ranges) {
+			return old
+		}
+	}
+	return nil
+}
+
 // keep returns the one Listed of a name, so that what was seen of its answers
 // is kept. It forgets all when there are too many.
 func (ts *templates) keep(at Location, l *Listed) *Listed {
+	if old := ts.kept(at, l); old != nil {
+		return old
+	}
 	here := ts.matched[at]
-	i := slices.IndexFunc(here, func(old *Listed) bool { return old.Query == l.Query })
-	if i >= 0 {
-		old := here[i]
-		if old.Presentation == l.Presentation && maps.Equal(old.Ranges, l.Ranges) {
-			return old
-		}
-		if old.Withheld() {
+	if i := slices.IndexFunc(here, func(old *Listed) bool { return old.Query == l.Query }); i >= 0 {
+		if here[i].Withheld() {
 			l.Withhold()
 		}
 		here = slices.Delete(slices.Clone(here), i, i+1)

@@ -100,6 +100,10 @@ func (s *Manifests) learn(p *catalog.Presentation, base *url.URL, body []byte, w
 		return
 	}
 	for _, o := range omitted {
+		if o.Reason == catalog.OmitOldest && p.Crowded() {
+			s.Log.Warn("a presentation lists more segments than are kept: viewers take the oldest from the origin alone",
+				zap.String("presentation", p.Name()), zap.Int("count", o.Count))
+		}
 		if c := s.Log.Check(zap.DebugLevel, "some media of a manifest is not shared"); c != nil {
 			c.Write(zap.String("path", path), zap.String("reason", o.Reason), zap.Int("count", o.Count), zap.String("example", o.Example))
 		}
