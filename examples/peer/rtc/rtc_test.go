@@ -26,7 +26,7 @@ type end struct {
 }
 
 func newEnd() *end {
-	return &end{ready: make(chan struct{}), open: make(chan Path, 1), messages: make(chan *wire.Message, 1024), closed: make(chan error, 1)}
+	return &end{ready: make(chan struct{}), open: make(chan Path, 64), messages: make(chan *wire.Message, 1024), closed: make(chan error, 1)}
 }
 
 // events sends descriptions and candidates to the other side; describe gets the
