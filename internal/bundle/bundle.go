@@ -6,20 +6,14 @@ package bundle
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
 
 // worker is the service worker, a classic script; the others are ES modules.
 const worker = "sw.js"
-
-// engine is the folder of the modules of the engine, which does no I/O.
-const engine = "peer"
 
 // Names are the files that are served.
 var Names = []string{"mesh.js", worker, "hls.js", "shaka.js", "dash.js"}
@@ -33,10 +27,6 @@ func Make(modules fs.FS, name string) ([]byte, error) {
 	if name == worker {
 		format = api.FormatIIFE
 	}
-	own, err := private(modules)
-	if err != nil {
-		return nil, err
-	}
 	made := api.Build(api.BuildOptions{
 		EntryPoints:       []string{name},
 		Bundle:            true,
@@ -47,7 +37,6 @@ func Make(modules fs.FS, name string) ([]byte, error) {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		MangleProps:       own,
 		Plugins: []api.Plugin{{Name: namespace, Setup: func(b api.PluginBuild) {
 			b.OnResolve(api.OnResolveOptions{Filter: `.*`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 				file := path.Join(path.Dir(a.Importer), a.Path)
@@ -71,34 +60,4 @@ func Make(modules fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s", name, m.Text)
 	}
 	return made.OutputFiles[0].Contents, nil
-}
-
-var (
-	members  = regexp.MustCompile(`(?m)\bthis\.(\w{4,}) =|^  (\w{4,})\(.*\) \{`)
-	words    = regexp.MustCompile(`\w{4,}`)
-	comments = regexp.MustCompile(`(?s:/\*\*.*?\*/)|(?m:^\s*//.*$)`)
-)
-
-// private returns a pattern of the members of the engine's classes that no other module names: they
-// are in no message and no part of what pages see, so that they may get short names.
-func private(modules fs.FS) (string, error) {
-	own, named := map[string]bool{}, map[string]bool{}
-	err := fs.WalkDir(modules, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || path.Ext(name) != ".js" {
-			return err
-		}
-		b, err := fs.ReadFile(modules, name)
-		if path.Dir(name) == engine {
-			for _, m := range members.FindAllSubmatch(b, -1) {
-				own[string(m[1])+string(m[2])] = true
-			}
-			return err
-		}
-		for _, w := range words.FindAll(comments.ReplaceAll(b, nil), -1) {
-			named[string(w)] = true
-		}
-		return err
-	})
-	maps.DeleteFunc(own, func(name string, _ bool) bool { return named[name] })
-	return "^(" + strings.Join(slices.Sorted(maps.Keys(own)), "|") + ")$", err
 }

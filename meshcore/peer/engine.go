@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -10,6 +11,7 @@ import (
 // Engine is one viewer's engine. It is not safe for concurrent use.
 type Engine struct {
 	cfg Config
+	rng *rand.Rand
 	out []Effect
 
 	player
