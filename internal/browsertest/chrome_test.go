@@ -47,6 +47,7 @@ type page struct {
 	ctx  context.Context
 
 	complaints func() []string // of the console
+	begun      float64         // the playhead when each page of watch had played ten seconds, 0 for short plays
 }
 
 // open opens a page of the edge; the scripts run before its own.

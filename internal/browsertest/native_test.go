@@ -46,6 +46,9 @@ func watch(t *testing.T, browser context.Context, e *edge, n int, path string, p
 			p.until("beginning", played(begin), time.Duration(begin+40)*time.Second)
 		}
 		e.begun = tally(e, pages)
+		for _, p := range pages {
+			p.begun = eval[float64](p, "look().time")
+		}
 	}
 	for _, p := range pages {
 		p.until("playing", played(play), time.Duration(play+40)*time.Second)
@@ -145,7 +148,7 @@ func TestMany(t *testing.T) {
 	for _, p := range pages {
 		p.quiet()
 		// While twelve players begin, two cores are too few for them.
-		if eval[bool](p, "when.some((at) => at > 15)") {
+		if eval[bool](p, fmt.Sprintf("when.some((at) => at > %f)", p.begun)) {
 			t.Errorf("%s: stalled after all had begun: %s", p.name, eval[string](p, "JSON.stringify(look())"))
 		}
 	}
