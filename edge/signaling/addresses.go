@@ -61,6 +61,12 @@ func relayCandidate(s string) (string, bool) {
 	if len(f) < 8 || !strings.EqualFold(f[6], "typ") || !strings.EqualFold(f[7], "relay") {
 		return "", false
 	}
+	return withoutRelated(f), true
+}
+
+// withoutRelated joins the fields of a candidate, with its related address hidden (RFC
+// 8839, section 5.1).
+func withoutRelated(f []string) string {
 	for i := 8; i+1 < len(f); i += 2 {
 		switch strings.ToLower(f[i]) {
 		case "raddr":
@@ -69,5 +75,5 @@ func relayCandidate(s string) (string, bool) {
 			f[i+1] = "0"
 		}
 	}
-	return strings.Join(f, " "), true
+	return strings.Join(f, " ")
 }

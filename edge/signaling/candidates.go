@@ -87,15 +87,7 @@ func publicCandidate(s string, near bool) (string, bool) {
 	case !admission.IsPublic(a), !strings.EqualFold(f[2], "udp"):
 		return "", false
 	}
-	for i := 8; i+1 < len(f); i += 2 {
-		switch strings.ToLower(f[i]) {
-		case "raddr":
-			f[i+1] = "0.0.0.0"
-		case "rport":
-			f[i+1] = "0"
-		}
-	}
-	return strings.Join(f, " "), true
+	return withoutRelated(f), true
 }
 
 // isMDNS reports whether a name is of the kind that browsers make: one random label.

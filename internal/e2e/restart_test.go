@@ -174,7 +174,7 @@ func taken(players []*player.Player) (peer, origin int64) {
 }
 
 // TestKilledBehindCache: an edge behind a caching proxy is killed under six viewers and
-// comes back with its storage. They get sessions and peers again, a viewer who comes
+// comes back with its storage. They get sessions and peers again, a viewer who joins
 // then with what the proxy has kept does at once, and as much is shared as before.
 func TestKilledBehindCache(t *testing.T) {
 	for name, seconds := range map[string]int{"live": 0, "film": 120} {

@@ -352,7 +352,7 @@ func TestForward(t *testing.T) {
 	d.join(4, Facts{Scope: "/a/"})
 	unmet := wire.PeerID(4)
 	d.announce(2, live(4))
-	d.announce(1, live(4)) // who is told of 2
+	d.announce(1, live(4)) // which introduces 2 to it
 	to, forged, stranger, nobody := wire.PeerID(2), wire.PeerID(77), wire.PeerID(3), wire.PeerID(99)
 	msg := signal.Message{Type: signal.Offer, To: &to, From: &forged, Connection: "c", SDP: "v=0", Pass: "p", Detail: "d",
 		Peers: []signal.PeerInfo{{ID: 5}}, Duty: &signal.Duty{Of: 1}, ICEServers: []signal.ICEServer{{}}}

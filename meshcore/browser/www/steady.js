@@ -76,7 +76,7 @@ async function* pieces(w, r, signal) {
     const starts = Number(/^bytes (\d+)-/.exec(r.headers.get("Content-Range") ?? "")?.[1]);
     if (r.status !== 206 || starts !== at || version(r.headers) !== known) {
       r.stop.abort();
-      throw new Error("the rest is of another version, or cannot be had");
+      throw new Error("the rest is of another version, or unavailable");
     }
   }
 }
