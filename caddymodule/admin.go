@@ -1,12 +1,13 @@
 package caddymodule
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/viewmesh/viewmesh/caddymodule/adminapi"
 	"github.com/viewmesh/viewmesh/edge"
 )
 
@@ -25,31 +26,29 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.mesh", New: func() caddy.Module { return new(Admin) }}
 }
 
-// Routes returns the endpoints. They find the edge when they are asked, as it comes and
-// goes with configs.
+// Routes returns the endpoints.
 func (Admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/mesh/stopped", Handler: caddy.AdminHandlerFunc(serveStopped)}}
+	return adminapi.Routes("/mesh/stopped", func() (adminapi.Things, error) {
+		var e *edge.Edge
+		runtimes.Range(func(_, v any) bool { e = v.(*runtime).edge; return false })
+		if e == nil {
+			return nil, errors.New("no config has a mesh")
+		}
+		return stopped{e}, nil
+	})
 }
 
-func serveStopped(w http.ResponseWriter, r *http.Request) error {
-	var e *edge.Edge
-	runtimes.Range(func(_, v any) bool { e = v.(*runtime).edge; return false })
-	if e == nil {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no config has a mesh")}
+// stopped are the presentations of an edge that are not shared any more.
+type stopped struct{ edge *edge.Edge }
+
+func (s stopped) List() any { return s.edge.Stopped() }
+
+func (s stopped) End(query url.Values) error {
+	name := query.Get("presentation")
+	if !s.edge.Resume(name) {
+		return adminapi.Error(http.StatusNotFound, "no presentation %q is stopped; write presentation=NAME, as GET lists it", name)
 	}
-	switch r.Method {
-	case http.MethodGet:
-		w.Header().Set("Content-Type", "application/json")
-		return json.NewEncoder(w).Encode(e.Stopped())
-	case http.MethodDelete:
-		name := r.URL.Query().Get("presentation")
-		if !e.Resume(name) {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no presentation %q is stopped; write presentation=NAME, as GET lists it", name)}
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("use GET or DELETE")}
+	return nil
 }
 
 var (

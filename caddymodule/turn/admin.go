@@ -1,13 +1,15 @@
 package turn
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/viewmesh/viewmesh/caddymodule/adminapi"
 )
 
 func init() { caddy.RegisterModule(Admin{}) }
@@ -23,10 +25,16 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.mesh_turn", New: func() caddy.Module { return new(Admin) }}
 }
 
-// Routes returns the endpoints. They find the relay when they are asked, as it comes
-// and goes with configs.
+// Routes returns the endpoints.
 func (Admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/mesh/turn/allocations", Handler: caddy.AdminHandlerFunc(serveAllocations)}}
+	return adminapi.Routes("/mesh/turn/allocations", func() (adminapi.Things, error) {
+		var s *server
+		servers.Range(func(_, v any) bool { s = v.(*server); return false })
+		if s == nil {
+			return nil, errors.New("no config has a STUN or TURN server")
+		}
+		return allocations{s}, nil
+	})
 }
 
 // allocation is a live allocation as the admin API writes it.
@@ -41,36 +49,30 @@ type allocation struct {
 	DownBytes int64          `json:"down_bytes"`
 }
 
-func serveAllocations(w http.ResponseWriter, r *http.Request) error {
-	var s *server
-	servers.Range(func(_, v any) bool { s = v.(*server); return false })
-	if s == nil {
-		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no config has a STUN or TURN server")}
+// allocations are those of a server.
+type allocations struct{ server *server }
+
+func (as allocations) List() any {
+	list := []allocation{}
+	for _, a := range as.server.Allocations() {
+		out := allocation{a.Relayed, a.User, a.Transport, a.Listener, "", int64(time.Since(a.Made).Seconds()), a.Up, a.Down}
+		if as.server.Policy().LogAddresses {
+			out.Client = a.Client.String()
+		}
+		list = append(list, out)
 	}
-	switch r.Method {
-	case http.MethodGet:
-		list := []allocation{}
-		for _, a := range s.Allocations() {
-			out := allocation{a.Relayed, a.User, a.Transport, a.Listener, "", int64(time.Since(a.Made).Seconds()), a.Up, a.Down}
-			if s.Policy().LogAddresses {
-				out.Client = a.Client.String()
-			}
-			list = append(list, out)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		return json.NewEncoder(w).Encode(list)
-	case http.MethodDelete:
-		at, err := netip.ParseAddrPort(r.URL.Query().Get("relayed"))
-		if err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("write relayed=IP:PORT, as the list has it: %w", err)}
-		}
-		if !s.EndAllocation(at) {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no allocation has the relayed address %s", at)}
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+	return list
+}
+
+func (as allocations) End(query url.Values) error {
+	at, err := netip.ParseAddrPort(query.Get("relayed"))
+	if err != nil {
+		return adminapi.Error(http.StatusBadRequest, "write relayed=IP:PORT, as the list has it: %w", err)
 	}
-	return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("use GET or DELETE")}
+	if !as.server.EndAllocation(at) {
+		return adminapi.Error(http.StatusNotFound, "no allocation has the relayed address %s", at)
+	}
+	return nil
 }
 
 var (
