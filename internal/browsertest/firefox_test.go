@@ -1,64 +1,21 @@
 package browsertest
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/viewmesh/viewmesh/internal/program"
+	"github.com/viewmesh/viewmesh/internal/firefox"
 )
-
-// prefs make Firefox play and connect over loopback without being asked, and ask
-// nobody else for anything.
-const prefs = `user_pref("media.autoplay.default", 0);
-user_pref("media.peerconnection.ice.loopback", true);
-user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
-user_pref("app.update.enabled", false);
-user_pref("browser.aboutwelcome.enabled", false);
-user_pref("browser.safebrowsing.malware.enabled", false);
-user_pref("browser.safebrowsing.phishing.enabled", false);
-user_pref("browser.shell.checkDefaultBrowser", false);
-user_pref("browser.startup.homepage_override.mstone", "ignore");
-user_pref("datareporting.policy.dataSubmissionEnabled", false);
-user_pref("extensions.getAddons.cache.enabled", false);
-user_pref("media.gmp-manager.updateEnabled", false);
-user_pref("network.captive-portal-service.enabled", false);
-user_pref("network.connectivity-service.enabled", false);
-user_pref("services.settings.server", "");
-user_pref("toolkit.telemetry.enabled", false);
-`
 
 // TestFirefox: Firefox with hls.js is in one swarm with reference peers; they
 // give to each other. It is not driven: the page says how it goes.
 func TestFirefox(t *testing.T) {
-	path := program.Need(t, "shows that browsers of another make are peers", "firefox-esr", "firefox-esr", "firefox")
+	path := firefox.Need(t, "browsers of another make are peers")
 	e := startEdge(t, options{site: withPlayers(npmFolder(t))})
 	goPeers(t, e, 2)
-	profile := t.TempDir()
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	told.Store([]byte("{}"))
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	firefox := exec.CommandContext(ctx, path, "--headless", "--no-remote", "--profile", profile, e.url("/hls.html?tell&src=/live/v0/index.m3u8"))
-	firefox.Env = append(os.Environ(), "HOME="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
-	var out bytes.Buffer
-	firefox.Stdout, firefox.Stderr = &out, &out
-	firefox.Cancel = func() error { return firefox.Process.Signal(os.Interrupt) }
-	firefox.WaitDelay = 10 * time.Second
-	if err := firefox.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = firefox.Wait() // ended by cancel
-	})
+	ended, said := firefox.Open(t, path, e.url("/hls.html?tell&src=/live/v0/index.m3u8"))
 	var page struct {
 		Played    float64
 		Waits     int
@@ -78,9 +35,15 @@ func TestFirefox(t *testing.T) {
 		}
 		return page.Played > 15 && received > 0 && given > 0
 	}
-	for end := time.Now().Add(90 * time.Second); !enough(); time.Sleep(200 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 90 s: 15 s played, bytes given and taken; the page says %s; Firefox says:\n%s", told.Load(), out.Bytes())
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(90 * time.Second); !enough(); {
+		select {
+		case <-tick.C:
+		case <-ended:
+			t.Fatalf("Firefox has ended; the page says %s; Firefox says:\n%s", told.Load(), said.Bytes())
+		case <-late:
+			t.Fatalf("not within 90 s: 15 s played, bytes given and taken; the page says %s", told.Load())
 		}
 	}
 	t.Logf("the page says %s", told.Load())
