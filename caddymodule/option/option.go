@@ -106,8 +106,9 @@ func Flag(to *bool) Func {
 	}
 }
 
-// Float reads a number, not negative. of says what 1 is.
-func Float(to *float64, of string) Func {
+// value reads one argument that is no placeholder; wanted says what to write where parse
+// refuses it.
+func value[T any](to *T, wanted string, parse func(string) (T, bool)) Func {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		var s string
@@ -117,73 +118,45 @@ func Float(to *float64, of string) Func {
 		if err := notLater(d, name, s); err != nil {
 			return err
 		}
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || f < 0 || math.IsInf(f, 0) || math.IsNaN(f) {
-			return d.Errf("%s %q: give a number, 1 for %s", name, s, of)
+		v, ok := parse(s)
+		if !ok {
+			return d.Errf("%s %q: give %s", name, s, wanted)
 		}
-		*to = f
+		*to = v
 		return nil
 	}
+}
+
+// Float reads a number, not negative. of says what 1 is.
+func Float(to *float64, of string) Func {
+	return value(to, "a number, 1 for "+of, func(s string) (float64, bool) {
+		f, err := strconv.ParseFloat(s, 64)
+		return f, err == nil && f >= 0 && !math.IsInf(f, 0)
+	})
 }
 
 // Int reads a whole number, not negative.
 func Int(to *int) Func {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		var s string
-		if err := One(d, &s); err != nil {
-			return err
-		}
-		if err := notLater(d, name, s); err != nil {
-			return err
-		}
+	return value(to, "a whole number", func(s string) (int, bool) {
 		n, err := strconv.ParseInt(s, 10, 32)
-		if err != nil || n < 0 {
-			return d.Errf("%s %q: give a whole number", name, s)
-		}
-		*to = int(n)
-		return nil
-	}
+		return int(n), err == nil && n >= 0
+	})
 }
 
 // Size reads a number of bytes with or without a unit, such as 2MiB.
 func Size(to *int64) Func {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		var s string
-		if err := One(d, &s); err != nil {
-			return err
-		}
-		if err := notLater(d, name, s); err != nil {
-			return err
-		}
+	return value(to, "a size, such as 2MiB", func(s string) (int64, bool) {
 		n, err := humanize.ParseBytes(s)
-		if err != nil || n > math.MaxInt64/8 {
-			return d.Errf("%s %q: give a size, such as 2MiB", name, s)
-		}
-		*to = int64(n)
-		return nil
-	}
+		return int64(n), err == nil && n <= math.MaxInt64/8
+	})
 }
 
 // Duration reads a duration of a second or more.
 func Duration(to *caddy.Duration) Func {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		var s string
-		if err := One(d, &s); err != nil {
-			return err
-		}
-		if err := notLater(d, name, s); err != nil {
-			return err
-		}
+	return value(to, "a duration of a second or more, such as 10m", func(s string) (caddy.Duration, bool) {
 		v, err := caddy.ParseDuration(s)
-		if err != nil || v < time.Second {
-			return d.Errf("%s %q: give a duration of a second or more, such as 10m", name, s)
-		}
-		*to = caddy.Duration(v)
-		return nil
-	}
+		return caddy.Duration(v), err == nil && v >= time.Second
+	})
 }
 
 // OneOf reads one of the values.
