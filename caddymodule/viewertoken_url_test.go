@@ -11,7 +11,7 @@ import (
 )
 
 // TestKeysFromURL: keys come from a JWKS URL, and viewers are told to come again
-// while they cannot be had.
+// while it is unavailable.
 func TestKeysFromURL(t *testing.T) {
 	csp, dir := newProvider(t), vod(t, 1, 1000)
 	private, err := os.ReadFile(csp.file)

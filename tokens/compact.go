@@ -118,7 +118,7 @@ func (c *checker) verify(ctx context.Context, token string) (*verified, error) {
 		}
 		set, err := t.Keys.Keys(ctx, header.KeyID)
 		if err != nil {
-			outcome = refuse(ReasonKeysUnavailable, "the keys of the issuer cannot be had")
+			outcome = refuse(ReasonKeysUnavailable, "issuer keys are unavailable")
 			continue
 		}
 		tried := 0

@@ -7,8 +7,8 @@ import (
 )
 
 // user is what one user has under way and has used. It outlives the user's
-// allocations for as long as the credentials may make new ones, so that a quota
-// cannot be had again by asking again.
+// allocations for as long as the credentials may make new ones, so that asking again
+// does not renew a quota.
 type user struct {
 	name string
 	rate bucket

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestDefaultSTUN: where nothing is said, a port that cannot be had is no error,
-// and off is off.
+// TestDefaultSTUN: where nothing is said, a port that is in use is no error, and off is off.
 func TestDefaultSTUN(t *testing.T) {
 	for _, c := range []struct {
 		opts     Options

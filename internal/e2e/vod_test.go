@@ -13,9 +13,8 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 )
 
-// TestOnDemand: a viewer who comes later takes most of a film from the one who
-// came before. The film is served from files, so the edge's statements come in
-// the header of the segments.
+// TestOnDemand: a viewer who joins later takes most of a film from the first one. The
+// film is served from files, so the edge's statements come in the header of the segments.
 func TestOnDemand(t *testing.T) {
 	noLeaks(t)
 	base := demo(t)

@@ -183,7 +183,7 @@ func TestFullPeers(t *testing.T) {
 }
 
 // TestSmallSwarmDoesNotFillUp: in a swarm where all know all, an hour of announces
-// leaves everybody open for who comes next.
+// leaves everybody open for the next one.
 func TestSmallSwarmDoesNotFillUp(t *testing.T) {
 	d := newDriver(t, Config{})
 	const n = 20

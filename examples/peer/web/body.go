@@ -59,7 +59,7 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
-// goOn asks for the rest; false means that it cannot be had.
+// goOn asks for the rest, and reports whether it comes.
 func (b *body) goOn() bool {
 	b.tries++
 	if errors.Is(b.cause(), ErrStalled) {
