@@ -16,6 +16,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
 	"github.com/viewmesh/viewmesh/edge/signaling"
+	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -163,21 +164,28 @@ func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string, 
 	return nil
 }
 
-// serveStatement answers GET /mesh/segment?path=PATH (with the query of the segment, if
-// it has one, escaped as a value; and offset and length for a byte range) with what the headers of the segment would state. That nothing is
-// stated of a segment of a presentation is no error, which a browser would show in
-// its console.
+// serveStatement answers GET /mesh/segment?path=PATH (the escaped path of the segment, with its
+// query; and offset and length for a byte range) with what the headers of the segment would
+// state. It needs the viewer token where segments do; one that is in URLs stands in PATH.
+// That nothing is stated of a segment of a presentation is no error, which a browser would
+// show in its console.
 func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host string, _ Next) error {
-	path, which, err := statementQuery(r)
-	if err != nil {
-		return reply.WriteProblem(w, reply.Problem{Status: http.StatusBadRequest, Code: "bad_field", Field: err.Field, Detail: err.Error()})
+	path, which, bad := statementQuery(r)
+	if bad != nil {
+		return reply.WriteProblem(w, reply.Problem{Status: http.StatusBadRequest, Code: "bad_field", Field: bad.Field, Detail: bad.Error()})
+	}
+	refused, err := s.edge.control.Entitled(r, s.policy, path)
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return admission.RefuseViewer(w, refused)
 	}
 	none := func(code, detail string) error {
 		return reply.JSON(w, "no-store", signal.SegmentStatement{Code: code, Detail: detail})
 	}
 	e := s.edge
-	escaped, query, _ := strings.Cut(path, "?")
-	n := s.policy.Identity().Name(escaped, query)
+	n := s.policy.Identity().Of(path)
 	l := e.catalog.Segment(host, n)
 	switch {
 	case l == nil && !e.catalog.Has(host):
@@ -186,7 +194,7 @@ func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host strin
 		return none(signal.NotShared, "no manifest that has passed here lists that segment as one that is the same for every viewer")
 	case l.Hints[which]:
 		return none(signal.NotKnown, "no playlist has listed that segment yet; ask again soon")
-	case !s.policy.Shares(asIfFor(r, path), l, which):
+	case !s.policy.Shares(asIfFor(r, n), l, which):
 		return none(signal.NotShared, "that segment is not shared; play it from the origin")
 	}
 	key := digest.Key{Host: host, Name: l.Name, Offset: which.Offset, Length: which.Length}
@@ -194,7 +202,11 @@ func (s *Site) serveStatement(w http.ResponseWriter, r *http.Request, host strin
 	if !ok {
 		return none(signal.NotKnown, "the digest of that segment is unknown yet; take it from the origin once")
 	}
-	return reply.JSON(w, "max-age=30", signal.SegmentStatement{Token: token, Hashes: hashes})
+	cached := "max-age=30"
+	if s.policy.Enforced() {
+		cached = "private, " + cached
+	}
+	return reply.JSON(w, cached, signal.SegmentStatement{Token: token, Hashes: hashes})
 }
 
 // serveStats answers GET /mesh/stats.
@@ -203,11 +215,11 @@ func (s *Site) serveStats(w http.ResponseWriter, _ *http.Request, host string, _
 }
 
 // statementQuery reads the query of GET /mesh/segment.
-func statementQuery(r *http.Request) (path string, which catalog.Range, bad *signal.FieldError) {
+func statementQuery(r *http.Request) (path *url.URL, which catalog.Range, bad *signal.FieldError) {
 	q := r.URL.Query()
-	path = q.Get("path")
-	if !strings.HasPrefix(path, "/") {
-		return "", which, &signal.FieldError{Field: "path", Detail: "must be the escaped path of a segment, from the first slash, with its query"}
+	path, err := url.ParseRequestURI(q.Get("path"))
+	if err != nil || path.IsAbs() || !strings.HasPrefix(path.Path, "/") {
+		return nil, which, &signal.FieldError{Field: "path", Detail: "must be the escaped path of a segment, from the first slash, with its query"}
 	}
 	for _, f := range []struct {
 		name string
@@ -219,23 +231,21 @@ func statementQuery(r *http.Request) (path string, which catalog.Range, bad *sig
 		}
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || n < 0 {
-			return "", which, &signal.FieldError{Field: f.name, Detail: "must be a number of bytes"}
+			return nil, which, &signal.FieldError{Field: f.name, Detail: "must be a number of bytes"}
 		}
 		*f.to = n
 	}
 	return path, which, nil
 }
 
-// asIfFor returns r as it would be were it for another path, so that
-// Policy.Exclude can look at it.
-func asIfFor(r *http.Request, escaped string) *http.Request {
-	u, err := url.Parse(escaped)
+// asIfFor returns r as it would be were it for a resource, so that Policy.Exclude can look
+// at it.
+func asIfFor(r *http.Request, n manifest.Name) *http.Request {
+	u, err := url.ParseRequestURI(n.String())
 	if err != nil {
 		return r
 	}
 	c := *r
-	c.URL = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
-	c.RequestURI = escaped
-	c.Method = http.MethodGet
+	c.URL, c.RequestURI, c.Method = u, u.RequestURI(), http.MethodGet
 	return &c
 }

@@ -175,6 +175,21 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 	}, renewal, nil
 }
 
+// Entitled checks the viewer token of a request for what the edge states of u, a URL of the
+// site as the viewer writes it, with the token where that is in URLs. refused is nil if the
+// viewer may have the statement. A one-time token is refused, as for a session.
+func (c *Control) Entitled(r *http.Request, p *Policy, u *url.URL) (refused *tokens.Refusal, err error) {
+	if !p.required() {
+		return nil, nil
+	}
+	a, err := c.checker.checkSession(r, p.Tokens, c.Server.absoluteURI(r, u), "")
+	if err != nil {
+		return nil, err
+	}
+	c.checker.note(a, p.Tokens, "statement")
+	return a.refused, nil
+}
+
 // ErrBanned refuses a session to a viewer who was banned.
 var ErrBanned = errors.New("sessions of this viewer are refused for a while; play from the origin")
 

@@ -53,7 +53,7 @@ func (c *checker) check(r *http.Request, t *ViewerTokens, uri, token string) (ch
 	return c.verify(r, t, tokens.Request{URI: uri, Token: token})
 }
 
-// checkSession is check for a session.
+// checkSession is check for a session, and for statements, which go with one.
 func (c *checker) checkSession(r *http.Request, t *ViewerTokens, uri, token string) (checked, error) {
 	return c.verify(r, t, tokens.Request{URI: uri, Token: token, Session: true})
 }
@@ -72,7 +72,7 @@ func (c *checker) verify(r *http.Request, t *ViewerTokens, q tokens.Request) (ch
 }
 
 // note counts the outcome of a request and logs what an operator has to know;
-// where says what was asked for, "manifest", "segment", "media" or "session". It
+// where says what was asked for, "manifest", "segment", "media", "session" or "statement". It
 // never sees the token, the path, which may hold it, or an address.
 func (c *checker) note(a checked, t *ViewerTokens, where string) {
 	c.verdicts.count(t.Enforce, a.refused)

@@ -150,10 +150,11 @@ type Session struct {
 // Host is the edge's, with port.
 func (s *Session) Host() string { return s.statements.Host }
 
-// Statement is the URL at which the edge says what it does of the segment of a name,
-// or of a byte range of it if length is not 0.
-func (s *Session) Statement(name string, offset, length int64) *url.URL {
-	q := url.Values{"path": {name}}
+// Statement is the URL at which the edge says what it does of the segment of a path, with
+// its query and whatever viewer token is in them, or of a byte range of it if length is
+// not 0.
+func (s *Session) Statement(path string, offset, length int64) *url.URL {
+	q := url.Values{"path": {path}}
 	if length > 0 {
 		q.Set("offset", strconv.FormatInt(offset, 10))
 		q.Set("length", strconv.FormatInt(length, 10))

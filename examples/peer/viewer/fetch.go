@@ -91,10 +91,11 @@ func (v *Viewer) begin(f *fetch, g *store.Segment, req origin.Request) {
 	}()
 }
 
-// statement is where to ask for the statement about a resource, nil for nowhere.
+// statement is where to ask for the statement about a resource, nil for nowhere. It names
+// the resource as the viewer fetches it, with the viewer token if that is in the URL.
 func (v *Viewer) statement(r manifest.Resource) *url.URL {
 	if s := v.session.Load(); s != nil && s.Host() == r.URL.Host {
-		return s.Statement(v.name(r.URL.EscapedPath(), r.URL.RawQuery), r.Offset, r.Length)
+		return s.Statement(r.URL.RequestURI(), r.Offset, r.Length)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ changed[2 * 16384 + 5] ^= 1;
 /** job gives a fetch of one segment, and what it tells. */
 function job() {
   const chunks = [];
-  return { chunks, url: "http://origin/x", name: "/x", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, timing: new Timing(), over: () => {}, chunk: (i) => chunks.push(i) };
+  return { chunks, url: "http://origin/x?token=v", offset: 0, length: 0, requests: { credentials: "same-origin", headers: {} }, statements: "", entry: new Store().get("x"), verify: async () => proof, prove: () => {}, timing: new Timing(), over: () => {}, chunk: (i) => chunks.push(i) };
 }
 
 /** answer is the origin's, in pieces of an odd length. */
@@ -88,7 +88,7 @@ test("what the edge does not vouch for is not asked for again", async (t) => {
     const j = { ...job(), statements: "http://origin/mesh/segment", prove: (p) => j.entry.prove(p) }, a = answer(signed);
     for (const [k, v] of Object.entries(headers)) a.headers.set(k, v);
     const fetch = t.mock.method(globalThis, "fetch", async (url) => {
-      assert.equal(url, "http://origin/mesh/segment?path=%2Fx#mesh", name);
+      assert.equal(url, "http://origin/mesh/segment?path=%2Fx%3Ftoken%3Dv#mesh", name);
       return edge.shift()();
     });
     const res = await vouch(j, await take(j, a), signal);

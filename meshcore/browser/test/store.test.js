@@ -45,7 +45,7 @@ test("a reader ends when the origin fails, when the segment goes, and when it is
     const e = store.get("a");
     const reading = collect(e.read(0, 10, AbortSignal.timeout(5000)));
     end(e);
-    await assert.rejects(reading, /not to be had/);
+    await assert.rejects(reading, /not available/);
   }
   const stop = new AbortController();
   const reading = collect(store.get("b").read(0, 10, stop.signal));

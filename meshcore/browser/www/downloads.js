@@ -5,7 +5,6 @@ import { fetchChunks, fetchWhole, Pipe, take, Timing, vouch } from "./origin.js"
 import * as k from "./peer/input.js";
 import { Measure, minAnswer } from "./peer/measure.js";
 import { covers, scopeOf } from "./tokens.js";
-import { nameOf } from "./url.js";
 
 const TEE = 60_000; // ms that the edge has to vouch for what passed to the player
 
@@ -78,7 +77,7 @@ export class Downloads {
       else this.#tell(input);
     };
     return {
-      url: this.host.url(r), name: nameOf(r.key), offset: r.offset, length: r.length, entry, requests: this.host.requests(),
+      url: this.host.url(r), offset: r.offset, length: r.length, entry, requests: this.host.requests(),
       statements: this.#statements(r), listed, tell, timing, over: () => void (listed || this.#timed(timing)),
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {

@@ -17,7 +17,6 @@ const PAUSES = [50, 150, 400]; // ms before asking for a statement, which the ed
  *
  * @typedef {object} Job what to fetch, and whom to tell
  * @property {string} url
- * @property {string} name of the segment, as the edge knows it
  * @property {number} offset
  * @property {number} length 0 for all of the resource
  * @property {Entry} entry
@@ -74,10 +73,10 @@ function contentRange(s) {
   return m && [Number(m[1]), Number(m[2]), Number(m[3])];
 }
 
-/** ask asks the edge for the statement about a segment. @param {Job} job @param {AbortSignal} signal @returns {Promise<Statement|null>} */
+/** ask asks the edge for the statement about a segment, by its URL as it is fetched: the viewer token may be in it. @param {Job} job @param {AbortSignal} signal @returns {Promise<Statement|null>} */
 async function ask(job, signal) {
-  const u = new URL(job.statements);
-  u.searchParams.set("path", job.name);
+  const u = new URL(job.statements), of = new URL(job.url);
+  u.searchParams.set("path", of.pathname + of.search);
   if (job.length) {
     u.searchParams.set("offset", String(job.offset));
     u.searchParams.set("length", String(job.length));

@@ -116,7 +116,7 @@ export class Entry {
         signal.addEventListener("abort", resolve, { once: true });
       });
     }
-    if (failed) throw new Error("segment is not to be had here");
+    if (failed) throw new Error("segment is not available here");
     signal.throwIfAborted();
   }
 
