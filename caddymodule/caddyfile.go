@@ -86,6 +86,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		neighbors         N
 //		max_told          N
 //		hosts             NAME...
+//		site              NAME NETWORK...
 //		origins           ORIGIN...
 //		relay_only
 //		session_ttl       DURATION
@@ -160,6 +161,19 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			}
 			return nil
 		},
+		"site": func(d *caddyfile.Dispenser) error {
+			args := d.RemainingArgs()
+			if len(args) < 2 {
+				return d.ArgErr()
+			}
+			for _, n := range args[1:] {
+				if _, err := admission.ParseNetwork(n); err != nil && !option.IsLater(n) {
+					return option.Wrap(d, err)
+				}
+			}
+			h.Sites = append(h.Sites, Site{args[0], args[1:]})
+			return nil
+		},
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := option.List(&h.Origins)(d); err != nil {
 				return err
@@ -177,7 +191,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"report_interval":   option.Duration(&h.ReportInterval),
 		"stats":             option.Flag(&h.Stats),
 		"max_sessions":      option.Int(&h.MaxSessions),
-	}, "exclude", "hosts", "origins", "viewer_params")
+	}, "exclude", "hosts", "origins", "site", "viewer_params")
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -12,6 +12,7 @@ import (
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/viewertokens"
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/edge/admission"
 )
 
 func init() { caddy.RegisterModule(&Handler{}) }
@@ -78,6 +79,12 @@ type Handler struct {
 	// counts, in /mesh/stats, for example. Default: none, each name is by itself.
 	Hosts []string `json:"hosts,omitempty"`
 
+	// Sites are sets of networks whose viewers count as being in one place, such as the
+	// offices of a company that have several public addresses: they name each other their
+	// private addresses, and are introduced without the bound on peers of one network.
+	// Default: none, viewers share a place if they share a public address.
+	Sites []Site `json:"sites,omitempty"`
+
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -108,6 +115,16 @@ type Handler struct {
 
 	exclude caddyhttp.MatcherSets
 	site    *edge.Site
+}
+
+// Site is a set of networks that count as one place.
+type Site struct {
+	// Name tells the site from others. Required.
+	Name string `json:"name"`
+
+	// Networks are prefixes or single addresses by which the edge sees the site's
+	// viewers; of IPv6 a /64 or wider. Required.
+	Networks []string `json:"networks"`
 }
 
 // CaddyModule says what this module is.
@@ -148,6 +165,17 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
 		Stats: h.Stats, MaxSessions: h.MaxSessions,
+	}
+	for _, s := range h.Sites {
+		site := admission.Site{Name: s.Name}
+		for _, n := range s.Networks {
+			network, err := admission.ParseNetwork(n)
+			if err != nil {
+				return p, fmt.Errorf("site %s: %w", s.Name, err)
+			}
+			site.Networks = append(site.Networks, network)
+		}
+		p.Sites = append(p.Sites, site)
 	}
 	if h.ExcludeRaw != nil {
 		sets, err := ctx.LoadModule(h, "ExcludeRaw")

@@ -19,6 +19,7 @@ func TestConfigErrors(t *testing.T) {
 		{"long pass", "", "session_ttl 48h", "write 30s to 24h"},
 		{"rare announces", "", "announce_interval 10m", "announce_interval 10m0s: write 1s to 2m"},
 		{"rare reports", "", "report_interval 10m", "report_interval 10m0s: write 1s to 2m"},
+		{"one site twice", "", "site a 203.0.113.1\n site a 203.0.113.2", "site a is there twice"},
 		{"relay_only alone", "", "relay_only", "configure turn"},
 		{"no keys", "mesh {\n stun off\n keys_file /nowhere.json\n }", "", "read keys_file"},
 		{"stun on a port that is taken", "mesh {\n stun udp/192.0.2.1:3478\n }", "", "192.0.2.1:3478"},

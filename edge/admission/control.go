@@ -256,15 +256,6 @@ func (c *Control) Connection(r *http.Request, p *Policy) Connection {
 	return Connection{KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr)}
 }
 
-// Near reports whether two connections come from one place: they share a public address
-// (a /64 for IPv6), or both come from private ones, because the edge is inside too.
-func (c *Connection) Near(o *Connection) bool {
-	if !c.source.IsValid() || !o.source.IsValid() {
-		return false
-	}
-	return c.source == o.source || !IsPublic(c.source) && !IsPublic(o.source)
-}
-
 // Network returns the network that the connection comes from, a /24 or a /48, or "" if
 // that is unknown.
 func (c *Connection) Network() string { return c.prefix }
@@ -285,6 +276,19 @@ type Member struct {
 
 // Account returns who opened the session, if its viewer token names somebody.
 func (m *Member) Account() (account Viewer, known bool) { return m.viewer, m.viewer != Viewer{} }
+
+// Near reports whether two members come from one place: they share a public address (a /64
+// for IPv6) or a site, or both come from private addresses, because the edge is inside too.
+func (c *Control) Near(m, o *Member) bool {
+	if !m.source.IsValid() || !o.source.IsValid() {
+		return false
+	}
+	if m.source == o.source || !IsPublic(m.source) && !IsPublic(o.source) {
+		return true
+	}
+	p, _ := c.PolicyOf(m)
+	return p.household(m.source) == p.household(o.source)
+}
 
 // bad passes.
 var (
@@ -347,7 +351,7 @@ func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	p, _ := c.PolicyOf(m)
 	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
 		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }

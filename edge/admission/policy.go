@@ -80,6 +80,9 @@ type Policy struct {
 	// one of them is what it is under the first, so that viewers of all of them share
 	// swarms. Empty: each name is a site of its own.
 	Hosts []string
+	// Sites are sets of networks that count as one place each, the first that matches. None:
+	// viewers share a place if they share a public address (a /64 for IPv6).
+	Sites []Site
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -190,6 +193,9 @@ func (p *Policy) Validate() error {
 		if err := ValidHost(h); err != nil {
 			return err
 		}
+	}
+	if err := validSites(p.Sites); err != nil {
+		return err
 	}
 	for _, name := range p.ViewerParams {
 		if name == "" || strings.ContainsAny(name, " &=#?") || catalog.ValidBootstrap("", name) != nil {

@@ -86,14 +86,6 @@ func IsPublic(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(insides, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// household returns the public address that a home or a site shares, "" if it is unknown.
-func household(source netip.Addr) string {
-	if !source.IsValid() {
-		return ""
-	}
-	return source.String()
-}
-
 // KnownAs is what a viewer knows the edge by.
 type KnownAs struct {
 	Host string // of the request, in lower case, with the port if it is not the default

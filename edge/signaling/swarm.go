@@ -166,7 +166,7 @@ func (s *swarm) step(in tracker.Input) {
 // near reports whether a peer is in the place of m. s.mu is held.
 func (s *swarm) near(peer wire.PeerID, m *member) bool {
 	from := s.members[peer]
-	return from != nil && from.Near(&m.Connection)
+	return from != nil && s.control.Near(from.Member, m.Member)
 }
 
 // stats returns the engine's numbers.
