@@ -13,7 +13,7 @@ import (
 func hideAddresses(m *signal.Message) bool {
 	switch m.Type {
 	case signal.Offer, signal.Answer:
-		m.SDP = hideInSDP(m.SDP)
+		m.SDP = rewriteSDP(m.SDP, relayCandidate, true)
 	case signal.Candidate:
 		c := *m.Candidate
 		var ok bool
@@ -25,27 +25,34 @@ func hideAddresses(m *signal.Message) bool {
 	return true
 }
 
-// hideInSDP drops candidate lines (RFC 8839, section 5.1) that are no relay's, and
-// takes the addresses out of the lines c= (RFC 8866, section 5.7) and a=rtcp
-// (RFC 3605), which repeat a candidate's.
-func hideInSDP(sdp string) string {
+// rewriteSDP returns an SDP with those candidates (RFC 8839, section 5.1) that may goes on
+// with, as it returns them. hide takes the addresses out of the lines o= and c= (RFC 8866,
+// sections 5.2 and 5.7) and a=rtcp (RFC 3605), which repeat a candidate's. Lines end as any
+// parser may read them, at a CR or a LF, and leave with both.
+func rewriteSDP(sdp string, may func(candidate string) (string, bool), hide bool) string {
 	var b strings.Builder
-	for line := range strings.Lines(sdp) {
-		text := strings.TrimRight(line, "\r\n")
-		end := line[len(text):]
+	for _, line := range strings.FieldsFunc(sdp, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		kind := strings.ToLower(strings.TrimSpace(line))
 		switch {
-		case strings.HasPrefix(text, "a=candidate:"):
-			c, ok := relayCandidate(text[len("a="):])
+		case strings.HasPrefix(kind, "a=remote-candidates"):
+			continue
+		case strings.HasPrefix(kind, "a=candidate"):
+			c, ok := may(strings.TrimSpace(line)[len("a="):])
 			if !ok {
 				continue
 			}
-			text = "a=" + c
-		case strings.HasPrefix(text, "c="):
-			text = "c=IN IP4 0.0.0.0"
-		case strings.HasPrefix(text, "a=rtcp:"):
-			text = "a=rtcp:9 IN IP4 0.0.0.0"
+			line = "a=" + c
+		case !hide:
+		case strings.HasPrefix(kind, "c="):
+			line = "c=IN IP4 0.0.0.0"
+		case strings.HasPrefix(kind, "a=rtcp:"):
+			line = "a=rtcp:9 IN IP4 0.0.0.0"
+		case strings.HasPrefix(kind, "o="):
+			if f := strings.Fields(line); len(f) == 6 {
+				line = strings.Join(append(f[:3], "IN IP4 0.0.0.0"), " ")
+			}
 		}
-		b.WriteString(text + end)
+		b.WriteString(line + "\r\n")
 	}
 	return b.String()
 }

@@ -25,7 +25,7 @@ func between(m *signal.Message, near bool) *signal.Message {
 	out := *m
 	switch m.Type {
 	case signal.Offer, signal.Answer:
-		out.SDP = publicSDP(m.SDP, near)
+		out.SDP = rewriteSDP(m.SDP, func(c string) (string, bool) { return publicCandidate(c, near) }, !near)
 	case signal.Candidate:
 		if m.Candidate == nil {
 			return nil
@@ -40,34 +40,10 @@ func between(m *signal.Message, near bool) *signal.Message {
 	return &out
 }
 
-// publicSDP drops the candidate lines (RFC 8839, section 5.1) that publicCandidate refuses,
-// and for peers that are not near the addresses that repeat a candidate's.
-func publicSDP(sdp string, near bool) string {
-	var b strings.Builder
-	for line := range strings.Lines(sdp) {
-		text := strings.TrimRight(line, "\r\n")
-		end := line[len(text):]
-		switch {
-		case strings.HasPrefix(text, "a=candidate:"):
-			c, ok := publicCandidate(text[len("a="):], near)
-			if !ok {
-				continue
-			}
-			text = "a=" + c
-		case near:
-		case strings.HasPrefix(text, "c="):
-			text = "c=IN IP4 0.0.0.0"
-		case strings.HasPrefix(text, "a=rtcp:"):
-			text = "a=rtcp:9 IN IP4 0.0.0.0"
-		}
-		b.WriteString(text + end)
-	}
-	return b.String()
-}
-
 // publicCandidate returns a candidate for a peer that is near or not, without its related
 // address for one that is not; ok is false if it may not be named. The empty one, which
-// ends the candidates, stays.
+// ends the candidates, stays. Fields are separated by one space each, so that nobody reads
+// another candidate in it than was looked at.
 func publicCandidate(s string, near bool) (string, bool) {
 	if strings.TrimSpace(s) == "" {
 		return s, true
@@ -83,7 +59,7 @@ func publicCandidate(s string, near bool) (string, bool) {
 	case err != nil && !(near && isMDNS(f[4])), err == nil && slices.Contains(metadata, a.Unmap().WithZone("")):
 		return "", false
 	case near:
-		return s, true
+		return strings.Join(f, " "), true
 	case !admission.IsPublic(a), !strings.EqualFold(f[2], "udp"):
 		return "", false
 	}

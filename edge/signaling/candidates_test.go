@@ -61,3 +61,41 @@ func TestCandidates(t *testing.T) {
 		}
 	}
 }
+
+// TestHiddenCandidates: a candidate does not get by in another spelling of its line or of
+// its fields, one of which some parser reads.
+func TestHiddenCandidates(t *testing.T) {
+	const public, private, metadata = "1 1 udp 1 203.0.113.7 9 typ host", "2 1 udp 1 10.0.0.1 9 typ host", "2 1 udp 1 169.254.169.254 9 typ host"
+	tabs := func(s string) string { return strings.ReplaceAll(s, " ", "\t") }
+	for _, secret := range []string{private, metadata} {
+		near := secret == metadata
+		for _, sdp := range []string{
+			"v=0\ra=candidate:" + secret + "\r", "v=0\r\na=x\ra=candidate:" + secret + "\n", "v=0\n a=candidate:" + secret,
+			"v=0\nA=Candidate:" + secret, "v=0\na=candidate: " + secret, "v=0\na=candidate:" + tabs(public) + " " + secret,
+			"v=0\na=remote-candidates:1 10.0.0.1 9 2 169.254.169.254 9", "v=0\na=candidate:" + public + "\ra=candidate:" + secret,
+		} {
+			out := between(&signal.Message{Type: signal.Answer, SDP: sdp}, near).SDP
+			for line := range strings.Lines(out) {
+				if f := strings.Split(strings.TrimSpace(line), " "); len(f) > 4 && f[4] != "203.0.113.7" || strings.Contains(line, "remote-") || strings.Contains(line, "\t") {
+					t.Errorf("near %v: %q leaves %q", near, sdp, out)
+				}
+			}
+		}
+		for _, c := range []string{
+			"candidate:" + tabs(public) + " " + secret, "a=candidate:" + secret, "candidate:" + secret + "\n", "candidate:" + public + "\r\na=candidate:" + secret,
+			"candidate: " + secret, "candidate:" + tabs(secret), "candidate:" + strings.ReplaceAll(secret, " ", "\u00a0"),
+		} {
+			m := between(&signal.Message{Type: signal.Candidate, Candidate: &signal.ICECandidate{Candidate: c}}, near)
+			if m == nil {
+				continue
+			}
+			if got := m.Candidate.Candidate; strings.ContainsAny(got, "\t\r\n\u00a0") || strings.Split(got, " ")[4] != "203.0.113.7" {
+				t.Errorf("near %v: %q goes on as %q", near, c, got)
+			}
+		}
+	}
+	const lines = "v=0\r\no=- 1 2 IN IP4 10.0.0.1\r\nc=IN IP4 10.0.0.1\r\na=rtcp:9 IN IP4 10.0.0.1\r\n"
+	if out := between(&signal.Message{Type: signal.Offer, SDP: lines}, false).SDP; strings.Contains(out, "10.0.0.1") {
+		t.Errorf("%q leaves %q", lines, out)
+	}
+}
