@@ -287,7 +287,7 @@ func (c *Control) Near(m, o *Member) bool {
 		return true
 	}
 	p, _ := c.PolicyOf(m)
-	return p.household(m.source) == p.household(o.source)
+	return p.Sites.household(m.source) == p.Sites.household(o.source)
 }
 
 // bad passes.
@@ -351,7 +351,7 @@ func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	p, _ := c.PolicyOf(m)
 	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.Sites.household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
 		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }

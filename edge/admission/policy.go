@@ -82,7 +82,7 @@ type Policy struct {
 	Hosts []string
 	// Sites are sets of networks that count as one place each, the first that matches. None:
 	// viewers share a place if they share a public address (a /64 for IPv6).
-	Sites []Site
+	Sites Sites
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -194,7 +194,7 @@ func (p *Policy) Validate() error {
 			return err
 		}
 	}
-	if err := validSites(p.Sites); err != nil {
+	if err := p.Sites.validate(); err != nil {
 		return err
 	}
 	for _, name := range p.ViewerParams {

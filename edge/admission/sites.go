@@ -26,40 +26,34 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// validSites returns what is wrong with the sites of a policy.
-func validSites(sites []Site) error {
-	for i, s := range sites {
+// Sites are those of a policy.
+type Sites []Site
+
+// validate returns what is wrong with them.
+func (all Sites) validate() error {
+	for i, s := range all {
 		switch {
 		case s.Name == "" || strings.ContainsAny(s.Name, " \t\n"):
 			return fmt.Errorf("site %q: write a name without spaces", s.Name)
 		case len(s.Networks) == 0:
 			return fmt.Errorf("site %s: write its networks, such as 203.0.113.0/24", s.Name)
-		case slices.ContainsFunc(sites[:i], func(o Site) bool { return o.Name == s.Name }):
+		case slices.ContainsFunc(all[:i], func(o Site) bool { return o.Name == s.Name }):
 			return fmt.Errorf("site %s is there twice: write all its networks together", s.Name)
 		}
 	}
 	return nil
 }
 
-// siteOf returns the name of the site that an address is in, "" for none; of several it is
-// the first.
-func (p *Policy) siteOf(a netip.Addr) string {
-	for i := range p.Sites {
-		if slices.ContainsFunc(p.Sites[i].Networks, func(n netip.Prefix) bool { return n.Contains(a) }) {
-			return p.Sites[i].Name
-		}
-	}
-	return ""
-}
-
-// household returns what viewers of one home share: a name for their site, or else their
-// public address (a /64 for IPv6); "" if that is unknown.
-func (p *Policy) household(source netip.Addr) string {
+// household returns what viewers of one home share: a name for the first site that their
+// address is in, or else their public address (a /64 for IPv6); "" if that is unknown.
+func (all Sites) household(source netip.Addr) string {
 	if !source.IsValid() {
 		return ""
 	}
-	if name := p.siteOf(source); name != "" {
-		return "site " + name
+	for i := range all {
+		if slices.ContainsFunc(all[i].Networks, func(n netip.Prefix) bool { return n.Contains(source) }) {
+			return "site " + all[i].Name
+		}
 	}
 	return source.String()
 }
