@@ -30,6 +30,7 @@ var (
 	descStall   = prometheus.NewDesc("mesh_stall_seconds_total", "Length of the interruptions that peers report.", nil, nil)
 	descPlayed  = prometheus.NewDesc("mesh_played_seconds_total", "Media time that peers report to have played.", nil, nil)
 	descDoubted = prometheus.NewDesc("mesh_doubted_sessions", "Sessions in swarms that are in memory of whose reports something is left out, because it cannot be true or be checked.", nil, nil)
+	descBeyond  = prometheus.NewDesc("mesh_doubted_bytes", "Bytes from the origin that peers report beyond what this edge has sent, and which are left out. None are doubted once a trusted proxy has asked for segments.", nil, nil)
 	descBanned  = prometheus.NewDesc("mesh_banned_peers", "Peers banned from swarms that are in memory.", nil, nil)
 	descLimited = prometheus.NewDesc("mesh_limited_requests_total",
 		"Requests for sessions refused with 429 because too many came from one address.", nil, nil)
@@ -41,7 +42,7 @@ var (
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descStopped, descEgress, descBytes, descSaved,
-		descBad, descStalls, descStall, descPlayed, descDoubted, descBanned, descLimited, descTokens} {
+		descBad, descStalls, descStall, descPlayed, descDoubted, descBeyond, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
 }
@@ -59,6 +60,7 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	gauge(descStopped, float64(n.Stopped))
 	gauge(descBanned, float64(n.Banned))
 	gauge(descDoubted, float64(n.Doubted))
+	gauge(descBeyond, float64(n.DoubtedBytes))
 	counter(descLimited, float64(n.Limited))
 	counter(descEgress, float64(n.Egress))
 	counter(descBytes, float64(n.Reported.PeerBytes), "peer")

@@ -146,6 +146,15 @@ func TestStats(t *testing.T) {
 	if st.OriginEgressBytes != 5100 {
 		t.Errorf("egress is %d", st.OriginEgressBytes)
 	}
+	// Nobody got more from the origin than this edge has sent, unless a proxy stands in front.
+	s.send(&signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 3000, OriginBytes: 9000, RelayedBytes: 10}})
+	s.announce(0)
+	if st := decodeStats(t, e); st.OriginBytes != 5100 || st.DoubtedBytes != 3900 || st.Swarms[0].DoubtedBytes != 3900 {
+		t.Errorf("traffic with a false report: %+v", st)
+	}
+	if n := currentEdge(t).Numbers(); n.Reported.OriginBytes != 5100 || n.DoubtedBytes != 3900 {
+		t.Errorf("numbers with a false report: %+v", n)
+	}
 	s.send(&signal.Message{Type: signal.Leave})
 	s.closed()
 	if st := decodeStats(t, e); st.Sessions != 0 || st.PeerBytes != 3000 {

@@ -45,8 +45,8 @@ func TestWayOfOneViewer(t *testing.T) {
 	if len(peers.Peers) != 1 || peers.Peers[0].ID != a.Peer {
 		t.Fatalf("the second viewer was told of %+v, want %s", peers.Peers, a.Peer)
 	}
-	pb.send(&signal.Message{Type: signal.Offer, To: &a.Peer, Connection: "1", SDP: "v=0"})
-	if offer := pa.until(signal.Offer); offer.From == nil || *offer.From != b.Peer || offer.SDP != "v=0" {
+	pb.send(&signal.Message{Type: signal.Offer, To: &a.Peer, Connection: "1", SDP: "v=0\r\n"})
+	if offer := pa.until(signal.Offer); offer.From == nil || *offer.From != b.Peer || offer.SDP != "v=0\r\n" {
 		t.Errorf("the offer came as %+v", offer)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -101,6 +102,7 @@ type Edge struct {
 	segments  *response.Segments
 	manifests *response.Manifests
 	recalls   singleflight.Group
+	proxied   atomic.Bool // a trusted proxy has asked for a segment
 }
 
 // New makes an Edge. Close ends it.
@@ -153,11 +155,11 @@ func (e *Edge) Relayed(swarm string, up, down int64, first bool) {
 
 // Stats sums up the swarms of a host, in lower case and with its port if that is
 // not the default.
-func (e *Edge) Stats(host string) Stats { return statsOf(e.hub, e.catalog, host) }
+func (e *Edge) Stats(host string) Stats { return statsOf(e.hub, e.catalog, host, !e.proxied.Load()) }
 
 // Numbers returns the numbers of now.
 func (e *Edge) Numbers() Numbers {
-	n := numbersOf(e.hub, e.segments, e.control)
+	n := numbersOf(e.hub, e.segments, e.control, !e.proxied.Load())
 	n.Stopped = len(e.catalog.Stopped())
 	return n
 }

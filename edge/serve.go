@@ -79,6 +79,9 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, next Next) error {
 	var err error
 	switch {
 	case v.Listed != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		if !e.proxied.Load() && e.config.Server.ClientAddr(r) != Addr(r.RemoteAddr) {
+			e.proxied.Store(true)
+		}
 		err = e.segments.Serve(w, r, p, v, next)
 	case manifest.MayBeManifest(v.URL.Path) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		err = e.manifests.Serve(w, r, p, v, next)

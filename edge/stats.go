@@ -2,6 +2,7 @@ package edge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/viewmesh/viewmesh/edge/admission"
@@ -36,6 +37,10 @@ type Traffic struct {
 	PeerBytes    int64 `json:"peer_bytes"`
 	OriginBytes  int64 `json:"origin_bytes"`
 	RelayedBytes int64 `json:"relayed_bytes"`
+	// DoubtedBytes are those of the origin that peers have reported beyond what this edge has
+	// sent of the host's segments: they are left out of OriginBytes. None are doubted once a
+	// trusted proxy has asked, which may send copies of its own.
+	DoubtedBytes int64 `json:"doubted_bytes"`
 	// Offload is PeerBytes / (PeerBytes + OriginBytes), 0 before any byte.
 	Offload float64 `json:"offload"`
 	// Saving is the share of all bytes that the edge did not have to send, because a peer
@@ -60,15 +65,31 @@ func (t *Traffic) setShares() {
 	}
 }
 
-// statsOf sums up the swarms of a host.
-func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
+// holdTo holds what peers have reported of the origin to what this edge has sent.
+func (t *Traffic) holdTo(sent int64) {
+	doubted := max(0, t.OriginBytes-sent)
+	t.OriginBytes -= doubted
+	t.DoubtedBytes += doubted
+	t.setShares()
+}
+
+// statsOf sums up the swarms of a host. all reports whether this edge has sent all that
+// came from the origin.
+func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string, all bool) Stats {
 	out := Stats{Swarms: []SwarmStats{}}
+	for _, p := range listed.Of(host) {
+		out.OriginEgressBytes += p.Egress()
+	}
+	sent := int64(math.MaxInt64)
+	if all {
+		sent = out.OriginEgressBytes
+	}
 	for _, s := range hub.Swarms() {
 		if s.Presentation.Host != host {
 			continue
 		}
 		t := Traffic{PeerBytes: s.Totals.PeerBytes, OriginBytes: s.Totals.OriginBytes, RelayedBytes: s.Totals.RelayedBytes}
-		t.setShares()
+		t.holdTo(sent)
 		c := Carried{s.RelayPeers, s.RelayUp, s.RelayDown}
 		out.Swarms = append(out.Swarms, SwarmStats{s.ID, s.Presentation.Path, s.Peers, t, c})
 		out.RelayPeers += c.RelayPeers
@@ -78,14 +99,12 @@ func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string) Stats {
 		out.PeerBytes += t.PeerBytes
 		out.OriginBytes += t.OriginBytes
 		out.RelayedBytes += t.RelayedBytes
+		out.DoubtedBytes += t.DoubtedBytes
 	}
-	out.setShares()
+	out.holdTo(sent)
 	slices.SortFunc(out.Swarms, func(a, b SwarmStats) int {
 		return cmp.Or(cmp.Compare(a.Presentation, b.Presentation), cmp.Compare(a.Swarm, b.Swarm))
 	})
-	for _, p := range listed.Of(host) {
-		out.OriginEgressBytes += p.Egress()
-	}
 	return out
 }
 
@@ -98,17 +117,22 @@ type Numbers struct {
 	Banned       int                 // peers banned from swarms that are in memory
 	Doubted      int                 // sessions of whose reports something is left out of Reported, because it cannot be true or be checked
 	Limited      int64               // requests for sessions refused because too many came from one address
+	DoubtedBytes int64               // of the origin that peers have reported beyond Egress; left out of Reported
 	Egress       int64               // bytes of segment bodies sent
 	Spooled      int64               // bytes that bodies without Content-Length hold in memory now
 	Reported     signal.Report       // what peers have reported
 	ViewerTokens []admission.Verdict // requests by what their viewer token came to
 }
 
-// numbersOf returns the numbers of now.
-func numbersOf(hub *signaling.Hub, segments *response.Segments, control *admission.Control) Numbers {
+// numbersOf returns the numbers of now; all is that of statsOf.
+func numbersOf(hub *signaling.Hub, segments *response.Segments, control *admission.Control, all bool) Numbers {
 	n := Numbers{
 		Connections: hub.Connections(), Limited: control.Limited(), Egress: segments.Egress(), Spooled: segments.Spooled(),
 		Reported: hub.Totals(), ViewerTokens: control.Verdicts(),
+	}
+	if all {
+		n.DoubtedBytes = max(0, n.Reported.OriginBytes-n.Egress)
+		n.Reported.OriginBytes -= n.DoubtedBytes
 	}
 	for _, s := range hub.Swarms() {
 		n.Peers += s.Peers
