@@ -101,7 +101,7 @@ func TestSummary(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	keys := []string{"peer_bytes", "origin_bytes", "relayed_bytes", "startup_ms", "stalls", "stall_ms", "bad_chunks", "neighbors", "not_started"}
+	keys := []string{"peer_bytes", "origin_bytes", "relayed_bytes", "startup_ms", "stalls", "stall_ms", "bad_chunks", "neighbors", "not_started", "buffer_ms"}
 	first := got["viewers"].([]any)[0].(map[string]any)
 	total := got["total"].(map[string]any)
 	for _, k := range keys {

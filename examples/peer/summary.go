@@ -25,9 +25,12 @@ type row struct {
 	Paths      []path `json:"paths,omitempty"`
 	NotStarted int64  `json:"not_started"` // viewers that never began to play, which startup_ms says nothing of
 
-	uploaded, buffer int64
-	started          bool
-	joined           bool
+	// BufferMS is how much each viewer has ahead of its playhead; of all: the least.
+	BufferMS int64 `json:"buffer_ms"`
+
+	uploaded int64
+	started  bool
+	joined   bool
 }
 
 // path is a connection to a neighbor: the types and addresses of both ends' candidates, the
@@ -65,7 +68,7 @@ func summarize(all []viewer.Stats) summary {
 		r := row{
 			PeerBytes: v.PeerBytes, OriginBytes: v.OriginBytes, RelayedBytes: v.RelayedBytes, StartupMS: v.StartupMS,
 			Stalls: v.Stalls, StallMS: v.StallMS, BadChunks: v.BadChunks, Neighbors: v.Report.Neighbors,
-			uploaded: v.UploadedBytes, buffer: v.BufferMS, started: v.StartupMS > 0, joined: v.Joined,
+			uploaded: v.UploadedBytes, BufferMS: v.BufferMS, started: v.StartupMS > 0, joined: v.Joined,
 		}
 		for _, p := range v.Paths {
 			r.Paths = append(r.Paths, path{Peer: p.Peer.String(), Local: p.Local, Remote: p.Remote, Relay: p.Relay,
@@ -87,8 +90,8 @@ func summarize(all []viewer.Stats) summary {
 		t.NotStarted += r.NotStarted
 		t.uploaded += r.uploaded
 		t.joined = t.joined || r.joined
-		if i == 0 || r.buffer < t.buffer {
-			t.buffer = r.buffer
+		if i == 0 || r.BufferMS < t.BufferMS {
+			t.BufferMS = r.BufferMS
 		}
 	}
 	t.started = len(all) > 0 && t.NotStarted == 0
@@ -131,7 +134,7 @@ func (s *summary) line(last summary, over time.Duration) string {
 		who = fmt.Sprintf("%d viewers  ", len(s.Viewers))
 	}
 	return fmt.Sprintf("%sbuffer %4.1f s  peers %s  origin %s  saved %.0f %%  neighbors %d  down %s  up %s%s",
-		who, float64(t.buffer)/1000, size(t.PeerBytes), size(t.OriginBytes), 100*s.Total.Saving, t.Neighbors,
+		who, float64(t.BufferMS)/1000, size(t.PeerBytes), size(t.OriginBytes), 100*s.Total.Saving, t.Neighbors,
 		rate(t.PeerBytes+t.OriginBytes, l.PeerBytes+l.OriginBytes), rate(t.uploaded, l.uploaded), state)
 }
 

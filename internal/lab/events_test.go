@@ -55,6 +55,12 @@ var events = []event{
 	}},
 }
 
+// settled is what a viewer has buffered once it has filled up after its start: of 6 s that a
+// live stream of 2 s segments lists ahead of it, all but what is still on its way. A viewer
+// fills up from neighbors, and so later than one without the mesh; what happens is to meet
+// both with full buffers.
+const settled = 4000 // ms
+
 // TestEvents: two viewers share, something happens, and they share again in time, without
 // a stall that a viewer without the mesh does not have.
 func TestEvents(t *testing.T) {
@@ -76,6 +82,9 @@ func TestEvents(t *testing.T) {
 			}
 			if _, ok := more(0, 40*time.Second); !ok {
 				t.Fatalf("the viewers share nothing before anything happens: %+v, %+v", p.State(), q.State())
+			}
+			if _, ok := p.Until(30*time.Second, func(s State) bool { return min(s.BufferMS, q.State().BufferMS) >= settled }); !ok {
+				t.Fatalf("the viewers do not fill their buffers: %+v, %+v", p.State(), q.State())
 			}
 			ev.happens(e, a)
 			over := time.Now()

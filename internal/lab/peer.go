@@ -136,6 +136,7 @@ type State struct {
 	Stalls       int64  `json:"stalls"`
 	StallMS      int64  `json:"stall_ms"`
 	Neighbors    int64  `json:"neighbors"`
+	BufferMS     int64  `json:"buffer_ms"`
 	Paths        []Path `json:"paths"`
 }
 
