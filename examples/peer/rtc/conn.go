@@ -21,6 +21,7 @@ const label = "mesh"
 var (
 	ErrTimeout  = errors.New("connection was not made in time")
 	ErrFailed   = errors.New("connection failed")
+	ErrNoPath   = errors.New("connection was lost and found no other path")
 	ErrRefused  = errors.New("peer refused the offer")
 	ErrProtocol = errors.New("neighbor broke the protocol")
 	// ErrWornOut: so many records were sent under one key that a new connection is
@@ -224,8 +225,25 @@ func (c *Conn) SetAnswer(sdp string) {
 		if !c.offering {
 			return nil
 		}
+		if c.channel != nil {
+			c.expectPath()
+		}
 		return c.accept(webrtc.SDPTypeAnswer, sdp)
 	}})
+}
+
+// expectPath fails the connection if a Restart that the peer has answered finds no path in
+// time. Candidates are gathered once: what an outage keeps from the STUN server then is
+// missing for good, while a new connection gathers anew.
+func (c *Conn) expectPath() {
+	time.AfterFunc(restartWait, func() {
+		c.push(job{do: func() error {
+			if s := c.pc.ICEConnectionState(); s == webrtc.ICEConnectionStateConnected || s == webrtc.ICEConnectionStateCompleted {
+				return nil
+			}
+			return ErrNoPath
+		}})
+	})
 }
 
 // Restart looks for a path anew (RFC 8445, section 9), while the channel and what lies in

@@ -28,6 +28,9 @@ const (
 	// failedAfter how long it is then waited for.
 	lostAfter   = 3 * time.Second
 	failedAfter = 9 * time.Second
+	// restartWait is how long a path may take that is looked for anew, once both sides have
+	// described themselves.
+	restartWait = 4 * time.Second
 	// natWait is how long a pair over NATs waits for one without.
 	natWait = 300 * time.Millisecond
 	// flushWait is how long what is queued may take when a connection is closed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // end is one side of a connection in a test.
 type end struct {
 	conn     *Conn
+	mute     atomic.Bool   // its candidates do not arrive
 	ready    chan struct{} // conn is set
 	open     chan Path
 	messages chan *wire.Message
@@ -35,6 +37,9 @@ func (e *end) events(other *end, describe func(signal.Type, string)) Events {
 	return Events{
 		Description: describe,
 		Candidate: func(c signal.ICECandidate) {
+			if e.mute.Load() {
+				return
+			}
 			<-other.ready
 			other.conn.AddCandidate(c)
 		},
@@ -54,18 +59,32 @@ func listen(t *testing.T) *Net {
 	return n
 }
 
+// described returns a description as it arrives at the other side.
+func (e *end) described(sdp string) string {
+	if !e.mute.Load() {
+		return sdp
+	}
+	var out strings.Builder
+	for line := range strings.Lines(sdp) {
+		if !strings.HasPrefix(line, "a=candidate:") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
 // pair connects two nets.
 func pair(t *testing.T, from, to *Net) (a, b *end) {
 	t.Helper()
 	a, b = newEnd(), newEnd()
 	a.conn = from.Offer(Options{}, a.events(b, func(_ signal.Type, offer string) {
 		if b.conn != nil { // a restart
-			b.conn.Answer(offer, true)
+			b.conn.Answer(a.described(offer), true)
 			return
 		}
 		b.conn = to.Answer(Options{}, offer, b.events(a, func(_ signal.Type, answer string) {
 			<-a.ready
-			a.conn.SetAnswer(answer)
+			a.conn.SetAnswer(b.described(answer))
 		}))
 		close(b.ready)
 	}))
@@ -125,6 +144,22 @@ func TestRestart(t *testing.T) {
 	case err := <-b.closed:
 		t.Errorf("the other end has closed: %v", err)
 	default:
+	}
+	a.conn.Close()
+	b.conn.Close()
+	closeNet(t, from, to)
+}
+
+// TestRestartWithoutPath: a path that is looked for anew while candidates get lost is not
+// waited for as long as one that may come back.
+func TestRestartWithoutPath(t *testing.T) {
+	from, to := listen(t), listen(t)
+	a, b := pair(t, from, to)
+	a.mute.Store(true)
+	b.mute.Store(true)
+	a.conn.Restart()
+	if err := wait(t, a.closed, "the end of the connection"); !errors.Is(err, ErrNoPath) {
+		t.Errorf("ended by %v, want %v", err, ErrNoPath)
 	}
 	a.conn.Close()
 	b.conn.Close()
