@@ -10,8 +10,8 @@ const backWithin = 15 * time.Second
 
 const (
 	// luck is by how much two viewers' stalls differ through nothing but the moments at
-	// which they try again.
-	luck = 2000 // ms
+	// which they try again: an attempt to connect that meets the outage lasts 3 s.
+	luck = 3000 // ms
 	// busy is for how long a machine that plays for all tests may hold one viewer up.
 	busy = 300 // ms
 )
