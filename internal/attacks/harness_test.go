@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -106,10 +107,11 @@ func (s *site) directives(more string) string {
 	file_server`, filepath.Join(s.dir, "../login.json"), more, s.dir)
 }
 
-// run starts Caddy with sites on free ports and returns their URLs.
+// run starts Caddy with sites on free ports and returns their URLs. It takes the address
+// of a connection from one that begins with the PROXY protocol: see seenAs.
 func run(t *testing.T, sites ...string) (urls []string) {
 	t.Helper()
-	config := fmt.Sprintf("{\n%s\nmesh {\n stun off\n }\n}\n", caddytest.Options(t))
+	config := fmt.Sprintf("{\n%s\nservers {\n listener_wrappers {\n proxy_protocol {\n allow 127.0.0.0/8\n }\n }\n }\nmesh {\n stun off\n }\n}\n", caddytest.Options(t))
 	for _, directives := range sites {
 		address := freeport.Addr(t)
 		config += fmt.Sprintf("http://%s {\n%s\n}\n", address, directives)
@@ -176,6 +178,25 @@ func (s *site) client(token string) *http.Client { return clientFrom(s.t, token,
 
 func clientFrom(t *testing.T, token, source string) *http.Client {
 	return &http.Client{Transport: &bearer{ask.From(t, source), token}, Timeout: 20 * time.Second}
+}
+
+// seenAs is a client with a viewer token whose connections the edge sees to come from an
+// address, such as a public one.
+func seenAs(t *testing.T, token, address string) *http.Client {
+	transport := ask.From(t, "127.0.0.1")
+	dial := transport.DialContext
+	head := "PROXY TCP4 " + address + " 127.0.0.1 5000 80\r\n"
+	if strings.Contains(address, ":") {
+		head = "PROXY TCP6 " + address + " ::1 5000 80\r\n"
+	}
+	transport.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
+		c, err := dial(ctx, network, to)
+		if err == nil {
+			_, err = c.Write([]byte(head))
+		}
+		return c, err
+	}
+	return &http.Client{Transport: &bearer{transport, token}, Timeout: 20 * time.Second}
 }
 
 // bootstrap loads the manifest of a stream and gives where to open a session.

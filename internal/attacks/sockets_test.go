@@ -2,6 +2,7 @@ package attacks
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -55,10 +56,29 @@ type line struct {
 func (s *site) signaling(token string, want int) *line {
 	s.t.Helper()
 	client := s.client(token)
-	session := s.open(client, s.bootstrap(client, "film"))
-	socket, err := edge.Dial(s.t.Context(), client, session, session.Pass)
+	l, err := s.dial(client, s.bootstrap(client, "film"))
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	l.announce(want)
+	l.until(s.t, signal.Peers)
+	return l
+}
+
+// announce asks for peers.
+func (l *line) announce(want int) {
+	l.Send(&signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Rendition: "/film/index.m3u8", Upload: true, Want: want}})
+}
+
+// dial opens a session and its signaling.
+func (s *site) dial(client *http.Client, b edge.Bootstrap) (*line, error) {
+	session, err := edge.Open(s.t.Context(), client, b, signal.SessionRequest{})
+	if err != nil {
+		return nil, err
+	}
+	socket, err := edge.Dial(s.t.Context(), client, session, session.Pass)
+	if err != nil {
+		return nil, err
 	}
 	l := &line{socket, session, make(chan signal.Message, 4096)}
 	done := make(chan struct{})
@@ -74,9 +94,7 @@ func (s *site) signaling(token string, want int) *line {
 		}
 	}()
 	s.t.Cleanup(func() { socket.Abort(); <-done })
-	socket.Send(&signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Rendition: "r", Upload: true, Want: want}})
-	l.until(s.t, signal.Peers)
-	return l
+	return l, nil
 }
 
 // until returns the next message of a type, and how many offers came before it.

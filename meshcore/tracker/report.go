@@ -56,6 +56,10 @@ func (a *accounts) report(now time.Duration, r *signal.Report) {
 	grow(&t.Stalls, r.Stalls, b.Stalls)
 	grow(&t.StallMS, r.StallMS, b.StallMS)
 	grow(&t.PlayedMS, r.PlayedMS, b.PlayedMS)
+	if t.RelayedBytes > t.PeerBytes { // they are part of them
+		t.RelayedBytes = t.PeerBytes
+		a.unproven = true
+	}
 }
 
 // possible reports whether a report can be true of the time since the session was opened.

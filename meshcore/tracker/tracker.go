@@ -116,6 +116,7 @@ func (s *Swarm) Stats() Stats {
 		st.Totals.PeerBytes -= m.accounts.excess(given)
 	}
 	st.Totals.PeerBytes = max(0, min(st.Totals.PeerBytes, given+underWay))
+	st.Totals.RelayedBytes = min(st.Totals.RelayedBytes, st.Totals.PeerBytes)
 	return st
 }
 
