@@ -27,7 +27,9 @@ type core struct {
 	rate         bucket
 	answers      *sourceLimit // to requests without credentials
 	bindings     *sourceLimit
-	pionKey      []byte // signs what is written for pion
+	pionKey      []byte  // signs what is written for pion
+	desks        []*desk // of the connections
+	nextDesk     atomic.Uint32
 	names        names
 	users        users
 	relays       relays
@@ -73,6 +75,9 @@ func (s *core) forget(c io.Closer) {
 	defer s.mu.Unlock()
 	delete(s.closers, c)
 }
+
+// deskFor returns the desk for one more connection.
+func (s *core) deskFor() *desk { return s.desks[s.nextDesk.Add(1)%uint32(len(s.desks))] }
 
 // lost is forget for a listening socket, which only Close may end, and who has retired
 // it.

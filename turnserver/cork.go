@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"net"
+	"os"
 	"sync"
 )
 
@@ -32,16 +33,34 @@ type cork interface {
 }
 
 // corkConn is the connection below a TLS connection. It can hold back what is written
-// so that several records leave in one call.
+// so that several records leave in one call, and be fed what was read from below, so that
+// TLS need not wait.
 type corkConn struct {
 	net.Conn
 	mu   sync.Mutex
 	held *[]byte // nil while nothing is held back
+
+	// These belong to who reads.
+	feeding bool
+	fed     []byte
 }
 
 // BelowTLS makes of a connection one that is to stand below somebody else's TLS: where the
 // TLS connection comes to ServeConn, it costs no more than one of ListenTLS.
 func BelowTLS(conn net.Conn) net.Conn { return &corkConn{Conn: overTCP(conn)} }
+
+// Read returns what was fed, and while the connection is being fed no more than that.
+func (c *corkConn) Read(b []byte) (int, error) {
+	switch {
+	case !c.feeding:
+		return c.Conn.Read(b)
+	case len(c.fed) == 0:
+		return 0, os.ErrDeadlineExceeded // after which TLS can be read again
+	}
+	n := copy(b, c.fed)
+	c.fed = c.fed[n:]
+	return n, nil
+}
 
 func (c *corkConn) Write(b []byte) (int, error) {
 	c.mu.Lock()

@@ -15,7 +15,7 @@ import (
 const defaultLifetime = 10 * time.Minute
 
 // generator is pion's RelayAddressGenerator.
-type generator struct{ in *intake }
+type generator struct{ desk *desk }
 
 var errRefused = errors.New("refused")
 
@@ -26,7 +26,7 @@ func (generator) AllocateConn(string, int) (net.Conn, net.Addr, error) { return 
 // AllocatePacketConn makes the allocation that the current request asks for. pion gets
 // a stub in its place, and forgets it at once.
 func (g generator) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
-	in, r := g.in, &g.in.req
+	in, r := g.desk.in, &g.desk.in.req
 	a, code := in.allocate()
 	if code != 0 {
 		r.code = code

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/pion/turn/v2"
 )
 
 // tuple tells the clients of an intake apart: the part of the 5-tuple (RFC 8656,
@@ -25,13 +23,12 @@ type clientSide interface {
 	answer(client tuple, b []byte) error
 }
 
-// intake is one way in for clients, with a pion server of its own. pion reads it
-// as a net.PacketConn, in one goroutine: a request goes to pion when pion reads,
-// pion calls back while it handles the request (authenticate, AllocatePacketConn,
-// WriteTo), and is done with it when it reads again (settle, all in request.go). So
-// req belongs to that goroutine, and needs no lock.
+// intake is one way in for clients: a UDP socket, or a connection. One goroutine reads
+// it. msg, up and req belong to that goroutine, and to the desk's while it waits there
+// for a request to be handled, so they need no lock.
 type intake struct {
 	s         *core
+	desk      *desk
 	transport Transport
 	client    clientSide
 	local     net.Addr
@@ -121,22 +118,23 @@ func (in *intake) count() int {
 	return len(in.allocs)
 }
 
-// take works on one datagram or frame. It reports whether it is a request for pion.
-// b must stay as it is until the up queue is flushed.
-func (in *intake) take(b []byte, from tuple, now int64) bool {
+// take works on one datagram or frame. b must stay as it is until the up queue is
+// flushed.
+func (in *intake) take(b []byte, from tuple, now int64) {
 	m := &in.msg
 	m.isChannelData = false
 	if d := m.parse(b); d != dropNone {
 		in.s.counters.drop(d)
-		return false
+		return
 	}
 	if !m.isChannelData && m.class == classRequest {
-		return in.request(from, now)
+		in.up.flush()
+		in.request(from, now)
+		return
 	}
 	if d := in.relayUp(m, from, now); d != dropNone {
 		in.s.counters.drop(d)
 	}
-	return false
 }
 
 // relayUp relays ChannelData or a Send indication to its peer.
@@ -180,29 +178,5 @@ func (in *intake) relayUp(m *message, from tuple, now int64) Drop {
 	return dropNone
 }
 
-// LocalAddr and the deadlines make an intake a net.PacketConn.
-func (in *intake) LocalAddr() net.Addr              { return in.local }
-func (in *intake) SetDeadline(time.Time) error      { return nil }
-func (in *intake) SetReadDeadline(time.Time) error  { return nil }
-func (in *intake) SetWriteDeadline(time.Time) error { return nil }
-
 // lastAnswer is how long a retired socket stays open behind its last allocation.
 const lastAnswer = time.Second
-
-// pionRealm is the realm in what is written for pion: clients see the settings' one.
-const pionRealm = "r"
-
-// serve starts a pion server that reads conn, which embeds in.
-func (in *intake) serve(conn net.PacketConn) error {
-	_, err := turn.NewServer(turn.ServerConfig{
-		Realm:         pionRealm,
-		AuthHandler:   in.authenticate,
-		LoggerFactory: silent{},
-		InboundMTU:    bufferSize,
-		PacketConnConfigs: []turn.PacketConnConfig{{
-			PacketConn:            conn,
-			RelayAddressGenerator: generator{in},
-		}},
-	})
-	return err
-}

@@ -319,42 +319,6 @@ func TestStreamsThatAreNotTURN(t *testing.T) {
 	}
 }
 
-// Frames come in whatever pieces the network makes of them, and an oversized one must
-// not end the connection.
-func TestStreamFramesInPieces(t *testing.T) {
-	s := start(t, nil)
-	conn := dialStream(t, TCP, listen(t, s, TCP))
-	defer conn.Close()
-	ping := stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw
-	big := append([]byte{0x40, 0, 0xff, 0xff}, make([]byte, 0x10000)...)
-	stream := strings.Join([]string{string(ping), string(big), string(ping), "\x40\x00\x00\x01x\x00\x00\x00", string(ping)}, "")
-	go func() {
-		for i := 0; i < len(stream); {
-			n := 1
-			if i > 200 && i < len(stream)-200 {
-				n = 1000
-			}
-			n = min(n, len(stream)-i)
-			if _, err := conn.Write([]byte(stream[i : i+n])); err != nil {
-				return
-			}
-			i += n
-		}
-	}()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	answers := make([]byte, 3*40)
-	for got := 0; got < len(answers); {
-		n, err := conn.Read(answers[got:])
-		if err != nil {
-			t.Fatalf("after %d bytes of answers: %v", got, err)
-		}
-		got += n
-	}
-	if st := s.Stats(); st.Bindings != 3 || st.Drops["oversize"] != 1 || st.Drops["allocation"] != 1 {
-		t.Errorf("%d bindings, drops %v", st.Bindings, st.Drops)
-	}
-}
-
 // A flood on one listener must not keep another from its clients.
 func TestAFloodDoesNotStarveAnotherListener(t *testing.T) {
 	s := start(t, func(c *Config) { c.Policy.UnauthRate = 0 })

@@ -10,8 +10,8 @@ import (
 	"github.com/pion/stun"
 )
 
-// An allocation over UDP with a permission and a channel takes at most 16 KiB of the
-// process's memory: heap and stacks, with what pion keeps for it.
+// An allocation with a permission and a channel takes no more of the process's memory,
+// heap and stacks, than it has to: over TCP with its connection.
 func TestMemoryPerAllocation(t *testing.T) {
 	if raceEnabled {
 		return // the detector's own memory would be measured
@@ -28,31 +28,31 @@ func TestMemoryPerAllocation(t *testing.T) {
 		t.Logf("%s", out)
 		return
 	}
-	const count, most = 1000, 16 << 10
-	s := start(t, func(c *Config) { c.Policy.UserAllocations = -1 })
-	server := listen(t, s, UDP)
-	// The clients share nothing with what is measured but the process, so they are made
-	// before: a socket each.
-	clients := make([]*rawClient, count)
-	for i := range clients {
-		clients[i] = newRawClient(t, UDP, server, fmt.Sprintf("viewer-%d", i))
-		clients[i].challenge()
-	}
-	before := memory()
-	for _, c := range clients {
-		if code := c.request(stun.MethodAllocate, wantUDP); code != 0 {
-			t.Fatalf("allocate: code %d", code)
+	const count = 1000
+	for tr, most := range map[Transport]int{UDP: 16 << 10, TCP: 20 << 10} {
+		s := start(t, func(c *Config) {
+			c.Policy.UserAllocations = -1
+			c.Policy.MaxConnsPerSource = count
+		})
+		server := listen(t, s, tr)
+		// The clients share the process, so that their ends are measured too: some 5 KiB.
+		before := memory()
+		clients := make([]*rawClient, count)
+		for i := range clients {
+			c := newRawClient(t, tr, server, fmt.Sprintf("viewer-%d", i))
+			c.allocate()
+			if code := c.request(stun.MethodChannelBind, channelAttr(0x4000), peer("127.0.0.1:9")); code != 0 {
+				t.Fatalf("channel: code %d", code)
+			}
+			clients[i] = c
 		}
-		if code := c.request(stun.MethodChannelBind, channelAttr(0x4000), peer("127.0.0.1:9")); code != 0 {
-			t.Fatalf("channel: code %d", code)
+		each := (memory() - before) / count
+		t.Logf("%d bytes for an allocation over %v, and its client", each, tr)
+		if each > most {
+			t.Errorf("an allocation over %v and its client take %d bytes, want at most %d", tr, each, most)
 		}
+		runtime.KeepAlive(clients)
 	}
-	each := (memory() - before) / count
-	t.Logf("%d bytes for an allocation", each)
-	if each > most {
-		t.Errorf("an allocation takes %d bytes, want at most %d", each, most)
-	}
-	runtime.KeepAlive(clients)
 }
 
 func memory() int {

@@ -12,7 +12,7 @@ import (
 // want (SHA-256, user hashes, two families, lifetimes over an hour), it is asked in
 // other words: each request becomes one that this file writes (forPion), under a key
 // that only the server has. What pion calls on the way (authenticate,
-// AllocatePacketConn) does the work, and pion's answer (WriteTo) becomes ours.
+// AllocatePacketConn) does the work, and pion's answer (answered) becomes ours.
 
 // request is the request that pion is handling.
 type request struct {
@@ -26,14 +26,13 @@ type request struct {
 	stub             *stub  // what pion has of an allocation that this request made
 }
 
-// request looks at a request before pion does, answers those that pion has no part
-// in, and reports whether the request is for pion.
-func (in *intake) request(from tuple, now int64) bool {
+// request answers a request, with pion where that has a part in it.
+func (in *intake) request(from tuple, now int64) {
 	m, c := &in.msg, &in.s.counters
 	in.req = request{from: from, alloc: in.lookup(from)}
 	if m.method == methodBinding && !in.mayAnswer(in.s.bindings, now, in.s.policy.Load().BindingRate) ||
 		m.method != methodBinding && (!m.signed() || m.unproven) && !in.mayChallenge(now) {
-		return false
+		return
 	}
 	switch {
 	case m.unproven:
@@ -43,14 +42,13 @@ func (in *intake) request(from tuple, now int64) bool {
 			c.challenges.Add(1)
 		}
 		in.req.active = true
-		return true
+		in.desk.handle(in)
 	case len(m.unknown) > 0:
 		in.refuse(codeUnknownAttr)
 	default:
 		c.bindings.Add(1)
 		in.reply(bindingAnswer(m, from.addr))
 	}
-	return false
 }
 
 // mayAnswer holds the limit on answers to unauthenticated datagrams. Streams need
@@ -98,7 +96,7 @@ func (in *intake) forPion(p []byte) int {
 
 // authenticate is pion's AuthHandler: the nonce of the current request is good. It
 // finds who has sent the request, and serves it, but for allocations.
-func (in *intake) authenticate(string, string, net.Addr) ([]byte, bool) {
+func (in *intake) authenticate() ([]byte, bool) {
 	r := &in.req
 	if r.code = in.identify(); r.code == 0 {
 		r.code = in.admit()
@@ -164,11 +162,11 @@ func (in *intake) admit() (code int) {
 	return 0
 }
 
-// WriteTo is pion's answer to the current request.
-func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
+// answered takes pion's answer to the current request.
+func (in *intake) answered(b []byte) {
 	r := &in.req
 	if len(b) < stunHeader || !r.active || r.answered {
-		return len(b), nil
+		return
 	}
 	class, _ := splitType(binary.BigEndian.Uint16(b))
 	switch {
@@ -187,7 +185,6 @@ func (in *intake) WriteTo(b []byte, _ net.Addr) (int, error) {
 	default:
 		in.refuse(errorCode(b))
 	}
-	return len(b), nil
 }
 
 // errorCode reads the ERROR-CODE of a response that pion has made, or returns 400.

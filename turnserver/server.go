@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -49,6 +50,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	if err := s.SetPolicy(cfg.Policy); err != nil {
 		return nil, err
+	}
+	for range runtime.GOMAXPROCS(0) {
+		d, err := newDesk()
+		if err != nil {
+			s.closeDesks()
+			return nil, err
+		}
+		s.desks = append(s.desks, d)
 	}
 	s.wg.Add(1)
 	go s.reportUsage()
@@ -137,9 +146,16 @@ func (s *Server) Close() error {
 	}
 	closing.Wait()
 	s.wg.Wait()
+	s.closeDesks()
 	s.reservations.close()
 	s.users.report(time.Now(), s.cfg.OnUsage)
 	return nil
+}
+
+func (s *Server) closeDesks() {
+	for _, d := range s.desks {
+		d.close()
+	}
 }
 
 func (s *Server) reportUsage() {

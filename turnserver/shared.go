@@ -30,9 +30,7 @@ func sharePacketConn(s *core, conn net.PacketConn) (net.PacketConn, error) {
 	if err := s.adopt(sock); err != nil {
 		return nil, err
 	}
-	if err := u.serve(u); err != nil {
-		s.wg.Done()
-		s.forget(sock)
+	if err := u.serve(); err != nil {
 		return nil, err
 	}
 	shared := &sharedConn{conn, sock, &u.intake}

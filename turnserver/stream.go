@@ -6,12 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
-
-	"go.uber.org/zap"
 )
-
-const streamBuffer = 8 << 10
 
 // serveConn serves a connection; see Server.ServeConn.
 func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
@@ -27,8 +24,9 @@ func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 		return
 	}
 	limitUnsent(conn)
-	st := &streamIntake{conn: conn, peer: client, buf: make([]byte, streamBuffer), active: time.Now()}
-	st.intake = intake{s: s, transport: TCP, client: st, local: conn.LocalAddr(), listener: listener, allocs: map[tuple]*allocation{}}
+	st := &streamIntake{conn: conn, peer: client, active: time.Now()}
+	st.intake = intake{s: s, desk: s.deskFor(), transport: TCP, client: st, local: conn.LocalAddr(), listener: listener,
+		allocs: map[tuple]*allocation{}}
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}
@@ -48,116 +46,131 @@ func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 		return
 	}
 	s.counters.conns[st.transport].Add(1)
-	if err := st.serve(st); err != nil {
-		s.log.Error("cannot serve a TURN connection", zap.Error(err))
-		st.end()
-	}
+	go st.read(own)
 }
 
 // streamIntake takes one client in over one TCP or TLS connection. When the
-// connection ends, pion's reading loop does, and with it the allocation.
+// connection ends, the allocation does.
 type streamIntake struct {
 	intake
 	conn net.Conn
 	out  outbox
 	peer netip.AddrPort
 
-	buf       []byte
-	r, w      int       // buf[r:w] is read and not yet worked on
+	part      *[]byte   // the beginning of a frame, or nil
 	skip      int       // bytes of an oversized frame still to be passed over
 	spoke     bool      // a message has come
 	active    time.Time // when the last message came, or the connection
 	readUntil time.Time // the read deadline that is set
 }
 
-// ReadFrom gives pion the next request. Everything else that comes in is worked on
-// here, in pion's reading goroutine.
-func (st *streamIntake) ReadFrom(p []byte) (int, net.Addr, error) {
-	st.settle()
-	for {
-		frame, ok := st.frame()
-		if !ok {
-			st.up.flush()
-			st.end()
-			return 0, nil, net.ErrClosed
-		}
-		if frame != nil {
-			st.spoke, st.active = true, time.Now()
-			if st.take(frame, tuple{addr: st.peer}, st.s.now()) {
-				st.up.flush()
-				return st.forPion(p), net.TCPAddrFromAddrPort(st.peer), nil
+// parts are for the beginnings of frames.
+var parts = sync.Pool{New: func() any { b := make([]byte, 0, maxDatagram); return &b }}
+
+// got works on bytes that have come, which must stay as they are until the up queue is
+// flushed. It returns false where the stream is neither STUN nor ChannelData.
+func (st *streamIntake) got(b []byte) bool {
+	for len(b) > 0 {
+		n := min(st.skip, len(b))
+		st.skip -= n
+		b = b[n:]
+		if st.part != nil {
+			if b = st.complete(b); b == nil {
+				return false
 			}
 			continue
 		}
-		st.up.flush()
-		if err := st.fill(); err != nil {
-			st.end()
-			return 0, nil, net.ErrClosed
+		switch size, ok := st.sizeOf(b); {
+		case !ok:
+			return false
+		case size > maxDatagram:
+			st.skip = size
+		case size > len(b):
+			st.part = parts.Get().(*[]byte)
+			*st.part = append(*st.part, b...)
+			return true
+		default:
+			st.frame(b[:size])
+			b = b[size:]
 		}
 	}
+	return true
 }
 
-// frame takes the next whole frame from the buffer; nil if there is none. ok is
-// false where the stream is neither STUN nor ChannelData.
-func (st *streamIntake) frame() (frame []byte, ok bool) {
-	if n := min(st.skip, st.w-st.r); n > 0 {
-		st.r += n
-		st.skip -= n
-	}
-	b := st.buf[st.r:st.w]
-	if len(b) < 4 {
-		return nil, true
-	}
-	size, ok := frameSize(b)
-	if !ok {
-		st.s.counters.drop(DropForeign)
-		return nil, false
-	}
-	if size > maxDatagram {
-		st.s.counters.drop(DropOversize)
-		st.skip = size
-		return st.frame()
-	}
-	if len(b) < size {
-		return nil, true
-	}
-	st.r += size
-	return b[:size], true
-}
-
-// fill reads more of the stream. A connection without an allocation must keep saying
-// something; one with an allocation may be silent for as long as that lasts.
-func (st *streamIntake) fill() error {
-	if st.r > 0 {
-		st.w = copy(st.buf, st.buf[st.r:st.w])
-		st.r = 0
-	}
+// complete adds to the frame that has begun what b has of it, and returns the rest of b,
+// or nil where that is neither STUN nor ChannelData.
+func (st *streamIntake) complete(b []byte) []byte {
+	part := st.part
 	for {
-		now := time.Now()
-		limit := st.s.timeouts.idle
-		if !st.spoke {
-			limit = st.s.timeouts.first
-		} else if st.count() > 0 {
-			st.active = now
-		}
-		until := st.active.Add(limit)
-		if d := until.Sub(st.readUntil); d < 0 || d > limit/2 { // not for every read
-			st.readUntil = until
-			_ = st.conn.SetReadDeadline(until)
-		}
-		n, err := st.conn.Read(st.buf[st.w:])
-		if n > 0 {
-			st.w += n
+		size, ok := st.sizeOf(*part)
+		switch {
+		case !ok:
 			return nil
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && (st.count() > 0 || time.Now().Before(until)) {
-			st.readUntil = time.Time{}
+		case size > maxDatagram:
+			st.skip = size - len(*part)
+		case size == len(*part):
+			st.frame(*part)
+			st.up.flush()
+		case len(b) == 0:
+			return b
+		default:
+			n := min(size-len(*part), len(b))
+			*part = append(*part, b[:n]...)
+			b = b[n:]
 			continue
 		}
-		if err != nil {
-			return err
-		}
+		st.part = nil
+		*part = (*part)[:0]
+		parts.Put(part)
+		return b
 	}
+}
+
+// sizeOf returns how long the frame is that begins with b, or how much it takes to tell.
+func (st *streamIntake) sizeOf(b []byte) (size int, ok bool) {
+	if len(b) == 0 {
+		return 0, true
+	}
+	if len(b) < channelHeader {
+		return channelHeader, true
+	}
+	size, ok = frameSize(b)
+	if !ok {
+		st.s.counters.drop(DropForeign)
+	} else if size > maxDatagram {
+		st.s.counters.drop(DropOversize)
+	}
+	return size, ok
+}
+
+// frame works on a whole frame.
+func (st *streamIntake) frame(b []byte) {
+	st.spoke, st.active = true, time.Now()
+	st.take(b, tuple{addr: st.peer}, st.s.now())
+}
+
+// expect sets the read deadline. A connection without an allocation must keep saying
+// something; one with an allocation may be silent for as long as that lasts.
+func (st *streamIntake) expect() {
+	limit := st.s.timeouts.idle
+	if !st.spoke {
+		limit = st.s.timeouts.first
+	} else if st.count() > 0 {
+		st.active = time.Now()
+	}
+	until := st.active.Add(limit)
+	if d := until.Sub(st.readUntil); d < 0 || d > limit/2 { // not for every read
+		st.readUntil = until
+		_ = st.conn.SetReadDeadline(until)
+	}
+}
+
+// silent reports whether an error of reading says no more than that nothing has come,
+// and the client may be silent.
+func (st *streamIntake) silent(err error) bool {
+	until := st.readUntil
+	st.readUntil = time.Time{}
+	return errors.Is(err, os.ErrDeadlineExceeded) && (st.count() > 0 || time.Now().Before(until))
 }
 
 // toClient queues datagrams for the client.
@@ -182,6 +195,3 @@ func (st *streamIntake) end() {
 	st.s.counters.conns[st.transport].Add(-1)
 	st.s.wg.Done()
 }
-
-// Close is called by nobody but completes the net.PacketConn.
-func (st *streamIntake) Close() error { return st.conn.Close() }

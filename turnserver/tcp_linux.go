@@ -1,8 +1,10 @@
 package turnserver
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -24,10 +26,78 @@ func overTCP(conn net.Conn) net.Conn {
 		return conn
 	}
 	raw, err := tcp.SyscallConn()
+	if err == nil {
+		// Where the system does not know it, receive reads once more.
+		err = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_INQ, 1) })
+	}
 	if err != nil {
 		return conn
 	}
 	return &tcpConn{tcp, raw}
+}
+
+// chunk is what a connection is read into, with what recvmsg takes for it.
+type chunk struct {
+	b    [chunkSize]byte
+	iov  unix.Iovec
+	hdr  unix.Msghdr
+	cmsg [32]byte
+}
+
+var chunks = sync.Pool{New: func() any {
+	c := new(chunk)
+	c.iov.Base = &c.b[0]
+	c.iov.SetLen(len(c.b))
+	c.hdr.Iov, c.hdr.Control = &c.iov, &c.cmsg[0]
+	c.hdr.SetIovlen(1)
+	return c
+}}
+
+// recv reads without waiting. It returns how many bytes came, and whether there may be
+// more: the system tells by TCP_INQ, for the end of the stream too.
+func (c *chunk) recv(fd uintptr) (n int, more bool, errno unix.Errno) {
+	c.hdr.SetControllen(len(c.cmsg))
+	r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&c.hdr)), unix.MSG_DONTWAIT)
+	if errno != 0 {
+		return 0, false, errno
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&c.cmsg[0]))
+	known := int(c.hdr.Controllen) >= unix.CmsgLen(4) && h.Level == unix.IPPROTO_TCP && h.Type == unix.TCP_CM_INQ
+	return int(r), !known || binary.NativeEndian.Uint32(c.cmsg[unix.CmsgLen(0):]) > 0, 0
+}
+
+// receive waits as systemSocket.receive does.
+func (c *tcpConn) receive(got func([]byte) bool) error {
+	var end error
+	err := c.raw.Read(func(fd uintptr) bool {
+		b := chunks.Get().(*chunk)
+		defer chunks.Put(b)
+		for {
+			n, more, errno := b.recv(fd)
+			switch {
+			case errno == unix.EAGAIN:
+				return false
+			case errno == unix.EINTR:
+				continue
+			case errno != 0:
+				end = &net.OpError{Op: "read", Net: "tcp", Err: errno}
+				return true
+			case n == 0:
+				end = io.EOF
+				return true
+			}
+			if !got(b.b[:n]) {
+				return true
+			}
+			if !more {
+				return false
+			}
+		}
+	})
+	if err == nil {
+		err = end
+	}
+	return err
 }
 
 func (c *tcpConn) Read(b []byte) (n int, err error) {

@@ -2,7 +2,6 @@ package turnserver
 
 import (
 	"fmt"
-	"net"
 )
 
 // udpIntake takes clients in over one UDP socket.
@@ -10,7 +9,6 @@ type udpIntake struct {
 	intake
 	sock  packetSocket
 	batch *batch
-	next  int // the first packet of batch that was not looked at
 }
 
 // listenUDP serves a UDP address; see Server.ListenUDP.
@@ -49,9 +47,7 @@ func listenUDP(s *core, addr string, sockets int) (*listener, error) {
 			}
 			return nil, err
 		}
-		if err := u.serve(u); err != nil {
-			s.wg.Done()
-			s.forget(sock)
+		if err := u.serve(); err != nil {
 			_ = sock.Close()
 			return nil, fmt.Errorf("cannot serve TURN on udp/%s: %w", asked, err)
 		}
@@ -61,29 +57,30 @@ func listenUDP(s *core, addr string, sockets int) (*listener, error) {
 	return l, nil
 }
 
-// ReadFrom gives pion the next request. Everything else that comes in is worked on
-// here, in pion's reading goroutine.
-func (u *udpIntake) ReadFrom(p []byte) (int, net.Addr, error) {
-	u.settle()
-	if u.drain() {
-		if err := u.sock.receive(u.batch, func(*batch) bool { u.next = 0; return u.drain() }); err != nil {
-			u.s.lost(u.sock, u.door.closed.Load())
-			u.endAll()
-			u.s.wg.Done()
-			return 0, nil, err
-		}
+// serve begins to read the socket, which the server has adopted. Where it cannot, the
+// server forgets the socket.
+func (u *udpIntake) serve() (err error) {
+	if u.desk, err = newDesk(); err != nil {
+		u.s.forget(u.sock)
+		u.s.wg.Done()
+		return err
 	}
-	return u.forPion(p), net.UDPAddrFromAddrPort(u.req.from.addr), nil
+	go func() {
+		defer u.s.wg.Done()
+		defer u.desk.close()
+		_ = u.sock.receive(u.batch, u.work)
+		u.s.lost(u.sock, u.door.closed.Load())
+		u.endAll()
+	}()
+	return nil
 }
 
-// drain works on what is left of the batch. It stops and returns false at a request
-// for pion.
-func (u *udpIntake) drain() bool {
+// work works on a batch.
+func (u *udpIntake) work(b *batch) bool {
 	defer u.up.flush()
 	now := u.s.now()
-	for u.next < len(u.batch.packets) {
-		p := &u.batch.packets[u.next]
-		u.next++
+	for i := range b.packets {
+		p := &b.packets[i]
 		if p.oversize {
 			u.s.counters.drop(DropOversize)
 			continue
@@ -92,9 +89,7 @@ func (u *udpIntake) drain() bool {
 			u.s.counters.drop(DropForeign) // it could not be answered
 			continue
 		}
-		if u.take(p.data(), tuple{p.from, p.to}, now) {
-			return false
-		}
+		u.take(p.data(), tuple{p.from, p.to}, now)
 	}
 	return true
 }
@@ -118,6 +113,3 @@ func (u *udpIntake) answer(client tuple, b []byte) error {
 	_, err := u.toClient(client, [][]byte{b})
 	return err
 }
-
-// Close is called by nobody but completes the net.PacketConn.
-func (u *udpIntake) Close() error { return u.sock.Close() }
