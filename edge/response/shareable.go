@@ -3,7 +3,7 @@ package response
 import (
 	"iter"
 	"net/http"
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
@@ -11,19 +11,19 @@ import (
 
 // shareable reports whether the header of a response lets its body travel between
 // viewers. Shared caches are the model (RFC 9111): no cookie is set, it is not private or
-// no-store, also not for caches alone (RFC 9213), it varies by nothing that viewers differ
+// no-store, also not for some caches alone (RFC 9213), it varies by nothing that viewers differ
 // in, it is not encoded, and where it answers credentials it says that it may be shared
 // all the same (section 3.5). reason is a short word for the log where it may not.
 func shareable(h http.Header, credentials bool) (reason string, ok bool) {
-	if len(h["Set-Cookie"]) > 0 {
+	if len(h["Set-Cookie"]) > 0 || len(h["Set-Cookie2"]) > 0 {
 		return "set_cookie", false
 	}
-	for _, name := range []string{"Cache-Control", "Cdn-Cache-Control", "Surrogate-Control"} {
-		if says(h[name], "private", "no-store") {
+	for name, lines := range h {
+		if controlsCaches(name) && (says(lines, "private") || says(lines, "no-store")) {
 			return "cache_control", false
 		}
 	}
-	if credentials && !says(h["Cache-Control"], "public", "must-revalidate", "s-maxage") {
+	if credentials && !allowsShared(h["Cache-Control"]) {
 		return "authorization", false
 	}
 	for f := range words(h["Vary"]) {
@@ -45,12 +45,35 @@ func shareable(h http.Header, credentials bool) (reason string, ok bool) {
 	return "", true
 }
 
-// says reports whether a list of directives has one of some names.
-func says(lines []string, names ...string) bool {
+// controlsCaches reports whether a field is Cache-Control or one of those for some caches
+// alone (RFC 9213), such as CDN-Cache-Control.
+func controlsCaches(name string) bool {
+	return strings.HasSuffix(name, "Cache-Control") || name == "Surrogate-Control" || name == "Edge-Control"
+}
+
+// says reports whether a list has a directive, in whatever form servers write it.
+func says(lines []string, directive string) bool {
 	for w := range words(lines) {
-		name, _, _ := strings.Cut(w, "=")
-		if slices.Contains(names, name) {
+		if name, _, _ := strings.Cut(w, "="); name == directive {
 			return true
+		}
+	}
+	return false
+}
+
+// quoted matches the quoted strings of a field (RFC 9110, section 5.6.4).
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
+
+// allowsShared reports whether Cache-Control lets the answer to credentials be shared. It is
+// read by its grammar alone (RFC 9111, section 5.2): what is not clear allows nothing.
+func allowsShared(lines []string) bool {
+	for _, line := range lines {
+		for d := range strings.SplitSeq(quoted.ReplaceAllString(line, ""), ",") {
+			name, _, _ := strings.Cut(strings.ToLower(d), "=")
+			switch strings.TrimSpace(name) {
+			case "public", "must-revalidate", "s-maxage":
+				return true
+			}
 		}
 	}
 	return false
