@@ -74,6 +74,7 @@ func (c Config) withDefaults() Config {
 // The engine's constants. Times that depend on the stream are derived from the
 // slack of a segment: the time from when it is known to its deadline.
 const (
+	tolerance       = 2 * time.Millisecond   // that tracks of one time differ by
 	settle          = 8 * time.Millisecond   // inputs that come this close are planned together
 	comingFor       = time.Second            // that a segment is waited for which a neighbor takes from the origin
 	haveFraction    = 32                     // a have is sent at most every slack/haveFraction
@@ -82,10 +83,14 @@ const (
 	startRate       = 250e3                  // bytes/s that a neighbor is thought to give before it has
 	startOrigin     = 500e3                  // the same of the origin
 	startUplink     = 600e3                  // the same of our own uplink
+	crowd           = 24                     // peers of a swarm that may be too many for its origin
+	scarceTime      = time.Second            // that a segment takes of an origin that is not scarce, at most
+	scarceFor       = 5 * time.Minute        // that an origin is taken for scarce without new evidence
 	pipeline        = 500 * time.Millisecond // of a neighbor's rate is asked for at once
 	remeasure       = 20 * time.Second       // after which the rate of a neighbor that gave nothing is not known any more
 	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
 	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent, at most
+	pressing        = time.Second            // a neighbor that needs a chunk within it is served before others
 	maxStrikes      = 3                      // timeouts in a row after which a neighbor is slow or silent
 	maxMisses       = 2                      // announced chunks that were not there, after which it is dropped
 	silence         = 15 * time.Second       // after which a silent neighbor is dropped, if the driver does not see that it is gone

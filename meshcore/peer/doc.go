@@ -48,6 +48,12 @@
 // the origin would only just make it, everything outstanding is taken from it.
 // A peer without neighbors plays from the origin like any player.
 //
+// Where the edge says that its origin cannot serve all who ask, or a crowd sees that its
+// fetches crawl, the swarm cooperates (stripes.go): who comes waits for its neighbors,
+// takes what they have, and of what none of them has the stripe whose turn is its own, one
+// fetch at a time; a slow fetch that others can spare it is cancelled. Where neighbors do
+// not bring what they have, a peer steps aside and plays as before.
+//
 // What the origin gives is learned from how long its answers took, those included that
 // passed to the player (measure.go). Drivers pace what they hand over by it, because
 // players pick the bitrate by how fast bytes reach them: a neighbor's bytes that lie

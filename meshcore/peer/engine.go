@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -11,7 +10,6 @@ import (
 // Engine is one viewer's engine. It is not safe for concurrent use.
 type Engine struct {
 	cfg Config
-	rng *rand.Rand
 	out []Effect
 
 	player

@@ -162,6 +162,9 @@ type Manifest struct {
 	// From is where the player needs this rendition from: what starts before it
 	// is not wanted, because the player has that stretch in another rendition.
 	From time.Duration
+	// Wait is how long the edge says that a chunk waits at its origin, which cannot
+	// serve all who ask; 0 where it can, or where nothing is said of it.
+	Wait time.Duration
 	// Segments are in playing order.
 	Segments []Segment
 }

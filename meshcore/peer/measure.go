@@ -17,7 +17,12 @@ type origin struct {
 	originDelay time.Duration // to the first byte, about
 	originDev   time.Duration // of the time it takes from what was expected
 	measure     measure       // what the rate is known from
+	usual       int64         // bytes of a segment, about
 	fetches     int           // under way
+	under       []*segment    // that they are of
+	originWait  time.Duration // that the edge says a chunk waits there
+	asideUntil  time.Duration // until when this peer does not cooperate
+	scarceUntil time.Duration // until when it is taken for one that cannot serve all who ask
 }
 
 func newOrigin(rate float64) origin {
@@ -80,6 +85,9 @@ func (o *origin) learnOrigin(now time.Duration, in *Input) {
 		}
 	}
 	o.originRate = o.measure.learn(now, in)
+	if now < o.scarceUntil && o.originWait == 0 && o.originTime(o.usual) < scarceTime {
+		o.scarceUntil = 0
+	}
 }
 
 // originTime is how long the origin needs for bytes, from what was measured.

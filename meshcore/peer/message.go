@@ -75,6 +75,12 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 	for i := range haves {
 		h := &haves[i]
 		s := e.lookup(h.Segment)
+		if h.Chunks == 0 && h.Mask != 0 {
+			if s != nil {
+				e.takes(now, s, h.Mask)
+			}
+			continue
+		}
 		if h.Mask == 0 {
 			if s != nil {
 				e.hasNothing(now, n, s, h.Chunks == 0)
@@ -124,6 +130,12 @@ func (e *Engine) hasNothing(now time.Duration, n *neighbor, s *segment, takesIt 
 	if takesIt && s.coming == 0 {
 		s.coming = now + comingFor
 	}
+}
+
+// takes notes that a neighbor takes a stripe of a segment from the origin.
+func (e *Engine) takes(now time.Duration, s *segment, mask uint64) {
+	s.takenNow(now, takenFor(e))
+	s.taken |= mask
 }
 
 // dispute notes a have that divides a segment in another way. Which is right the
@@ -189,6 +201,18 @@ func (e *Engine) takePending(n *neighbor, s *segment, mask uint64) (found uint64
 	return found
 }
 
+// withdrawSegment cancels all that is asked of neighbors of a segment.
+func (e *Engine) withdrawSegment(s *segment) {
+	for _, n := range e.slots {
+		if n == nil || s.asked == 0 {
+			continue
+		}
+		if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
+			e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
+		}
+	}
+}
+
 func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message) {
 	s := e.lookup(m.Segment)
 	if s == nil || s.proven || s.proofFrom != n.slot {
@@ -234,9 +258,13 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 		s.asked, s.checking, s.held = 0, 0, nil
 	}
 	s.disputed = nil
+	e.usual = in.Layout.Size
 	s.proven, s.layout, s.Size, s.proofFrom = true, in.Layout, in.Layout.Size, -1
 	if s.fetching > 0 { // of all of it, because the layout was not known
 		s.origin = s.all &^ s.have
+		if cooperates(e, now) {
+			e.planAt = now // only a stripe of it is ours
+		}
 	}
 	held := s.held
 	s.held = nil
@@ -371,16 +399,7 @@ func (e *Engine) gain(now time.Duration, s *segment, mask uint64) {
 // complete ends what is still under way for a segment.
 func (e *Engine) complete(now time.Duration, s *segment) {
 	e.unneed(s)
-	if s.asked != 0 {
-		for _, n := range e.slots {
-			if n == nil {
-				continue
-			}
-			if mask := e.takePending(n, s, ^uint64(0)); mask != 0 {
-				e.send(n, wire.Message{Type: wire.Cancel, Segment: s.ID, Mask: mask})
-			}
-		}
-	}
+	e.withdrawSegment(s)
 	e.emit(Effect{Kind: Complete, Segment: s.ID})
 }
 

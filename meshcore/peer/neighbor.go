@@ -97,6 +97,10 @@ func (ns *neighbors) neighbor(id wire.PeerID) *neighbor {
 	return nil
 }
 
+// crowded reports that the origin may have too little for all: the edge says so, or they
+// are many.
+func (e *Engine) crowded() bool { return e.originWait > 0 || e.swarmSize >= crowd }
+
 // noteGiving keeps the set of neighbors that chunks may be asked of.
 func (ns *neighbors) noteGiving(n *neighbor) {
 	ns.giving &^= 1 << n.slot
@@ -345,7 +349,7 @@ func (e *Engine) announce(now time.Duration) {
 	want := e.lacking()
 	if want > 0 && (e.swarmSize < 0 || e.occupied() < e.swarmSize-1) {
 		// Ask again soon, with some spread, while neighbors are lacking.
-		e.announceAt = now + 3*announceFloor + time.Duration(e.rng.Int64N(int64(2*announceFloor)))
+		e.announceAt = now + 3*announceFloor + time.Duration(e.draw(e.cfg.Seed+uint64(now))%uint64(2*announceFloor))
 	}
 	a := &signal.Announcement{
 		Rendition: e.rendition, Live: e.live, PositionMS: max(0, e.playhead(now).Milliseconds()),

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -9,11 +10,22 @@ import (
 // planOrigin takes s, or what is missing of it, from the origin if it is time
 // to, and returns when to look again.
 func (e *Engine) planOrigin(now time.Duration, s *segment) time.Duration {
+	slow := endSlowFetch(e, now, s)
+	return min(slow, e.planFetch(now, s))
+}
+
+func (e *Engine) planFetch(now time.Duration, s *segment) time.Duration {
 	if s.fetching >= maxFetches || (s.fetching > 0 && !s.proven) {
 		return never // the end of a fetch, or the proof, plans anew
 	}
 	if now < s.retryAt {
 		return s.retryAt
+	}
+	if at := waitForPeers(e, now, s); at > now {
+		return at
+	}
+	if cooperates(e, now) && !s.Private {
+		return planStripe(e, now, s)
 	}
 	at := fetchTime(e, now, s)
 	if now < at {
@@ -70,13 +82,18 @@ func (e *Engine) fetchUrgent(now time.Duration, s *segment) time.Duration {
 	return again
 }
 
-// fetch takes chunks of s from the origin; without a proof it takes all of it. Of
-// what none of them has the neighbors hear at once, so that they do not take it, too.
+// fetch takes chunks of s from the origin; without a proof it takes all of it. Of a
+// stripe, and of what none of them has, the neighbors hear at once, so that they do not
+// take it, too.
 func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
-	if e.upload && !s.Private && !s.shut && s.have == 0 && s.copies == 0 {
+	stripe := uint64(0)
+	if cooperates(e, now) {
+		stripe = mask
+	}
+	if e.upload && !s.Private && !s.shut && (stripe != 0 || s.have == 0 && s.copies == 0) {
 		for _, n := range e.slots {
 			if n != nil && n.up {
-				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID}}})
+				e.send(n, wire.Message{Type: wire.Have, Haves: []wire.SegmentHave{{Segment: s.ID, Mask: stripe}}})
 			}
 		}
 	}
@@ -88,6 +105,10 @@ func (e *Engine) fetch(now time.Duration, s *segment, mask uint64) {
 			return
 		}
 		s.origin |= mask
+	}
+	if s.fetching == 0 {
+		e.under = append(e.under, s)
+		s.fetchedAt, s.fetched, s.fetchedWhole = now, 0, mask == 0
 	}
 	s.fetching++
 	e.fetches++
@@ -112,6 +133,7 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 			e.report.DuplicateBytes += in.Bytes
 		}
 		s.origin &^= bit
+		s.fetched += in.Bytes
 		if s.asked&bit != 0 {
 			for _, n := range e.slots {
 				if n != nil && e.takePending(n, s, bit) != 0 {
@@ -121,15 +143,21 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 		}
 		e.gain(now, s, bit)
 	case OriginDone:
-		if s.fetching > 0 {
+		e.report.OriginBytes += in.Bytes
+		cancelled := s.cancelled > 0 && (!in.OK || s.fetching == 0)
+		if cancelled {
+			s.cancelled--
+		} else if s.fetching > 0 {
 			s.fetching--
 			e.fetches--
 			if s.fetching == 0 {
 				s.origin = 0
+				e.under = slices.DeleteFunc(e.under, func(x *segment) bool { return x == s })
 			}
 		}
-		e.report.OriginBytes += in.Bytes
-		if !in.OK {
+		if !in.OK && cancelled {
+			// We wanted no more of it.
+		} else if !in.OK {
 			s.failures++
 			s.retryAt = now + time.Duration(min(s.failures, 8))*250*time.Millisecond
 		} else {

@@ -17,6 +17,7 @@ type player struct {
 	playing   bool
 	playAt    time.Duration // when the playhead was at playPos
 	playPos   time.Duration
+	newest    *segment      // the last of the manifest
 	needed    []*segment    // what the player waits for, of each track
 	waits     bool          // it plays nothing, for want of a segment
 	widenAt   time.Duration // when the next segment of a VOD comes within BufferGoal
@@ -54,6 +55,12 @@ func (e *Engine) unneed(s *segment) {
 
 func (e *Engine) onManifest(now time.Duration, m *Manifest) {
 	switched := e.manifest == nil || m.Number != e.number
+	if m.Wait > 0 {
+		e.scarceUntil = now + scarceFor
+	} else if e.originWait > 0 {
+		e.scarceUntil = 0
+	}
+	e.originWait = m.Wait
 	e.manifest, e.rendition, e.number, e.live = m, m.Rendition, m.Number, m.Live
 	for i := range m.Segments {
 		in := &m.Segments[i]
@@ -70,6 +77,7 @@ func (e *Engine) onManifest(now time.Duration, m *Manifest) {
 		s.known = max(now, 1)
 		s.slack = e.deadline(now, s) - now
 		s.fresh = !switched
+		e.newest = s
 	}
 	e.refreshWanted(now)
 	if switched {
@@ -96,7 +104,7 @@ func (e *Engine) refreshWanted(now time.Duration) {
 	e.widenAt = never
 	for i := range e.manifest.Segments {
 		in := &e.manifest.Segments[i]
-		if in.Duration > 0 && (in.Start+in.Duration <= pos || in.Start < e.manifest.From) {
+		if in.Duration > 0 && (in.Start+in.Duration <= pos+tolerance || in.Start < e.manifest.From) {
 			continue
 		}
 		if !e.live && in.Start > pos+e.cfg.BufferGoal {
@@ -122,7 +130,7 @@ func (e *Engine) passPlayed(now time.Duration) {
 	i := 0
 	for ; i < len(e.wanted); i++ {
 		s := e.wanted[i]
-		if s.Start+s.Duration > pos || s.Duration == 0 {
+		if s.Start+s.Duration > pos+tolerance || s.Duration == 0 {
 			break
 		}
 		s.wanted = false

@@ -79,6 +79,7 @@ type manifestJSON struct {
 	Number    string        `json:"number"` // 16 hexadecimal digits
 	Live      bool          `json:"live,omitempty"`
 	FromMS    int64         `json:"from_ms,omitempty"`
+	WaitMS    int64         `json:"wait_ms,omitempty"`
 	Segments  []segmentJSON `json:"segments"`
 }
 
@@ -138,7 +139,7 @@ var inputKinds = map[string]peer.InputKind{
 var effectKinds = map[peer.EffectKind]string{
 	peer.Connect: "connect", peer.Accept: "accept", peer.Disconnect: "disconnect", peer.Send: "send",
 	peer.SendChunk: "send_chunk", peer.SendProof: "send_proof", peer.CheckPass: "check_pass", peer.CheckProof: "check_proof",
-	peer.CheckChunk: "check_chunk", peer.FetchOrigin: "fetch_origin",
+	peer.CheckChunk: "check_chunk", peer.FetchOrigin: "fetch_origin", peer.CancelOrigin: "cancel_origin",
 	peer.Complete: "complete", peer.Evict: "evict", peer.Signal: "signal",
 }
 
@@ -236,7 +237,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 		in.Segment = *j.Segment
 	}
 	if m := j.Manifest; m != nil {
-		in.Manifest = &peer.Manifest{Rendition: m.Rendition, Number: unhex(t, m.Number), Live: m.Live, From: time.Duration(m.FromMS) * ms}
+		in.Manifest = &peer.Manifest{Rendition: m.Rendition, Number: unhex(t, m.Number), Live: m.Live, From: time.Duration(m.FromMS) * ms, Wait: time.Duration(m.WaitMS) * ms}
 		for _, s := range m.Segments {
 			in.Manifest.Segments = append(in.Manifest.Segments, peer.Segment{ID: s.ID, Sequence: s.Sequence,
 				Start: time.Duration(s.StartMS) * ms, Duration: time.Duration(s.DurationMS) * ms, Size: s.Size, Private: s.Private})

@@ -16,6 +16,7 @@ func (e *Engine) plan(now time.Duration) {
 	}
 	wake := never
 	e.passPlayed(now)
+	cancelObsolete(e, now)
 
 	e.order = e.order[:0]
 	for _, s := range e.needed {
@@ -143,12 +144,17 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if s.fetching > 0 && !s.proven {
 		return wake // all of it is on its way
 	}
-	if s.due-now <= urgent(e, s) && s.retryAt <= now {
+	together := cooperates(e, now)
+	left, own := s.due-now, urgent(e, s)
+	if left <= own && s.retryAt <= now && !together {
 		return wake // planOrigin has it
+	}
+	by := left
+	if !together && left > own {
+		by -= own // from then on it comes from the origin
 	}
 	var mask [64]uint64
 	size := s.chunkBytes()
-	left := s.due - now
 	start := uint(e.chance(s) % uint64(s.chunks))
 	asked := false
 	over, relayAt := overRelay(e, now, s)
@@ -166,10 +172,10 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 				best, bestAt = e.slots[slot], at
 			}
 		}
-		if best == nil || (bestAt > left && e.playing && asked) {
+		if best == nil || (bestAt > left && e.playing && asked && !together) {
 			break
 		}
-		if bestAt > left && e.playing && left > 0 {
+		if bestAt > left && e.playing && left > 0 && !together {
 			break // too late from any neighbor: planOrigin takes it
 		}
 		c := rarest(s.theirs, offer(e, s, best.slot, missing, over), start)
@@ -197,7 +203,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	for set := e.ready & s.owners; set != 0; set &= set - 1 {
 		n := e.slots[bits.TrailingZeros64(set)]
 		if m := mask[n.slot]; m != 0 {
-			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(left, 0), time.Hour).Milliseconds())}
+			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(by, 0), time.Hour).Milliseconds())}
 			if !s.proven && s.proofFrom < 0 {
 				req.Flags |= wire.FlagProof
 				s.proofFrom = n.slot
@@ -248,18 +254,6 @@ func rarest(theirs []uint64, avail uint64, start uint) int {
 	}
 	return bits.TrailingZeros64(avail)
 }
-
-// chance is a number that is fixed for this peer and segment and unlike that of
-// other peers (SplitMix64, Steele et al. 2014).
-func (e *Engine) chance(s *segment) uint64 {
-	z := uint64(s.ID) ^ uint64(e.cfg.ID)*0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// fraction is chance as a number from 0 to 1.
-func (e *Engine) fraction(s *segment) float64 { return float64(e.chance(s)>>11) / (1 << 53) }
 
 // expire gives up what neighbors did not deliver in time, and returns when to
 // look again, at the latest.

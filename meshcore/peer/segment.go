@@ -56,18 +56,24 @@ type demand struct {
 
 // sources is where a segment can be taken from.
 type sources struct {
-	theirs    []uint64      // by slot: what a neighbor has
-	requested []uint64      // by slot: what it was ever asked for
-	owners    uint64        // slots of the neighbors that have any of it
-	copies    int           // plan: their number
-	disputed  []claim       // haves that do not agree on the number of chunks
-	proofFrom int           // slot of the neighbor asked for the proof, -1 if none
-	proofBy   time.Duration // when that neighbor is given up
-	held      []heldChunk   // came before the proof
-	coming    time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
-	fetching  int           // fetches from the origin under way
-	failures  int           // of the origin, in a row
-	retryAt   time.Duration
+	theirs       []uint64      // by slot: what a neighbor has
+	requested    []uint64      // by slot: what it was ever asked for
+	owners       uint64        // slots of the neighbors that have any of it
+	copies       int           // plan: their number
+	disputed     []claim       // haves that do not agree on the number of chunks
+	proofFrom    int           // slot of the neighbor asked for the proof, -1 if none
+	proofBy      time.Duration // when that neighbor is given up
+	held         []heldChunk   // came before the proof
+	coming       time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
+	fetching     int           // fetches from the origin under way
+	taken        uint64        // what neighbors take from the origin in stripes
+	takenBy      time.Duration // until when taken counts
+	cancelled    int           // fetches that were cancelled and whose end has not come
+	fetchedAt    time.Duration // when the last fetch began
+	fetched      int64         // bytes that came since
+	fetchedWhole bool          // it was of all the segment
+	failures     int           // of the origin, in a row
+	retryAt      time.Duration
 }
 
 // offers is what neighbors are given of a segment.
@@ -99,6 +105,16 @@ func (s *segment) missing() uint64 {
 		return 0
 	}
 	return s.all &^ (s.have | s.asked | s.checking | s.origin)
+}
+
+// takenNow is what neighbors have lately said that they take from the origin; it is
+// waited for as long as said.
+func (s *segment) takenNow(now, long time.Duration) uint64 {
+	if now >= s.takenBy {
+		s.taken = 0
+		s.takenBy = now + long
+	}
+	return s.taken
 }
 
 // chunkBytes is the size of a chunk, as far as it is known.
@@ -270,3 +286,18 @@ func (e *Engine) keepWithinBudget(now time.Duration) {
 		e.evict(worst)
 	}
 }
+
+// draw is a number that is fixed for this peer and x and unlike that of other peers
+// (SplitMix64, Steele et al. 2014).
+func (e *Engine) draw(x uint64) uint64 {
+	z := x ^ uint64(e.cfg.ID)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// chance is what is drawn for a segment.
+func (e *Engine) chance(s *segment) uint64 { return e.draw(uint64(s.ID)) }
+
+// fraction is chance as a number from 0 to 1.
+func (e *Engine) fraction(s *segment) float64 { return float64(e.chance(s)>>11) / (1 << 53) }

@@ -14,6 +14,7 @@ type uplink struct {
 	uploadRate float64 // bytes/s, measured
 	queue      []item
 	queueBytes int64
+	measured   bool          // uploadRate is no guess any more
 	inFlight   int64         // bytes handed to the driver and not sent
 	sentAt     time.Duration // when the last chunk had left
 	paceAt     time.Duration // when the upload limit lets the next chunk go
@@ -24,7 +25,7 @@ type item struct {
 	n     *neighbor
 	seg   *segment
 	index uint8
-	due   time.Duration // when the neighbor's player needs it
+	due   time.Duration // when it is of no use to the neighbor any more, 0 if its player waits for it
 	bytes int64
 }
 
@@ -50,7 +51,10 @@ func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
 	if m.Flags&wire.FlagProof != 0 {
 		e.emit(Effect{Kind: SendProof, Peer: n.id, Segment: s.ID})
 	}
-	due := now + time.Duration(m.Within)*time.Millisecond
+	due := time.Duration(0)
+	if m.Within > 0 {
+		due = now + time.Duration(m.Within)*time.Millisecond
+	}
 	limit := max(int64(e.uploadRate*maxQueue.Seconds()), 4*s.chunkBytes())
 	mask := m.Mask & s.have
 	for mask != 0 {
@@ -80,11 +84,14 @@ func (e *Engine) queuedFor(n *neighbor, s *segment, index uint8) bool {
 	return false
 }
 
-// sooner is the order in which the uplink is given, one chunk after another:
-// when it is short, those who give come before those who only take; then
+// sooner is the order in which the uplink is given, one chunk after another: what
+// is due by a time comes first; when the uplink is short, those who give come before those who only take; then
 // chunks that were given less often, so that each new chunk has its second
 // home soon; then the earlier deadline.
-func sooner(a, b *item, short bool) bool {
+func sooner(by time.Duration, a, b *item, short bool) bool {
+	if pa, pb := a.due < by, b.due < by; pa != pb {
+		return pa
+	}
 	if short {
 		if fa, fb := a.n.onlyTakes(), b.n.onlyTakes(); fa != fb {
 			return fb
@@ -99,13 +106,31 @@ func sooner(a, b *item, short bool) bool {
 // onlyTakes says whether a neighbor takes much and gives nothing.
 func (n *neighbor) onlyTakes() bool { return n.tookFromUs > 4<<20 && n.gaveUs < n.tookFromUs/32 }
 
+// lateRetry is how long a neighbor does not ask again whose chunk would have come too late, in ms.
+const lateRetry = 200
+
+// dropLate rejects what would come too late: its neighbor takes it from elsewhere.
+func (e *Engine) dropLate(now time.Duration) {
+	e.unqueue(func(it *item) bool {
+		late := it.due != 0 && now+time.Duration(float64(e.inFlight+it.bytes)/e.uploadRate*float64(time.Second)) > it.due
+		if late {
+			e.send(it.n, wire.Message{Type: wire.Reject, Segment: it.seg.ID, Mask: 1 << it.index, Reason: wire.RejectBusy, Retry: lateRetry})
+		}
+		return late
+	})
+}
+
 // serve hands the next chunks to the driver, as long as the window is open.
 func (e *Engine) serve(now time.Duration) {
+	e.dropLate(now)
 	for len(e.queue) > 0 && e.inFlight < e.window() && now >= e.paceAt && !e.overRatio() {
-		short := float64(e.queueBytes) > e.uploadRate/2
+		short, by := float64(e.queueBytes) > e.uploadRate/2, time.Duration(0)
+		if e.crowded() {
+			by = now + pressing
+		}
 		best := 0
 		for i := 1; i < len(e.queue); i++ {
-			if sooner(&e.queue[i], &e.queue[best], short) {
+			if sooner(by, &e.queue[i], &e.queue[best], short) {
 				best = i
 			}
 		}
@@ -142,8 +167,14 @@ func (e *Engine) limit() float64 {
 }
 
 // window is how many bytes the driver may have and not have sent: no more than leave
-// soon, because what we ask of others waits behind them.
-func (e *Engine) window() int64 { return max(1, min(int64(e.uploadRate/4), uploadWindow)) }
+// soon, because what we ask of others waits behind them, and one chunk at a time until it
+// is known how fast that is.
+func (e *Engine) window() int64 {
+	if !e.measured {
+		return 1
+	}
+	return max(1, min(int64(e.uploadRate/4), uploadWindow))
+}
 
 // overRatio says whether the upload ratio forbids another chunk.
 func (e *Engine) overRatio() bool {
@@ -159,7 +190,11 @@ func (e *Engine) onSent(now time.Duration, in *Input) {
 	}
 	e.inFlight -= n.left(in.Bytes)
 	if dt := now - e.sentAt; dt > 0 && in.Bytes > 0 {
-		e.uploadRate += float64(0.2 * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uploadRate))
+		weight := 0.2
+		if !e.measured {
+			e.measured, weight = true, 0.5
+		}
+		e.uploadRate += float64(weight * (float64(in.Bytes)/max(dt, time.Millisecond).Seconds() - e.uploadRate))
 	}
 	e.sentAt = now
 }

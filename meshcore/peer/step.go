@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -13,7 +12,6 @@ func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	return &Engine{
 		cfg:        cfg,
-		rng:        rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.ID))),
 		player:     player{widenAt: never},
 		segments:   segments{table: map[wire.SegmentID]*segment{}},
 		neighbors:  newNeighbors(cfg.Neighbors),

@@ -24,9 +24,13 @@
 //     dead_after_s. The edge notices a closed tab at once (its TCP connection
 //     ends), one of an exodus after 16 s without a pong.
 //   - The origin: an answer takes a round trip, then comes as fast as the downlink
-//     takes it, or as the origin's uplink allows; it is cut when the viewer goes.
+//     takes it, or as the origin's uplink allows, which answers share chunk by chunk, or as
+//     one connection does; it is cut when the viewer goes. In an outage it has a share of its
+//     uplink. The edge says with each playlist for how long a chunk waits at an origin that
+//     is behind.
 //   - The player: it starts when its first segment is complete and stalls at the
-//     end of a segment whose successor is not.
+//     end of a segment whose successor is not. A live one that waits for a segment which no
+//     playlist lists any more goes on behind_s behind the live edge.
 //   - The truth: the holdings say which verified chunks each viewer holds. A chunk
 //     sent by one who does not hold it, and a segment said to be complete that is
 //     not, are counted ([Result.Violations]).

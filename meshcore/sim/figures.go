@@ -12,6 +12,7 @@ type Result struct {
 	// OriginFetchesPerSegment is what left the origin of a segment that anybody
 	// asked it for, in whole segments of the (first) rendition.
 	OriginFetchesPerSegment float64 `json:"origin_fetches_per_segment"`
+	WatchedSeconds          float64 `json:"watched_seconds"` // that viewers were there
 	Stalls                  int64   `json:"stalls"`
 	StallSeconds            float64 `json:"stall_seconds"`
 	StartupMSP50            int64   `json:"startup_ms_p50"` // from arrival to the first frame

@@ -16,7 +16,7 @@ type meter struct {
 	peer, origin, duplicate, bad int64
 
 	refused, notStarted, stalls int64
-	stalled                     time.Duration
+	stalled, watchedFor         time.Duration
 	latency                     []time.Duration
 	shares                      []float64 // of the uplink that was given, by viewer
 	ceiling                     ceiling
@@ -116,11 +116,12 @@ func (m *counts) ofSegment(sequence int) *int64 {
 }
 
 // gone closes the account of a viewer.
-func (m *meter) gone(n *node, r *signal.Report) {
+func (m *meter) gone(now time.Duration, n *node, r *signal.Report) {
 	m.peer += r.PeerBytes
 	m.origin += r.OriginBytes
 	m.duplicate += r.DuplicateBytes
 	m.bad += r.BadChunks
+	m.watchedFor += now - n.player.came
 	m.stalls += n.tally.stalls
 	m.stalled += n.tally.stalled
 	p := &n.player

@@ -109,6 +109,8 @@ func (s *Scenario) Check() error {
 		{!s.Live || math.Max(s.Minutes*60, s.WindowS)/s.SegmentS < 1e6, "minutes / segment_s is more than a million segments"},
 		{s.Live || s.FilmS/s.SegmentS <= 4096, "film_s / segment_s is more than 4096 segments"},
 		{within(0, 1e6, s.ArriveS, s.SwitchS, s.ExodusS, s.PathsDieS, s.PathsBackS, s.OriginMS, s.OriginMbps, s.RegionMS), "a time or rate is below 0 or above a million"},
+		{within(0, huge, s.ConnectionMbps), "connection_mbps must be at least 0"},
+		{s.outagesFit(), "outages must have from_s below to_s, be in order, with a share of 0 to 1, and need origin_mbps"},
 		{within(0.1, 600, s.DeadAfterS), "dead_after_s must be 0.1 to 600"},
 		{s.SwitchS == 0 || s.SwitchS >= 1 && len(s.Renditions) > 1, "switch_s must be at least 1 and needs two renditions"},
 		{s.Regions >= 1 && s.Regions <= 1000, "regions must be 1 to 1000"},
@@ -116,11 +118,23 @@ func (s *Scenario) Check() error {
 		{within(tiny, s.LatencyMaxMS, s.LatencyMinMS) && s.LatencyMaxMS <= 1e5, "latency_min_ms and latency_max_ms must be above 0 and in order"},
 		{s.Asked.RecoversS == 0 || s.PathsDieS > 0, "recovers_s needs paths_die_s"},
 		{within(0, 600, s.Asked.RecoversS) && within(0, 1, s.Asked.Saving), "a figure of asked is out of range"},
-		{within(0, 100, s.Asked.OfCeiling, s.Asked.PeakShare, s.Asked.WithinPts), "a figure of asked is out of range"},
+		{within(0, 1e5, s.Asked.OfCeiling, s.Asked.PeakShare, s.Asked.WithinPts, s.Asked.StartupS, s.Asked.StalledPct, s.Asked.BehindS, s.Asked.NoHerdS), "a figure of asked is out of range"},
 	} {
 		if !c.ok {
 			return fmt.Errorf("%w %s: %s", ErrScenario, s.Name, c.say)
 		}
 	}
 	return nil
+}
+
+// outagesFit reports whether the outages can be simulated.
+func (s *Scenario) outagesFit() bool {
+	last := 0.0
+	for _, o := range s.Outages {
+		if !(o.FromS >= last && o.ToS > o.FromS && o.ToS <= 1e6 && o.Share >= 0 && o.Share <= 1) || s.OriginMbps == 0 {
+			return false
+		}
+		last = o.ToS
+	}
+	return true
 }

@@ -91,15 +91,38 @@ func (w *shard) newManifest(n *node) {
 		w.give(n, peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
 	}
 	w.giveManifest(n)
+	jump(w, n)
+}
+
+// jump has a live player that waits for a segment that no playlist lists any more go on
+// behind_s behind the live edge, as hls.js, Shaka and native players do.
+func jump(w *shard, n *node) {
+	p := &n.player
+	if !w.sc.Live || p.playing || p.sequence >= w.manifestAt(w.now, p.rend).Segments[0].Sequence {
+		return
+	}
+	to := w.newestAt(w.now) + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
+	p.behind -= w.start(to - p.sequence)
+	p.sequence = to
+	p.stored = slices.DeleteFunc(p.stored, func(id wire.SegmentID) bool { return ref(id).sequence < p.sequence })
+	w.give(n, peer.Input{Kind: peer.Play, Position: w.start(p.sequence)})
+	if !p.playing && p.has(p.sequence) {
+		w.playOn(n)
+	}
 }
 
 // giveManifest hands the present playlist to the engine, from where the player
 // needs the rendition on.
 func (w *shard) giveManifest(n *node) {
 	m := w.manifestAt(w.now, n.player.rend)
-	if w.sc.SwitchS > 0 {
+	if scarce := w.now < w.scarceBy; w.sc.SwitchS > 0 || scarce {
 		own := *m
-		own.From = w.start(n.player.from)
+		if scarce {
+			own.Wait = max(time.Millisecond, w.originAt-w.now)
+		}
+		if w.sc.SwitchS > 0 {
+			own.From = w.start(n.player.from)
+		}
 		m = &own
 	}
 	w.give(n, peer.Input{Kind: peer.ManifestIn, Manifest: m})
@@ -236,6 +259,7 @@ func (w *world) closeAccount(now time.Duration, n *node, r *signal.Report) {
 	}
 	if !p.started && now-p.came > startPatience {
 		w.m.notStarted++
+		w.m.startup = append(w.m.startup, now-p.came) // it is no faster for never having started
 	}
 	last := p.last
 	if w.sc.Live {
@@ -244,7 +268,7 @@ func (w *world) closeAccount(now time.Duration, n *node, r *signal.Report) {
 		last = goal
 	}
 	w.m.watched(p.rend, p.from, last)
-	w.m.gone(n, r)
+	w.m.gone(now, n, r)
 }
 
 // startPatience is how long a viewer may take to start before it counts as one

@@ -20,7 +20,8 @@ func (w *world) result() Result {
 		Ceiling:      m.ceiling.share(w.end),
 		StartupMSP50: percentile(m.startup, 50).Milliseconds(), StartupMSP95: percentile(m.startup, 95).Milliseconds(),
 		LiveLatencyMS: percentile(m.latency, 50).Milliseconds(), DuplicateBytes: m.duplicate, BadChunks: m.bad,
-		Stalls: m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
+		WatchedSeconds: m.watchedFor.Seconds(),
+		Stalls:         m.stalls, StallSeconds: m.stalled.Seconds(), NotStarted: m.notStarted, Violations: m.violations,
 		OriginBytes: m.egressed, PeerBytes: m.fromPeers, RelayedBytes: m.relayed, Messages: m.messages, ControlBytes: m.control, Refused: m.refused,
 		Fairness: m.fairness(), Trace: fmt.Sprintf("%016x", trace),
 	}

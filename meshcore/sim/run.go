@@ -86,7 +86,7 @@ func (w *shard) handle(e *event) {
 	case evSent:
 		w.give(n, peer.Input{Kind: peer.Sent, Peer: peerID(e.from), Bytes: int64(e.ref)})
 	case evHeaders, evOrigin:
-		w.fromOrigin(n, e)
+		fromOrigin(w, n, e)
 	case evToPeer:
 		w.give(n, peer.Input{Kind: peer.SignalIn, Signal: w.delivered(e.ref)})
 	case evOffer:
@@ -246,9 +246,9 @@ func (w *shard) effect(n *node, f *peer.Effect) {
 		}
 		w.answer(peer.Input{Kind: peer.ChunkChecked, Peer: f.Peer, Segment: f.Segment, Chunk: f.Chunk, OK: ok})
 	case peer.FetchOrigin:
-		w.fetch(n, f)
+		fetchOrigin(w, n, f)
 	case peer.CancelOrigin:
-		w.cancel(n, f.Segment)
+		cancelOrigin(w, n, f.Segment)
 	case peer.Complete:
 		if !w.whole(n, f.Segment) {
 			w.m.violations++

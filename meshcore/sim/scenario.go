@@ -44,6 +44,10 @@ type Scenario struct {
 	RegionMS      float64 `json:"region_ms"`   // one way, added between two regions
 	OriginMS      float64 `json:"origin_ms"`   // one way, to the origin and the edge; default 20
 	OriginMbps    float64 `json:"origin_mbps"` // its uplink; 0: no limit
+	// ConnectionMbps is the most that one answer of the origin gets; 0: no limit.
+	ConnectionMbps float64 `json:"connection_mbps"`
+	// Outages are times, in order, at which the origin has only a share of its uplink.
+	Outages []Outage `json:"outages"`
 
 	// Faults.
 	Polluters  float64 `json:"polluters"`   // share that sends wrong chunks
@@ -52,6 +56,13 @@ type Scenario struct {
 
 	// Asked is what the run is held to.
 	Asked Asked `json:"asked"`
+}
+
+// Outage is a time at which the origin has only a share of origin_mbps.
+type Outage struct {
+	FromS float64 `json:"from_s"`
+	ToS   float64 `json:"to_s"`
+	Share float64 `json:"share"` // 0 to 1
 }
 
 // Asked is the figures that a run of policy viewmesh is held to (see [Verdicts]);
@@ -66,6 +77,11 @@ type Asked struct {
 	RecoversS   float64 `json:"recovers_s"`     // seconds until peers give as large a share as before paths died, at most
 	Within      string  `json:"within"`         // offload at most within_points below that of this scenario
 	WithinPts   float64 `json:"within_points"`  // in points of 100
+	StartupS    float64 `json:"startup_s"`      // 95th percentile of the start-up, at most
+	StalledPct  float64 `json:"stalled_pct"`    // time stalled / time watched, in percent, at most, and everybody starts
+	BehindS     float64 `json:"behind_s"`       // median behind live at the end, at most
+	NoHerdS     float64 `json:"no_herd_s"`      // from this time on no 10 s window above 1.5 times the highest between a minute before and then
+	NeverWorse  bool    `json:"never_worse"`    // starts, start-up (10 % or 100 ms) and stalled time no worse than origin-only's
 	NoBadByte   bool    `json:"no_bad_byte"`    // no wrong byte was played or passed on
 	BeatsOthers bool    `json:"beats_baseline"` // offload above window-random's in the same scenario
 }

@@ -53,6 +53,28 @@ func Verdicts(sc *Scenario, r *Result, others func(scenario string, p Policy) (r
 			return r.Stalls+r.NotStarted <= o.Stalls+o.NotStarted, fmt.Sprintf("%d to %d", r.Stalls+r.NotStarted, o.Stalls+o.NotStarted)
 		})
 	}
+	if a.StartupS > 0 {
+		say(float64(r.StartupMSP95) <= 1000*a.StartupS, fmt.Sprintf("start-up at most %g s at p95", a.StartupS), fmt.Sprintf("%.1f s", float64(r.StartupMSP95)/1000))
+	}
+	if a.StalledPct > 0 {
+		pct := 100 * r.StallSeconds / max(1, r.WatchedSeconds)
+		say(pct <= a.StalledPct && r.NotStarted == 0, fmt.Sprintf("stalled at most %g %% of the time", a.StalledPct), fmt.Sprintf("%.2f %%, %d not started", pct, r.NotStarted))
+	}
+	if a.BehindS > 0 {
+		say(float64(r.LiveLatencyMS) <= 1000*a.BehindS, fmt.Sprintf("at most %g s behind live at the end", a.BehindS), fmt.Sprintf("%.1f s", float64(r.LiveLatencyMS)/1000))
+	}
+	if a.NoHerdS > 0 {
+		before, after := peaks(r.Series, a.NoHerdS)
+		say(after <= 1.5*before, fmt.Sprintf("no peak above 1.5 of what was before %g s", a.NoHerdS), fmt.Sprintf("%.0f to %.0f Mbit/s", after, before))
+	}
+	if a.NeverWorse {
+		compare(sc.Name, OriginOnly, "never worse than origin-only", func(o *Result) (bool, string) {
+			late := float64(r.StartupMSP95 - o.StartupMSP95)
+			return r.NotStarted <= o.NotStarted && r.StallSeconds <= o.StallSeconds && late <= max(100, float64(o.StartupMSP95)/10),
+				fmt.Sprintf("start-up %d to %d ms, stalled %.1f to %.1f s, not started %d to %d", r.StartupMSP95, o.StartupMSP95,
+					r.StallSeconds, o.StallSeconds, r.NotStarted, o.NotStarted)
+		})
+	}
 	if a.PeakShare > 0 {
 		compare(sc.Name, OriginOnly, fmt.Sprintf("origin peak at most %.0f %% of origin-only", 100*a.PeakShare), func(o *Result) (bool, string) {
 			return r.OriginPeakMbps <= a.PeakShare*o.OriginPeakMbps, fmt.Sprintf("%.1f %%", 100*r.OriginPeakMbps/o.OriginPeakMbps)
@@ -88,4 +110,18 @@ func Verdicts(sc *Scenario, r *Result, others func(scenario string, p Policy) (r
 		})
 	}
 	return vs
+}
+
+// peaks returns the highest rates of the origin in the minute before a time, the first
+// window of a run apart, and from then on, in Mbit/s.
+func peaks(series []Point, at float64) (before, after float64) {
+	for _, p := range series {
+		switch {
+		case p.Seconds >= at:
+			after = max(after, p.OriginMbps())
+		case p.Seconds >= at-60:
+			before = max(before, p.OriginMbps())
+		}
+	}
+	return before, after
 }

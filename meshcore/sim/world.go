@@ -36,6 +36,7 @@ type world struct {
 	editions []edition          // of the playlists: of a VOD one, of a live stream those of the window at hand
 	layouts  []integrity.Layout // by rendition
 	shelf    int64              // segments of a rendition that holdings have room for, a power of two
+	scarceBy time.Duration      // until when the edge says that the origin is scarce
 	originAt time.Duration      // when the origin's uplink is free
 
 	m     meter

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { Need, Tick } from "../www/peer/input.js";
 
 globalThis.document ??= /** @type {any} */ ({ querySelectorAll: () => [] });
 globalThis.fetch = async () => new Response("", { status: 403 }); // no session
@@ -41,7 +42,7 @@ test("a busy page fetches nothing that passed before its player had begun", asyn
   }
   await new Promise((resolve) => setTimeout(resolve)); // the bytes are stored
   assert.ok(ask(names[6]).head);
-  viewer.step({ kind: "tick" });
+  viewer.step({ kind: Tick });
   const passed = names.slice(0, 6).map((n) => viewer.presentation.find(`https://x/${n}`)[0].id);
   assert.deepEqual(fetched.filter((segment) => passed.includes(segment)), []);
 });
@@ -65,7 +66,7 @@ ${lines}`;
   assert.ok(ask("7.1.ts").tee, "without neighbors it passes");
   viewer.engine.neighbors = () => 1;
   const needed = [], step = viewer.engine.step.bind(viewer.engine);
-  viewer.engine.step = (at, input) => (input.kind === "need" && needed.push(input.segment), step(at, input));
+  viewer.engine.step = (at, input) => (input.kind === Need && needed.push(input.segment), step(at, input));
 
   const { head } = ask("7.1.ts"), [{ id }] = viewer.presentation.hints();
   assert.ok(head);

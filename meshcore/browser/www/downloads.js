@@ -119,6 +119,11 @@ export class Downloads {
     done(res.ok, res.bytes);
   }
 
+  /** cancel ends the fetches of a segment, but for what passes to the player. @param {string} segment */
+  cancel(segment) {
+    for (const c of this.fetching.get(segment) ?? []) c.abort();
+  }
+
   /** abort ends all fetches. */
   abort() {
     for (const set of this.fetching.values()) for (const c of set) c.abort();

@@ -503,6 +503,7 @@ export class Viewer {
       case k.CheckProof: return void this.#checkProof(peer, segment, f.message);
       case k.CheckChunk: return void this.#checkChunk(peer, segment, chunk, f.data);
       case k.FetchOrigin: return void this.downloads.fetch(segment, f.chunks);
+      case k.CancelOrigin: return this.downloads.cancel(segment);
       case k.Complete: return this.store.get(segment).wake();
       case k.Evict: return this.store.evict(segment);
       case k.Signal: {

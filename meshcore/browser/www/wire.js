@@ -63,29 +63,112 @@ export const All = (n) => (1n << BigInt(n)) - 1n;
 
 const ascii = new TextDecoder("latin1");
 
-class Writer {
-  /** @param {number} size */
-  constructor(size) {
-    this.b = new Uint8Array(size);
-    this.v = new DataView(this.b.buffer);
+/** Cursor is a place in the bytes of a message. */
+class Cursor {
+  /** @param {Uint8Array} b */
+  constructor(b) {
+    this.b = b;
+    this.v = new DataView(b.buffer, b.byteOffset, b.length);
     this.n = 0;
   }
-  /** @param {number} x */ u8(x) { this.b[this.n++] = x; }
-  /** @param {number} x */ u16(x) { this.v.setUint16(this.n, x); this.n += 2; }
-  /** @param {number} x */ u32(x) { this.v.setUint32(this.n, x); this.n += 4; }
-  /** @param {bigint} x */ u64(x) { this.v.setBigUint64(this.n, x); this.n += 8; }
-  /** @param {string} x */
-  id(x) {
-    this.u32(parseInt(x.slice(0, 8), 16));
-    this.u32(parseInt(x.slice(8), 16));
+  left() { return this.b.length - this.n; }
+  /** take passes k bytes and returns where they begin. @param {number} k */
+  take(k) {
+    if (this.left() < k) throw new WireError("short");
+    this.n += k;
+    return this.n - k;
   }
-  /** @param {Uint8Array} x */ bytes(x) { this.b.set(x, this.n); this.n += x.length; }
-  /** @param {string} s */
-  token(s) {
-    if (s.length > MaxToken) throw new WireError("too_large");
-    this.u16(s.length);
-    for (let i = 0; i < s.length; i++) this.u8(s.charCodeAt(i));
+  /** @param {number} k */
+  bytes(k) {
+    const at = this.take(k);
+    return this.b.subarray(at, at + k);
   }
+}
+
+/**
+ * A kind of field: how it is written, and how it is read.
+ * @typedef {[(c: Cursor, x: any) => void, (c: Cursor) => any]} Kind
+ */
+
+/** @type {Kind} */ const u8 = [(c, x) => { c.b[c.take(1)] = x; }, (c) => c.b[c.take(1)]];
+/** @type {Kind} */ const u16 = [(c, x) => c.v.setUint16(c.take(2), x), (c) => c.v.getUint16(c.take(2))];
+/** @type {Kind} */ const u32 = [(c, x) => c.v.setUint32(c.take(4), x), (c) => c.v.getUint32(c.take(4))];
+/** @type {Kind} */ const u64 = [(c, x) => c.v.setBigUint64(c.take(8), x), (c) => c.v.getBigUint64(c.take(8))];
+/** @type {Kind} */ const id = [(c, x) => u64[0](c, BigInt("0x" + x)), (c) => u64[1](c).toString(16).padStart(16, "0")];
+/** @type {Kind} */ const rest = [(c, x) => c.b.set(x, c.take(x.length)), (c) => c.bytes(c.left())];
+/** @type {Kind} */ const version = [u8[0], (c) => {
+  if (u8[1](c) !== Version) throw new WireError("version");
+  return Version;
+}];
+/** @type {Kind} */ const token = [(c, x) => {
+  if (x.length > MaxToken) throw new WireError("too_large");
+  u16[0](c, x.length);
+  for (let i = 0; i < x.length; i++) u8[0](c, x.charCodeAt(i));
+}, (c) => {
+  const k = u16[1](c);
+  if (k > MaxToken) throw new WireError("too_large");
+  return ascii.decode(c.bytes(k));
+}];
+/** @type {Kind} */ const hashes = [(c, x) => {
+  const n = x.length / 32;
+  if (!n || n % 1 || n > MaxChunks) throw new WireError("value");
+  u8[0](c, n);
+  rest[0](c, x);
+}, (c) => {
+  const n = u8[1](c);
+  if (!n || n > MaxChunks) throw new WireError("value");
+  return c.bytes(32 * n).slice();
+}];
+/** @type {Kind} */ const haves = [(c, x) => {
+  if (x.length > MaxHaves) throw new WireError("value");
+  u16[0](c, x.length);
+  for (const h of x) put(c, have, valid(validHave, h));
+}, (c) => {
+  const n = u16[1](c);
+  if (n > MaxHaves) throw new WireError("value");
+  if (c.left() < n * 17) throw new WireError("short");
+  return Array.from({ length: n }, () => valid(validHave, get(c, have, {})));
+}];
+
+const have = { segment: id, chunks: u8, mask: u64 };
+
+/** The fields of each message after its type, in order. @type {Record<number, Record<string, Kind>>} */
+const messages = {
+  [Hello]: { version, flags: u8, peer: id, rendition: id, token },
+  [Status]: { flags: u8, rendition: id },
+  [Have]: { haves },
+  [Request]: { segment: id, mask: u64, flags: u8, within: u32 },
+  [Cancel]: { segment: id, mask: u64 },
+  [Reject]: { segment: id, mask: u64, reason: u8, retry: u32 },
+  [Proof]: { segment: id, token, hashes },
+  [Chunk]: { segment: id, index: u8, total: u32, offset: u32, data: rest },
+  [Ping]: { nonce: u32 },
+  [Pong]: { nonce: u32 },
+  [Bye]: { reason: u8 },
+};
+
+/** @param {Cursor} c @param {Record<string, Kind>} fields @param {any} from */
+function put(c, fields, from) {
+  for (const name in fields) fields[name][0](c, from[name] ?? 0);
+}
+
+/** @param {Cursor} c @param {Record<string, Kind>} fields @param {any} into */
+function get(c, fields, into) {
+  for (const name in fields) into[name] = fields[name][1](c);
+  return into;
+}
+
+/** valid gives x, or throws. @template T @param {(x: T) => boolean} check @param {T} x */
+function valid(check, x) {
+  if (!check(x)) throw new WireError("value");
+  return x;
+}
+
+/** @param {number} type */
+function fieldsOf(type) {
+  const fields = messages[type];
+  if (!fields) throw new WireError("type");
+  return fields;
 }
 
 /**
@@ -95,52 +178,12 @@ class Writer {
  * @returns {Uint8Array}
  */
 export function encode(m) {
-  const w = new Writer(64 + (m.token?.length ?? 0) + (m.hashes?.length ?? 0) + (m.data?.length ?? 0) + 17 * (m.haves?.length ?? 0));
-  w.u8(m.type);
-  switch (m.type) {
-    case Hello:
-      w.u8(m.version), w.u8(m.flags), w.id(m.peer), w.id(m.rendition), w.token(m.token);
-      break;
-    case Status:
-      w.u8(m.flags), w.id(m.rendition);
-      break;
-    case Have:
-      if (m.haves.length > MaxHaves) throw new WireError("value");
-      w.u16(m.haves.length);
-      for (const h of m.haves) {
-        if (!validHave(h)) throw new WireError("value");
-        w.id(h.segment), w.u8(h.chunks), w.u64(h.mask);
-      }
-      break;
-    case Request:
-      w.id(m.segment), w.u64(m.mask), w.u8(m.flags ?? 0), w.u32(m.within ?? 0);
-      break;
-    case Cancel:
-      w.id(m.segment), w.u64(m.mask);
-      break;
-    case Reject:
-      w.id(m.segment), w.u64(m.mask), w.u8(m.reason), w.u32(m.retry ?? 0);
-      break;
-    case Proof:
-      if (!m.hashes.length || m.hashes.length % 32 || m.hashes.length > 32 * MaxChunks) throw new WireError("value");
-      w.id(m.segment), w.token(m.token), w.u8(m.hashes.length / 32), w.bytes(m.hashes);
-      break;
-    case Chunk:
-      if (!validFragment(m)) throw new WireError("value");
-      w.id(m.segment), w.u8(m.index), w.u32(m.total), w.u32(m.offset), w.bytes(m.data);
-      break;
-    case Ping:
-    case Pong:
-      w.u32(m.nonce);
-      break;
-    case Bye:
-      w.u8(m.reason);
-      break;
-    default:
-      throw new WireError("type");
-  }
-  if (w.n > MaxMessage) throw new WireError("too_large");
-  return w.b.subarray(0, w.n);
+  const c = new Cursor(new Uint8Array(64 + (m.token?.length ?? 0) + (m.hashes?.length ?? 0) + (m.data?.length ?? 0) + 17 * (m.haves?.length ?? 0)));
+  u8[0](c, m.type);
+  if (m.type === Chunk) valid(validFragment, m);
+  put(c, fieldsOf(m.type), m);
+  if (c.n > MaxMessage) throw new WireError("too_large");
+  return c.b.subarray(0, c.n);
 }
 
 /**
@@ -155,40 +198,6 @@ export function* fragments(segment, index, data) {
   }
 }
 
-class Reader {
-  /** @param {Uint8Array} b */
-  constructor(b) {
-    this.b = b;
-    this.v = new DataView(b.buffer, b.byteOffset, b.length);
-    this.n = 0;
-  }
-  left() { return this.b.length - this.n; }
-  /** @param {number} k */
-  take(k) {
-    if (this.left() < k) throw new WireError("short");
-    this.n += k;
-    return this.n - k;
-  }
-  u8() { return this.b[this.take(1)]; }
-  u16() { return this.v.getUint16(this.take(2)); }
-  u32() { return this.v.getUint32(this.take(4)); }
-  u64() { return this.v.getBigUint64(this.take(8)); }
-  id() { return hex32(this.u32()) + hex32(this.u32()); }
-  /** @param {number} k */
-  bytes(k) {
-    const at = this.take(k);
-    return this.b.subarray(at, at + k);
-  }
-  token() {
-    const k = this.u16();
-    if (k > MaxToken) throw new WireError("too_large");
-    return ascii.decode(this.bytes(k));
-  }
-}
-
-/** @param {number} x */
-const hex32 = (x) => x.toString(16).padStart(8, "0");
-
 /**
  * decode reads one message. data of the result shares memory with b; the other fields are copies. It throws WireError.
  * @param {Uint8Array} b
@@ -196,62 +205,11 @@ const hex32 = (x) => x.toString(16).padStart(8, "0");
  */
 export function decode(b) {
   if (b.length > MaxMessage) throw new WireError("too_large");
-  const r = new Reader(b);
-  const type = r.u8();
-  /** @type {Message} */
-  const m = { type };
-  switch (type) {
-    case Hello:
-      m.version = r.u8();
-      if (m.version !== Version) throw new WireError("version");
-      m.flags = r.u8(), m.peer = r.id(), m.rendition = r.id(), m.token = r.token();
-      break;
-    case Status:
-      m.flags = r.u8(), m.rendition = r.id();
-      break;
-    case Have: {
-      const n = r.u16();
-      if (n > MaxHaves) throw new WireError("value");
-      if (r.left() < n * 17) throw new WireError("short");
-      m.haves = [];
-      for (let i = 0; i < n; i++) {
-        const h = { segment: r.id(), chunks: r.u8(), mask: r.u64() };
-        if (!validHave(h)) throw new WireError("value");
-        m.haves.push(h);
-      }
-      break;
-    }
-    case Request:
-      m.segment = r.id(), m.mask = r.u64(), m.flags = r.u8(), m.within = r.u32();
-      break;
-    case Cancel:
-      m.segment = r.id(), m.mask = r.u64();
-      break;
-    case Reject:
-      m.segment = r.id(), m.mask = r.u64(), m.reason = r.u8(), m.retry = r.u32();
-      break;
-    case Proof: {
-      m.segment = r.id(), m.token = r.token();
-      const n = r.u8();
-      if (n === 0 || n > MaxChunks) throw new WireError("value");
-      m.hashes = r.bytes(32 * n).slice();
-      break;
-    }
-    case Chunk:
-      m.segment = r.id(), m.index = r.u8(), m.total = r.u32(), m.offset = r.u32(), m.data = r.bytes(r.left());
-      if (!validFragment(m)) throw new WireError("value");
-      break;
-    case Ping:
-    case Pong:
-      m.nonce = r.u32();
-      break;
-    case Bye:
-      m.reason = r.u8();
-      break;
-    default:
-      throw new WireError("type");
-  }
-  if (r.left()) throw new WireError("trailing");
+  const c = new Cursor(b);
+  const type = u8[1](c);
+  const m = get(c, fieldsOf(type), { type });
+  if (type === Chunk) valid(validFragment, m);
+  if (c.left()) throw new WireError("trailing");
   return m;
 }
 

@@ -28,32 +28,14 @@ function ones32(v) {
 /** seconds of a duration in ns, as time.Duration.Seconds rounds it. @param {number} d */
 export const seconds = (d) => Math.trunc(d / 1e9) + (d % 1e9) / 1e9;
 
-/** PCG is rand.NewPCG of math/rand/v2: PCG-DXSM. */
-export class PCG {
-  /** @param {bigint} hi @param {bigint} lo */
-  constructor(hi, lo) {
-    this.state = (u64(hi) << 64n) | u64(lo);
-  }
-
-  uint64() {
-    this.state = BigInt.asUintN(128, this.state * 0x2360ed051fc65da44385df649fccf645n + 0x5851f42d4c957f2d14057b7ef767814fn);
-    let hi = this.state >> 64n;
-    const lo = u64(this.state);
-    hi ^= hi >> 32n;
-    hi = u64(hi * 0xda942042e4dd58b5n);
-    hi ^= hi >> 48n;
-    return u64(hi * (lo | 1n));
-  }
-
-  /** int64N is a number from 0 to n-1, as Rand.Int64N draws it. @param {number} n */
-  int64N(n) {
-    const b = BigInt(n);
-    if ((b & (b - 1n)) === 0n) return Number(this.uint64() & (b - 1n));
-    let x = this.uint64() * b;
-    if (u64(x) < b) {
-      const threshold = u64(-b) % b;
-      while (u64(x) < threshold) x = this.uint64() * b;
-    }
-    return Number(x >> 64n);
-  }
+/**
+ * draw is a number that is fixed for a peer and x and unlike that of other peers (SplitMix64, Steele et al. 2014).
+ * @param {string} peer
+ * @param {bigint} x
+ */
+export function draw(peer, x) {
+  let z = u64(x) ^ u64(BigInt("0x" + peer) * 0x9e3779b97f4a7c15n);
+  z = u64((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+  z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+  return z ^ (z >> 31n);
 }

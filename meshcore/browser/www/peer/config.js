@@ -44,6 +44,7 @@ export function withDefaults(c) {
   };
 }
 
+export const tolerance = 2 * Millisecond; // that tracks of one time differ by
 export const settle = 8 * Millisecond; // inputs that come this close are planned together
 export const comingFor = Second; // that a segment is waited for which a neighbor takes from the origin
 export const haveFraction = 32; // a have is sent at most every slack/haveFraction
@@ -56,6 +57,7 @@ export const pipeline = 0.5; // s of a neighbor's rate that is asked for at once
 export const remeasure = 20 * Second; // after which the rate of a neighbor that gave nothing is not known any more
 export const maxQueue = 0.8; // s of our uplink that is promised at once
 export const uploadWindow = 128 << 10; // bytes handed to the driver and not yet sent
+export const pressing = Second; // a neighbor that needs a chunk within it is served before others
 export const maxStrikes = 3; // timeouts in a row after which a neighbor is slow or silent
 export const maxMisses = 2; // announced chunks that were not there, after which it is dropped
 export const silence = 15 * Second; // after which a silent neighbor is dropped, if the driver does not see that it is gone
@@ -72,3 +74,7 @@ export const maxFetches = 4; // of one segment from the origin at once
 export const passFloor = Second; // between two passes of one neighbor that are checked
 export const maxNeeded = 4; // segments that the player waits for at once
 export const announceFloor = 2 * Second; // between two announces
+export const crowd = 24; // peers of a swarm that may be too many for its origin
+export const scarceTime = Second; // that a segment takes of an origin that is not scarce, at most
+export const scarceFor = 300 * Second; // that an origin is taken for scarce without new evidence
+export const stripes = 8; // that a segment is divided into, at most

@@ -2,7 +2,7 @@
 // Times are integers, nanoseconds; masks are BigInt; ids are 16 hexadecimal digits.
 
 import * as wire from "../wire.js";
-import { bit, PCG } from "./bits.js";
+import { bit } from "./bits.js";
 import { never, settle, startUplink, withDefaults } from "./config.js";
 import { flushHaves, sendAllHaves } from "./have.js";
 import * as k from "./input.js";
@@ -24,7 +24,6 @@ export class Engine {
   /** @param {import("./config.js").Config} config */
   constructor(config) {
     this.cfg = withDefaults(config);
-    this.rng = new PCG(this.cfg.seed, BigInt("0x" + this.cfg.id));
     /** @type {Effect[]} */
     this.out = [];
 
@@ -39,6 +38,8 @@ export class Engine {
     this.playing = false;
     this.playAt = 0; // when the playhead was at playPos
     this.playPos = 0;
+    /** @type {SegmentState|null} */
+    this.newest = null; // the last of the manifest
     /** @type {SegmentState[]} */
     this.needed = []; // what the player waits for, of each track
     this.waits = false; // it plays nothing, for want of a segment
@@ -75,6 +76,12 @@ export class Engine {
     this.originDev = 50e6; // of the time it takes from what was expected
     this.measure = new Measure(); // what the rate is known from
     this.fetches = 0; // under way
+    /** @type {SegmentState[]} */
+    this.under = []; // that they are of
+    this.usual = 0; // bytes of a segment, about
+    this.originWait = 0; // that the edge says a chunk waits there
+    this.asideUntil = 0; // until when this peer does not cooperate
+    this.scarceUntil = 0; // until when it is taken for one that cannot serve all who ask
 
     // The uplink.
     this.upload = !this.cfg.receiveOnly;
@@ -82,6 +89,7 @@ export class Engine {
     /** @type {import("./serve.js").Item[]} */
     this.queue = [];
     this.queueBytes = 0;
+    this.measured = false; // uploadRate is no guess any more
     this.inFlight = 0; // bytes handed to the driver and not sent
     this.sentAt = 0; // when the last chunk had left
     this.paceAt = 0; // when the upload limit lets the next chunk go

@@ -26,24 +26,25 @@ export function urgent(e, s) {
 const whenUrgent = (e, now, s) => s.due - urgent(e, s);
 
 /**
- * fetchRules are asked in order; the first that applies says when. The urgent window goes before them all.
- * @type {{name: string, applies: (e: Engine, now: number, s: SegmentState) => boolean, at: When}[]}
+ * fetchRules are of when a segment is to be taken, and are asked in order; the first that applies says when. The urgent
+ * window goes before them all.
+ * @type {[(e: Engine, now: number, s: SegmentState) => boolean, When][]}
  */
 const fetchRules = [
-  { name: "alone", applies: isAlone, at: asPlayer },
-  { name: "held by neighbors", applies: (e, now, s) => s.copies > 0, at: whenUrgent },
-  { name: "a neighbor fetches it", applies: (e, now, s) => now < s.coming && !onDuty(e, s), at: (e, now, s) => s.coming },
-  { name: "neighbors are on their way", applies: isJoining, at: (e) => e.startedAt + joinPatience + 1 },
-  { name: "the first neighbor has just come", applies: isHearing, at: (e, now, s) => heardAt(e, s) },
-  { name: "film", applies: (e) => !e.live, at: filmTime },
-  { name: "no rotation", applies: (e, now, s) => !e.duty || s.sequence < 0, at: whenUrgent },
-  { name: "rotation", applies: () => true, at: rotationTime },
+  [isAlone, asPlayer], // alone
+  [(e, now, s) => s.copies > 0, whenUrgent], // held by neighbors
+  [(e, now, s) => now < s.coming && !onDuty(e, s), (e, now, s) => s.coming], // a neighbor fetches it
+  [isJoining, (e) => e.startedAt + joinPatience + 1], // neighbors are on their way
+  [isHearing, heardAt], // the first neighbor has just come
+  [(e) => !e.live, filmTime], // film
+  [(e, now, s) => !e.duty || s.sequence < 0, whenUrgent], // no rotation
+  [() => true, rotationTime], // rotation
 ];
 
 /** fetchTime is when this peer is to take s from the origin, as things stand. @type {When} */
 export function fetchTime(e, now, s) {
-  const rule = fetchRules.find((r) => r.applies(e, now, s));
-  return Math.min(whenUrgent(e, now, s), rule.at(e, now, s));
+  const [, at] = fetchRules.find(([applies]) => applies(e, now, s));
+  return Math.min(whenUrgent(e, now, s), at(e, now, s));
 }
 
 /** isAlone reports that there is nobody to take s from, or that nobody may have it. @param {Engine} e @param {number} now @param {SegmentState} s */
@@ -65,10 +66,10 @@ function isJoining(e, now, s) {
  * @param {number} now
  * @param {SegmentState} s
  */
-function isHearing(e, now, s) { return (e.live ? !s.fresh : s.needBy !== never) && now < heardAt(e, s); }
+function isHearing(e, now, s) { return (e.live ? !s.fresh : s.needBy !== never) && now < heardAt(e, now, s); }
 
-/** @param {Engine} e @param {SegmentState} s */
-function heardAt(e, s) { return e.upAt + hearing + spread(e, s); }
+/** @type {When} */
+function heardAt(e, now, s) { return e.upAt + hearing + spread(e, s); }
 
 /** filmTime spreads those who wait together, so that the first spares the others the way. @type {When} */
 function filmTime(e, now, s) {
@@ -100,7 +101,7 @@ function rotationTime(e, now, s) {
 const spread = (e, s) => Math.trunc(fraction(e, s) * hearing);
 
 /** distance is this peer's place in the rotation for a sequence number (signal.Duty). @param {Engine} e @param {number} sequence */
-function distance(e, sequence) {
+export function distance(e, sequence) {
   const { rank, of, fetchers } = e.duty;
   const d = (rank - sequence * fetchers) % of;
   return d < 0 ? d + of : d;

@@ -1,17 +1,13 @@
-// The inputs and effects of an engine: meshcore/peer/input.go says what each means and what the driver owes. Kinds are
-// the names that the scenario files use.
+// The inputs and effects of an engine: meshcore/peer/input.go says what each means and what the driver owes.
 
-export const Tick = "tick", ManifestIn = "manifest", Play = "play", Need = "need";
-export const NeighborUp = "neighbor_up", NeighborDown = "neighbor_down", Offered = "offered", Receive = "receive", Sent = "sent";
-export const PassChecked = "pass_checked", ProofChecked = "proof_checked", ChunkChecked = "chunk_checked";
-export const OriginProof = "origin_proof", OriginChunk = "origin_chunk", OriginDone = "origin_done", OriginTimed = "origin_timed";
-export const SignalIn = "signal", Joined = "joined", SetUpload = "set_upload", Renewed = "renewed";
-export const NetworkChanged = "network_changed";
+// Kinds of inputs.
+export const Tick = 1, ManifestIn = 2, Play = 3, Need = 4, NeighborUp = 5, NeighborDown = 6, Offered = 7;
+export const Receive = 8, Sent = 9, PassChecked = 10, ProofChecked = 11, ChunkChecked = 12, OriginProof = 13, OriginChunk = 14;
+export const OriginDone = 15, OriginTimed = 16, SignalIn = 17, Joined = 18, SetUpload = 19, Renewed = 20, NetworkChanged = 21;
 
-export const Connect = "connect", Accept = "accept", Disconnect = "disconnect", Send = "send";
-export const SendChunk = "send_chunk", SendProof = "send_proof";
-export const CheckPass = "check_pass", CheckProof = "check_proof", CheckChunk = "check_chunk";
-export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict", Signal = "signal";
+// Kinds of effects.
+export const Connect = 31, Accept = 32, Disconnect = 33, Send = 34, SendChunk = 35, SendProof = 36, CheckPass = 37;
+export const CheckProof = 38, CheckChunk = 39, FetchOrigin = 40, CancelOrigin = 41, Complete = 42, Evict = 43, Signal = 44;
 
 /**
  * Segment is one media segment. start and duration are ns on the presentation's timeline; sequence is below 0 if there is
@@ -19,11 +15,11 @@ export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict
  * @typedef {{id: string, sequence: number, start: number, duration: number, size: number, private: boolean}} Segment
  *
  * Manifest is a media playlist as the engine sees it. number is 16 hexadecimal digits; what starts before from is not
- * wanted.
- * @typedef {{rendition: string, number: string, live: boolean, from: number, segments: Segment[]}} Manifest
+ * wanted; wait is how long the edge says that a chunk waits at its origin, which cannot serve all who ask.
+ * @typedef {{rendition: string, number: string, live: boolean, from: number, wait?: number, segments: Segment[]}} Manifest
  *
  * @typedef {object} Input
- * @property {string} kind
+ * @property {number} kind
  * @property {string} [peer]
  * @property {string} [segment]
  * @property {number} [chunk]
@@ -42,7 +38,7 @@ export const FetchOrigin = "fetch_origin", Complete = "complete", Evict = "evict
  * @property {boolean} [receiveOnly]
  *
  * @typedef {object} Effect
- * @property {string} kind
+ * @property {number} kind
  * @property {string} [peer]
  * @property {string} [segment]
  * @property {number} [chunk]

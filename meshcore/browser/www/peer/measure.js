@@ -1,7 +1,7 @@
 // What the engine learns from the origin's answers: meshcore/peer/measure.go.
 
 import { seconds } from "./bits.js";
-import { Millisecond, Second } from "./config.js";
+import { crowd, Millisecond, Second, scarceTime } from "./config.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 
@@ -65,7 +65,11 @@ export function learnOrigin(e, now, input) {
     if (wait > 0) e.originDelay += Math.trunc((wait - e.originDelay) / 8);
   }
   e.originRate = e.measure.learn(now, input);
+  if (now < e.scarceUntil && e.originWait === 0 && originTime(e, e.usual) < scarceTime) e.scarceUntil = 0;
 }
 
 /** originTime is how long the origin needs for bytes, from what was measured. @param {Engine} e @param {number} bytes */
 export const originTime = (e, bytes) => e.originDelay + Math.trunc((bytes / e.originRate) * Second);
+
+/** crowded reports that the origin may have too little for all: the edge says so, or they are many. @param {Engine} e */
+export const crowded = (e) => e.originWait > 0 || e.swarmSize >= crowd;

@@ -11,6 +11,7 @@ import { onHello } from "./pass.js";
 import { unneed } from "./player.js";
 import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
+import { cooperates, takenFor } from "./fetch.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -66,6 +67,10 @@ function onHave(e, now, n, haves) {
   let room = -1; // for segments that no manifest has listed, once it is needed
   for (const h of haves) {
     let s = e.table.get(h.segment);
+    if (h.chunks === 0 && h.mask !== 0n) {
+      if (s) takes(e, now, s, h.mask);
+      continue;
+    }
     if (h.mask === 0n) {
       if (s) hasNothing(now, n, s, h.chunks === 0);
       continue;
@@ -99,6 +104,18 @@ function onHave(e, now, n, haves) {
 function hasNothing(now, n, s, takesIt) {
   s.theirs[n.slot] = 0n;
   if (takesIt && s.coming === 0) s.coming = now + comingFor;
+}
+
+/**
+ * takes notes that a neighbor takes a stripe of a segment from the origin.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {SegmentState} s
+ * @param {bigint} mask
+ */
+function takes(e, now, s, mask) {
+  s.takenNow(now, takenFor(e));
+  s.taken |= mask;
 }
 
 /**
@@ -191,11 +208,15 @@ export function prove(e, now, s, input) {
     s.held = [];
   }
   s.disputed = [];
+  e.usual = input.layout.size;
   s.proven = true;
   s.layout = input.layout;
   s.size = input.layout.size;
   s.proofFrom = -1;
-  if (s.fetching > 0) s.origin = s.all & ~s.have; // of all of it, because the layout was not known
+  if (s.fetching > 0) { // of all of it, because the layout was not known
+    s.origin = s.all & ~s.have;
+    if (cooperates(e, now)) e.planAt = now; // only a stripe of it is ours
+  }
   const held = s.held;
   s.held = [];
   for (const h of held) {

@@ -3,7 +3,7 @@
 import { MaxFailed } from "../signal.js";
 import * as wire from "../wire.js";
 import { backingOff, backOff, failed } from "./backoff.js";
-import { bit } from "./bits.js";
+import { bit, draw } from "./bits.js";
 import { announceFloor, Millisecond, startRate } from "./config.js";
 import { Accept, Connect, Disconnect, Signal } from "./input.js";
 import { unqueue } from "./serve.js";
@@ -220,7 +220,7 @@ export function announce(e, now) {
   const want = lacking(e);
   if (want > 0 && (e.swarmSize < 0 || occupied(e) < e.swarmSize - 1)) {
     // Ask again soon, with some spread, while neighbors are lacking.
-    e.announceAt = now + 3 * announceFloor + e.rng.int64N(2 * announceFloor);
+    e.announceAt = now + 3 * announceFloor + Number(draw(e.cfg.id, e.cfg.seed + BigInt(now)) % BigInt(2 * announceFloor));
   }
   e.emit({ kind: Signal, signal: {
     type: "announce", rendition: e.rendition, live: e.live, position_ms: Math.max(0, Math.trunc(e.playhead(now) / Millisecond)),

@@ -3,19 +3,30 @@
 import * as wire from "../wire.js";
 import { bit } from "./bits.js";
 import { maxFetches, Millisecond, never, Second } from "./config.js";
+import { cooperates, fetch } from "./fetch.js";
 import { fetchTime, onDuty, urgent } from "./fetchrules.js";
-import { FetchOrigin, OriginChunk, OriginDone, OriginProof } from "./input.js";
+import { OriginChunk, OriginDone, OriginProof } from "./input.js";
 import { originTime } from "./measure.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { takeBack } from "./segment.js";
+import { endSlowFetch, planStripe, waitForPeers } from "./stripes.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
 
 /** planOrigin takes s, or what is missing of it, from the origin if it is time to, and returns when to look again. @param {Engine} e @param {number} now @param {SegmentState} s */
 export function planOrigin(e, now, s) {
+  const slow = endSlowFetch(e, now, s);
+  return Math.min(slow, planFetch(e, now, s));
+}
+
+/** @param {Engine} e @param {number} now @param {SegmentState} s */
+function planFetch(e, now, s) {
   if (s.fetching >= maxFetches || (s.fetching > 0 && !s.proven)) return never; // the end of a fetch, or the proof, plans anew
   if (now < s.retryAt) return s.retryAt;
+  const until = waitForPeers(e, now, s);
+  if (until > now) return until;
+  if (cooperates(e, now) && !s.private) return planStripe(e, now, s);
   const at = fetchTime(e, now, s);
   if (now < at) return at;
   const left = s.due - now;
@@ -54,30 +65,6 @@ function fetchUrgent(e, now, s) {
   return s.asked ? now + 100 * Millisecond : never;
 }
 
-/**
- * fetch takes chunks of s from the origin; without a proof it takes all of it. Of what none of them has the neighbors hear
- * at once, so that they do not take it, too.
- * @param {Engine} e
- * @param {number} now
- * @param {SegmentState} s
- * @param {bigint} mask
- */
-function fetch(e, now, s, mask) {
-  if (e.upload && !s.private && !s.shut && s.have === 0n && s.copies === 0) {
-    for (const n of e.slots) if (n?.up) e.send(n, { type: wire.Have, haves: [{ segment: s.id, chunks: 0, mask: 0n }] });
-  }
-  if (!s.proven) {
-    mask = 0n;
-    s.origin = s.all & ~s.have;
-  } else {
-    if (!mask) return;
-    s.origin |= mask;
-  }
-  s.fetching++;
-  e.fetches++;
-  e.emit({ kind: FetchOrigin, segment: s.id, chunks: mask });
-}
-
 /** @param {Engine} e @param {number} now @param {import("./input.js").Input} input */
 export function onOrigin(e, now, input) {
   const s = e.table.get(input.segment);
@@ -92,17 +79,24 @@ export function onOrigin(e, now, input) {
       e.totals.origin_bytes += input.bytes;
       if (s.have & b) e.totals.duplicate_bytes += input.bytes;
       s.origin &= ~b;
+      s.fetched += input.bytes;
       if (s.asked & b) cancelAll(e, s, b);
       gain(e, now, s, b);
       break;
     }
-    case OriginDone:
-      if (s.fetching > 0) {
+    case OriginDone: {
+      e.totals.origin_bytes += input.bytes;
+      const cancelled = s.cancelled > 0 && (!input.ok || s.fetching === 0);
+      if (cancelled) s.cancelled--;
+      else if (s.fetching > 0) {
         s.fetching--;
         e.fetches--;
-        if (s.fetching === 0) s.origin = 0n;
+        if (s.fetching === 0) {
+          s.origin = 0n;
+          e.under = e.under.filter((x) => x !== s);
+        }
       }
-      e.totals.origin_bytes += input.bytes;
+      if (!input.ok && cancelled) break; // we wanted no more of it
       if (!input.ok) {
         s.failures++;
         s.retryAt = now + Math.min(s.failures, 8) * 250 * Millisecond;
@@ -115,6 +109,7 @@ export function onOrigin(e, now, input) {
           complete(e, s);
         } else if (!s.whole && input.bytes > 0) disown(e, s);
       }
+    }
   }
   e.dirty(now);
 }

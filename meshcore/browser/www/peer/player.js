@@ -1,7 +1,7 @@
 // What the player plays and waits for: meshcore/peer/player.go.
 
 import * as wire from "../wire.js";
-import { announceFloor, maxNeeded, never } from "./config.js";
+import { announceFloor, maxNeeded, never, scarceFor, tolerance } from "./config.js";
 import { entry } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -32,6 +32,9 @@ export function unneed(e, s) {
 /** @param {Engine} e @param {number} now @param {import("./input.js").Manifest} m */
 export function onManifest(e, now, m) {
   const switched = !e.manifest || m.number !== e.number;
+  if (m.wait > 0) e.scarceUntil = now + scarceFor;
+  else if (e.originWait > 0) e.scarceUntil = 0;
+  e.originWait = m.wait ?? 0;
   e.manifest = m;
   e.rendition = m.rendition;
   e.number = m.number;
@@ -44,6 +47,7 @@ export function onManifest(e, now, m) {
     s.known = Math.max(now, 1);
     s.slack = e.deadline(now, s) - now;
     s.fresh = !switched;
+    e.newest = s;
   }
   refreshWanted(e, now);
   if (switched) {
@@ -70,7 +74,7 @@ export function refreshWanted(e, now) {
   const pos = e.playhead(now);
   e.widenAt = never;
   for (const listed of e.manifest.segments) {
-    if (listed.duration > 0 && (listed.start + listed.duration <= pos || listed.start < e.manifest.from)) continue;
+    if (listed.duration > 0 && (listed.start + listed.duration <= pos + tolerance || listed.start < e.manifest.from)) continue;
     if (!e.live && listed.start > pos + e.cfg.bufferGoal) {
       if (e.playing) e.widenAt = now + listed.start - pos - e.cfg.bufferGoal;
       break;
@@ -94,7 +98,7 @@ export function passPlayed(e, now) {
   let i = 0;
   for (; i < e.wanted.length; i++) {
     const s = e.wanted[i];
-    if (s.start + s.duration > pos || s.duration === 0) break;
+    if (s.start + s.duration > pos + tolerance || s.duration === 0) break;
     s.wanted = false;
   }
   e.wanted.splice(0, i);

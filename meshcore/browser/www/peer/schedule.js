@@ -10,6 +10,8 @@ import { planOrigin } from "./origin.js";
 import { passPlayed } from "./player.js";
 import { overRelay, spendRelay } from "./relayed.js";
 import { chance } from "./segment.js";
+import { cooperates } from "./fetch.js";
+import { cancelObsolete } from "./stripes.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -21,6 +23,7 @@ export function plan(e, now) {
   if (now >= e.expireAt) e.expireAt = expire(e, now);
   let wake = never;
   passPlayed(e, now);
+  cancelObsolete(e, now);
 
   e.order = [];
   for (const s of e.needed) if (!s.wanted) e.order.push(s);
@@ -113,10 +116,12 @@ function planPeers(e, now, s) {
     return wake;
   }
   if (s.fetching > 0 && !s.proven) return wake; // all of it is on its way
-  if (s.due - now <= urgent(e, s) && s.retryAt <= now) return wake; // planOrigin has it
+  const together = cooperates(e, now);
+  const left = s.due - now, own = urgent(e, s);
+  if (left <= own && s.retryAt <= now && !together) return wake; // planOrigin has it
   const mask = new Array(e.slots.length).fill(0n);
   const size = s.chunkBytes();
-  const left = s.due - now;
+  const by = !together && left > own ? left - own : left; // from then on it comes from the origin
   const start = Number(chance(e, s) % BigInt(s.chunks));
   let asked = false;
   let [over, relayAt] = overRelay(e, now, s);
@@ -134,8 +139,8 @@ function planPeers(e, now, s) {
         bestAt = at;
       }
     }
-    if (!best || (bestAt > left && e.playing && asked)) break;
-    if (bestAt > left && e.playing && left > 0) break; // too late from any neighbor: planOrigin takes it
+    if (!best || (bestAt > left && e.playing && asked && !together)) break;
+    if (bestAt > left && e.playing && left > 0 && !together) break; // too late from any neighbor: planOrigin takes it
     const c = rarest(s.theirs, offer(best), start);
     missing &= ~bit[c];
     s.asked |= bit[c];
@@ -156,7 +161,7 @@ function planPeers(e, now, s) {
   e.ready = e.ready.filter((n) => {
     if (mask[n.slot]) {
       /** @type {wire.Message} */
-      const m = { type: wire.Request, segment: s.id, mask: mask[n.slot], flags: 0, within: Math.trunc(Math.min(Math.max(left, 0), 3600 * Second) / Millisecond) };
+      const m = { type: wire.Request, segment: s.id, mask: mask[n.slot], flags: 0, within: Math.trunc(Math.min(Math.max(by, 0), 3600 * Second) / Millisecond) };
       if (!s.proven && s.proofFrom < 0) {
         m.flags |= wire.FlagProof;
         s.proofFrom = n.slot;

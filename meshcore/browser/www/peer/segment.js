@@ -4,7 +4,7 @@ import { All } from "../wire.js";
 import * as wire from "../wire.js";
 import { MinChunkSize } from "../integrity.js";
 import { keepBehind, maxTable, never } from "./config.js";
-import { bit, onesCount, u64 } from "./bits.js";
+import { bit, draw, onesCount } from "./bits.js";
 import { Evict } from "./input.js";
 import { unneed } from "./player.js";
 import { unqueue } from "./serve.js";
@@ -47,6 +47,12 @@ export class SegmentState {
     this.checking = 0n; // came from neighbors, with the driver for checking
     this.origin = 0n; // asked of the origin and not come
     this.fetching = 0; // fetches from the origin under way
+    this.taken = 0n; // what neighbors take from the origin in stripes
+    this.takenBy = 0; // until when taken counts
+    this.cancelled = 0; // fetches that were cancelled and whose end has not come
+    this.fetchedAt = 0; // when the last fetch began
+    this.fetched = 0; // bytes that came since
+    this.fetchedWhole = false; // it was of all the segment
     this.failures = 0; // of the origin, in a row
     this.retryAt = 0;
 
@@ -81,6 +87,19 @@ export class SegmentState {
   missing() {
     if (this.whole) return 0n;
     return this.all & ~(this.have | this.asked | this.checking | this.origin);
+  }
+
+  /**
+   * takenNow is what neighbors have lately said that they take from the origin; it is waited for as long as said.
+   * @param {number} now
+   * @param {number} long
+   */
+  takenNow(now, long) {
+    if (now >= this.takenBy) {
+      this.taken = 0n;
+      this.takenBy = now + long;
+    }
+    return this.taken;
   }
 
   /** chunkBytes is the size of a chunk, as far as it is known. */
@@ -199,16 +218,8 @@ export function keepWithinBudget(e, now) {
   }
 }
 
-/** chance is a number that is fixed for this peer and segment and unlike that of other peers (SplitMix64, Steele et al. 2014). @param {Engine} e @param {SegmentState} s */
-export function chance(e, s) {
-  if (s.chance === null) {
-    let z = BigInt("0x" + s.id) ^ u64(BigInt("0x" + e.cfg.id) * 0x9e3779b97f4a7c15n);
-    z = u64((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    s.chance = z ^ (z >> 31n);
-  }
-  return s.chance;
-}
+/** chance is what is drawn for a segment. @param {Engine} e @param {SegmentState} s */
+export const chance = (e, s) => (s.chance ??= draw(e.cfg.id, BigInt("0x" + s.id)));
 
 /** fraction is chance as a number from 0 to 1. @param {Engine} e @param {SegmentState} s */
 export const fraction = (e, s) => Number(chance(e, s) >> 11n) / 2 ** 53;

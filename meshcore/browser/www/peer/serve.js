@@ -2,8 +2,11 @@
 
 import * as wire from "../wire.js";
 import { bit, seconds, trailingZeros } from "./bits.js";
-import { maxQueue, Millisecond, Second, uploadWindow } from "./config.js";
+import { maxQueue, Millisecond, pressing, Second, uploadWindow } from "./config.js";
 import { SendChunk, SendProof } from "./input.js";
+import { crowded } from "./measure.js";
+
+const lateRetry = 200; // ms that a neighbor does not ask again whose chunk would have come too late
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -27,7 +30,7 @@ export function onRequest(e, now, n, m) {
   if (!s || !s.proven || s.shut || s.private) return reject(m.mask, wire.RejectMissing, 0);
   reject(m.mask & ~s.have, wire.RejectMissing, 0);
   if (m.flags & wire.FlagProof) e.emit({ kind: SendProof, peer: n.id, segment: s.id });
-  const due = now + m.within * Millisecond;
+  const due = m.within ? now + m.within * Millisecond : 0;
   const limit = Math.max(Math.trunc(e.uploadRate * maxQueue), 4 * s.chunkBytes());
   let mask = m.mask & s.have;
   while (mask) {
@@ -44,8 +47,10 @@ export function onRequest(e, now, n, m) {
   }
 }
 
-/** sooner is the order in which the uplink is given, one chunk after another. @param {Item} a @param {Item} b @param {boolean} short */
-function sooner(a, b, short) {
+/** sooner is the order in which the uplink is given, one chunk after another. @param {number} by @param {Item} a @param {Item} b @param {boolean} short */
+function sooner(by, a, b, short) {
+  const pa = a.due < by, pb = b.due < by;
+  if (pa !== pb) return pa;
   if (short) {
     const fa = onlyTakes(a.n), fb = onlyTakes(b.n);
     if (fa !== fb) return fb;
@@ -57,12 +62,22 @@ function sooner(a, b, short) {
 /** onlyTakes says whether a neighbor takes much and gives nothing. @param {Neighbor} n */
 const onlyTakes = (n) => n.tookFromUs > 4 << 20 && n.gaveUs < Math.trunc(n.tookFromUs / 32);
 
+/** dropLate rejects what would come too late: its neighbor takes it from elsewhere. @param {Engine} e @param {number} now */
+function dropLate(e, now) {
+  unqueue(e, (it) => {
+    const late = it.due !== 0 && now + Math.trunc(((e.inFlight + it.bytes) / e.uploadRate) * Second) > it.due;
+    if (late) e.send(it.n, { type: wire.Reject, segment: it.seg.id, mask: bit[it.index], reason: wire.RejectBusy, retry: lateRetry });
+    return late;
+  });
+}
+
 /** serve hands the next chunks to the driver, as long as the window is open. @param {Engine} e @param {number} now */
 export function serve(e, now) {
+  dropLate(e, now);
   while (e.queue.length && e.inFlight < openWindow(e) && now >= e.paceAt && !overRatio(e)) {
-    const short = e.queueBytes > e.uploadRate / 2;
+    const short = e.queueBytes > e.uploadRate / 2, by = crowded(e) ? now + pressing : 0;
     let best = 0;
-    for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best], short)) best = i;
+    for (let i = 1; i < e.queue.length; i++) if (sooner(by, e.queue[i], e.queue[best], short)) best = i;
     const [it] = e.queue.splice(best, 1);
     e.queueBytes -= it.bytes;
     if (it.seg.given[it.index] < 255) it.seg.given[it.index]++;
@@ -91,10 +106,10 @@ function limit(e) {
 
 /**
  * openWindow is how many bytes the driver may have and not have sent: no more than leave soon, because what we ask of
- * others waits behind them.
+ * others waits behind them, and one chunk at a time until it is known how fast that is.
  * @param {Engine} e
  */
-export const openWindow = (e) => Math.max(1, Math.min(Math.trunc(e.uploadRate / 4), uploadWindow));
+export const openWindow = (e) => !e.measured ? 1 : Math.max(1, Math.min(Math.trunc(e.uploadRate / 4), uploadWindow));
 
 /** overRatio says whether the upload ratio forbids another chunk. @param {Engine} e */
 export function overRatio(e) {
@@ -108,7 +123,10 @@ export function onSent(e, now, input) {
   if (!n) return; // what it had was taken back when it went
   e.inFlight -= left(n, input.bytes);
   const dt = now - e.sentAt;
-  if (dt > 0 && input.bytes > 0) e.uploadRate += 0.2 * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uploadRate);
+  if (dt > 0 && input.bytes > 0) {
+    e.uploadRate += (e.measured ? 0.2 : 0.5) * (input.bytes / seconds(Math.max(dt, Millisecond)) - e.uploadRate);
+    e.measured = true;
+  }
   e.sentAt = now;
 }
 
