@@ -25,7 +25,7 @@ type options struct {
 // all is what "--scenario all" means: the table of figures to reach, smallest
 // first. live-100k is not in it: it takes 6 GB and half an hour or more.
 var all = []string{"live-3", "live-5", "live-10", "live-20", "live-100", "live-1k", "lowdelay-100", "lowdelay-1k",
-	"mixed-1k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "pages-4", "pages-12", "together-12", "mixed-8", "paths-100", "paths-long-100",
+	"mixed-1k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "pages-4", "pages-12", "ahead-12", "together-12", "mixed-8", "paths-100", "paths-long-100",
 	"far-origin-20", "thin-uplinks-20", "crowd-200", "crowd-200-5", "crowd-film-200", "crowd-mixed-1k", "brownout-1k",
 	"flash-5k", "crowd-5k", "mixed-10k"}
 

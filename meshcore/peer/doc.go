@@ -48,6 +48,11 @@
 // the origin would only just make it, everything outstanding is taken from it.
 // A peer without neighbors plays from the origin like any player.
 //
+// A peer that plays ahead of its neighbors hears of each live segment when that is due.
+// What they have, or have begun to take, it asks them for until the origin would only
+// just make it; what nobody has it takes at once, and whoever's turn that was waits for
+// it. So one copy leaves the origin, whoever is first.
+//
 // Where the edge says that its origin cannot serve all who ask, or a crowd sees that its
 // fetches crawl, the swarm cooperates (stripes.go): who comes waits for its neighbors,
 // takes what they have, and of what none of them has the stripe whose turn is its own, one

@@ -8,11 +8,16 @@ import (
 // urgent is the length of the window before a segment's deadline in which the
 // origin is used without waiting: one and a half times what the origin needs for
 // the rest of the segment, four times the deviation of what it needed from what
-// was expected (as in RFC 6298), and some margin; at most half the slack.
+// was expected (as in RFC 6298), and some margin; at most half the slack. A segment that
+// this peer needs as soon as it is there comes from the neighbors that have it, or take
+// it, until the origin is just in time.
 func urgent(e *Engine, s *segment) time.Duration {
 	rest := s.Size
 	if s.chunks > 0 {
 		rest = s.bytes(s.all &^ s.have)
+	}
+	if s.quick {
+		return e.originTime(rest) + 2*e.originDev
 	}
 	u := e.originTime(rest)*3/2 + 4*e.originDev + 250*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
 	return max(min(u, s.slack/2), 400*time.Millisecond)
@@ -65,7 +70,15 @@ func asPlayer(e *Engine, now time.Duration, s *segment) time.Duration {
 
 func isHeld(_ *Engine, _ time.Duration, s *segment) bool { return s.copies > 0 }
 
-func isComing(e *Engine, now time.Duration, s *segment) bool { return now < s.coming && !onDuty(e, s) }
+// isComing reports that a neighbor has begun to fetch s. In a crowd those whose turn it
+// is go all the same, because not everybody is a neighbor of the first.
+func isComing(e *Engine, now time.Duration, s *segment) bool {
+	return now < s.coming && !(onDuty(e, s) && e.crowded())
+}
+
+// hurried reports that this peer plays so near to the live edge that it needs s less
+// than its duration after it has heard of it.
+func hurried(e *Engine, s *segment) bool { return e.live && s.fresh && s.slack < s.Duration }
 
 // isJoining reports that those who have s may still be on their way to us.
 func isJoining(e *Engine, now time.Duration, s *segment) bool {

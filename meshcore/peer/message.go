@@ -81,10 +81,7 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			}
 			continue
 		}
-		if h.Mask == 0 {
-			if s != nil {
-				e.hasNothing(now, n, s, h.Chunks == 0)
-			}
+		if s == nil && h.Mask == 0 && h.Chunks != 0 {
 			continue
 		}
 		if s == nil {
@@ -96,6 +93,10 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 			}
 			room--
 			s = e.entry(h.Segment)
+		}
+		if h.Mask == 0 {
+			e.hasNothing(now, n, s, h.Chunks == 0)
+			continue
 		}
 		if h.Chunks != 0 {
 			if s.chunks == 0 {
@@ -112,10 +113,10 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 	}
 }
 
-// unknownOf is how many segments a neighbor has that no manifest has listed here.
+// unknownOf is how many segments a neighbor has, or takes, that no manifest has listed here.
 func (e *Engine) unknownOf(n *neighbor) (count int) {
 	for _, s := range e.list {
-		if s.known == 0 && s.theirs[n.slot] != 0 {
+		if s.known == 0 && (s.theirs[n.slot] != 0 || s.coming != 0 && s.comingOf == n.slot) {
 			count++
 		}
 	}
@@ -128,7 +129,7 @@ func (e *Engine) unknownOf(n *neighbor) (count int) {
 func (e *Engine) hasNothing(now time.Duration, n *neighbor, s *segment, takesIt bool) {
 	s.setTheirs(n.slot, 0)
 	if takesIt && s.coming == 0 {
-		s.coming = now + comingFor
+		s.coming, s.comingOf = now+comingFor, n.slot
 	}
 }
 

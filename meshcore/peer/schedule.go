@@ -77,6 +77,7 @@ func (e *Engine) plan(now time.Duration) {
 func (e *Engine) arrange(now time.Duration) {
 	for _, s := range e.order {
 		s.due = e.deadline(now, s)
+		s.quick = hurried(e, s) && (now < s.coming || (s.all != 0 && s.all&^(s.have|s.checking|covered(e, s)) == 0))
 		s.near = s.due-now < 2*urgent(e, s)
 		s.copies = bits.OnesCount64(s.owners)
 	}

@@ -47,6 +47,7 @@ type demand struct {
 	wanted   bool          // it stands in the manifest, from the playhead on
 	fresh    bool          // it was new to the manifest when that first listed it: fetchers are due
 	near     bool          // plan: the deadline is near
+	quick    bool          // plan: it is needed at once, and neighbors have all of it or take it
 	due      time.Duration // plan: the deadline
 	known    time.Duration // when the manifest first listed it
 	slack    time.Duration // from then to its deadline
@@ -65,6 +66,7 @@ type sources struct {
 	proofBy      time.Duration // when that neighbor is given up
 	held         []heldChunk   // came before the proof
 	coming       time.Duration // until when the first neighbor that takes it from the origin is waited for, 0 if none does
+	comingOf     int           // slot of that neighbor
 	fetching     int           // fetches from the origin under way
 	taken        uint64        // what neighbors take from the origin in stripes
 	takenBy      time.Duration // until when taken counts

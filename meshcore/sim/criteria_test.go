@@ -26,6 +26,7 @@ func TestAsked(t *testing.T) {
 		{"flash-5k", 80, 2, 0},
 		{"pages-4", 4, 1, 0},
 		{"pages-12", 12, 1, 0},
+		{"ahead-12", 12, 3, 0},
 		{"together-12", 12, 2, 0},
 		{"paths-100", 40, 4, 0.94},
 		{"paths-long-100", 40, 4, 0.88},

@@ -30,7 +30,8 @@
 //     is behind.
 //   - The player: it starts when its first segment is complete and stalls at the
 //     end of a segment whose successor is not. A live one that waits for a segment which no
-//     playlist lists any more goes on behind_s behind the live edge.
+//     playlist lists any more goes on as far behind the live edge as it began, which is
+//     behind_s, and ahead_s less for the first ahead viewers.
 //   - The truth: the holdings say which verified chunks each viewer holds. A chunk
 //     sent by one who does not hold it, and a segment said to be complete that is
 //     not, are counted ([Result.Violations]).

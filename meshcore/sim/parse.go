@@ -103,6 +103,7 @@ func (s *Scenario) Check() error {
 		{within(tiny, huge, s.UpMbps) || s.UpMinMbps > 0, "up_mbps must be above 0"},
 		{s.UpMinMbps == 0 || within(tiny, s.UpMaxMbps, s.UpMinMbps) && s.UpMaxMbps <= huge, "up_min_mbps and up_max_mbps must be above 0 and in order"},
 		{!s.Live || within(s.SegmentS, 3600, s.BehindS), "behind_s must be at least segment_s"},
+		{s.Ahead >= 0 && s.Ahead <= s.Viewers && (s.AheadS == 0 || within(0, s.BehindS-s.SegmentS, s.AheadS)), "ahead must be 0 to viewers, and ahead_s at most behind_s - segment_s"},
 		{!s.Live || within(s.BehindS, 36000, s.WindowS), "window_s must be at least behind_s"},
 		{within(0, s.SegmentS, s.ReloadS), "reload_s must be 0 to segment_s"},
 		{s.Live || within(tiny, 1e5, s.FilmS), "film_s must be above 0 for a VOD"},

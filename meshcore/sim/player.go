@@ -40,7 +40,7 @@ func (w *shard) arrive(n *node) {
 	p := &n.player
 	p.came, p.left, p.last, p.sequence = w.now, w.end, -1, 0
 	if w.sc.Live {
-		p.sequence = w.newestAt(w.now) + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
+		p.sequence = w.newestAt(w.now) + 1 - startBehind(w, n)
 	} else {
 		p.last = w.editions[0].newest
 	}
@@ -58,6 +58,15 @@ func (w *shard) arrive(n *node) {
 	if w.sc.SwitchS > 0 {
 		w.push(event{at: w.now + w.untilSwitch(n), kind: evSwitch, to: n.id})
 	}
+}
+
+// startBehind is how many segments behind the live edge a viewer starts.
+func startBehind(w *shard, n *node) int64 {
+	behind := w.sc.BehindS
+	if int(n.id) < w.sc.Ahead {
+		behind -= w.sc.AheadS
+	}
+	return int64(math.Round(behind / w.sc.SegmentS))
 }
 
 func (w *world) untilSwitch(n *node) time.Duration { return seconds(n.rng.ExpFloat64() * w.sc.SwitchS) }
@@ -101,7 +110,7 @@ func jump(w *shard, n *node) {
 	if !w.sc.Live || p.playing || p.sequence >= w.manifestAt(w.now, p.rend).Segments[0].Sequence {
 		return
 	}
-	to := w.newestAt(w.now) + 1 - int64(math.Round(w.sc.BehindS/w.sc.SegmentS))
+	to := w.newestAt(w.now) + 1 - startBehind(w, n)
 	p.behind -= w.start(to - p.sequence)
 	p.sequence = to
 	p.stored = slices.DeleteFunc(p.stored, func(id wire.SegmentID) bool { return ref(id).sequence < p.sequence })

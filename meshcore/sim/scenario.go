@@ -15,6 +15,8 @@ type Scenario struct {
 	Renditions []float64 `json:"renditions"` // rates of all renditions; default rate_mbps alone
 	SwitchS    float64   `json:"switch_s"`   // mean time between two random switches of a viewer; 0: never
 	BehindS    float64   `json:"behind_s"`   // live: how far behind the live edge a viewer starts
+	Ahead      int       `json:"ahead"`      // live: viewers, the first that come, who start nearer to the live edge
+	AheadS     float64   `json:"ahead_s"`    // by so much
 	WindowS    float64   `json:"window_s"`   // live: length of the playlist; default 3 x behind_s
 	ReloadS    float64   `json:"reload_s"`   // live: a viewer has the new playlist 0 to this late; default 0.5, at most segment_s / 4
 	FilmS      float64   `json:"film_s"`     // VOD: length of the film

@@ -13,7 +13,7 @@ func TestBuiltinScenarios(t *testing.T) {
 	want := []string{"live-3", "live-5", "live-10", "live-20", "live-100", "live-1k", "lowdelay-100", "lowdelay-1k", "mixed-1k",
 		"mixed-10k", "flash-5k", "exodus-1k", "vod-500", "abr-1k", "hostile-1k", "live-100k", "pages-4", "pages-12", "together-12",
 		"paths-100", "paths-long-100", "mixed-8",
-		"crowd-200", "crowd-200-5", "crowd-5k", "crowd-mixed-1k", "crowd-film-200", "far-origin-20", "thin-uplinks-20", "brownout-1k"}
+		"ahead-12", "crowd-200", "crowd-200-5", "crowd-5k", "crowd-mixed-1k", "crowd-film-200", "far-origin-20", "thin-uplinks-20", "brownout-1k"}
 	slices.Sort(want)
 	if !slices.Equal(slices.Sorted(slices.Values(Names())), want) {
 		t.Errorf("built in are %v, want %v", Names(), want)
@@ -61,6 +61,8 @@ func TestParseRefuses(t *testing.T) {
 		"no rate":             {`"rate_mbps":3`, `"rate_mbps":0`, "rate_mbps"},
 		"no minutes":          {`"minutes":1`, `"minutes":0`, "minutes"},
 		"too near live":       {`"behind_s":12`, `"behind_s":3`, "behind_s"},
+		"ahead of live":       {`"viewers":3`, `"viewers":3,"ahead":1,"ahead_s":10`, "ahead_s"},
+		"ahead of nobody":     {`"viewers":3`, `"viewers":3,"ahead":4`, "ahead"},
 		"short playlist":      {`"behind_s":12`, `"behind_s":12,"window_s":8`, "window_s"},
 		"late playlist":       {`"behind_s":12`, `"behind_s":12,"reload_s":5`, "reload_s"},
 		"no film":             {`"live":true`, `"live":false`, "film_s"},

@@ -6,7 +6,7 @@ import { Downloads } from "./downloads.js";
 import { MARK } from "./origin.js";
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
-import { fetches } from "./peer/fetchrules.js";
+import { fetches, hurried } from "./peer/fetchrules.js";
 import { Player } from "./player.js";
 import { Second } from "./playlist.js";
 import { Presentation } from "./presentation.js";
@@ -331,17 +331,17 @@ export class Viewer {
   }
 
   /**
-   * #look loads the playlists whose next segment is this viewer's to fetch, when it is expected: by then the player, which
-   * loads them at its own times, may be late.
+   * #look loads the playlists whose next segment is this viewer's to fetch, or is needed as soon as it is there, when it is
+   * expected: by then the player, which loads them at its own times, may be late.
    */
   #look() {
     clearTimeout(this.looking);
     const { download, upload } = this.mesh.state;
     if (!this.begun || !this.engine || !download || !upload || !this.player.playing()) return;
-    const now = performance.now() * 1e6;
+    const now = performance.now() * 1e6, { newest } = this.engine, late = newest && hurried(this.engine, newest);
     let next = Infinity;
     for (const m of this.presentation.coming()) {
-      if (!fetches(this.engine, m.segments.at(-1).sequence + 1)) continue;
+      if (!late && !fetches(this.engine, m.segments.at(-1).sequence + 1)) continue;
       const at = m.lookout.next();
       if (at > now) next = Math.min(next, at);
       else this.presentation.look(m, (url) => fetch(url + MARK, { ...this.mesh.requests, cache: "no-store" })).then(() => this.#look());

@@ -1,7 +1,7 @@
 // When a segment is to be taken from the origin: meshcore/peer/fetchrules.go.
 
 import { hearing, joinPatience, Millisecond, never } from "./config.js";
-import { originTime } from "./measure.js";
+import { crowded, originTime } from "./measure.js";
 import { connected } from "./neighbor.js";
 import { fraction } from "./segment.js";
 
@@ -12,12 +12,14 @@ import { fraction } from "./segment.js";
 /**
  * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
  * half times what the origin needs for the rest of the segment, four times the deviation of what it needed from what was
- * expected (as in RFC 6298), and some margin; at most half the slack.
+ * expected (as in RFC 6298), and some margin; at most half the slack. A segment that this peer needs as soon as it is there
+ * comes from the neighbors that have it, or take it, until the origin is just in time.
  * @param {Engine} e
  * @param {SegmentState} s
  */
 export function urgent(e, s) {
   const rest = s.chunks > 0 ? s.bytes(s.all & ~s.have) : s.size;
+  if (s.quick) return originTime(e, rest) + 2 * e.originDev;
   const u = Math.trunc((originTime(e, rest) * 3) / 2) + 4 * e.originDev + 250 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
   return Math.max(Math.min(u, Math.trunc(s.slack / 2)), 400 * Millisecond);
 }
@@ -33,7 +35,7 @@ const whenUrgent = (e, now, s) => s.due - urgent(e, s);
 const fetchRules = [
   [isAlone, asPlayer], // alone
   [(e, now, s) => s.copies > 0, whenUrgent], // held by neighbors
-  [(e, now, s) => now < s.coming && !onDuty(e, s), (e, now, s) => s.coming], // a neighbor fetches it
+  [(e, now, s) => now < s.coming && !(onDuty(e, s) && crowded(e)), (e, now, s) => s.coming], // a neighbor fetches it
   [isJoining, (e) => e.startedAt + joinPatience + 1], // neighbors are on their way
   [isHearing, heardAt], // the first neighbor has just come
   [(e) => !e.live, filmTime], // film
@@ -106,6 +108,14 @@ export function distance(e, sequence) {
   const d = (rank - sequence * fetchers) % of;
   return d < 0 ? d + of : d;
 }
+
+/**
+ * hurried reports that this peer plays so near to the live edge that it needs s less than its duration after it has heard
+ * of it.
+ * @param {Engine} e
+ * @param {SegmentState} s
+ */
+export const hurried = (e, s) => e.live && s.fresh && s.slack < s.duration;
 
 /** @param {Engine} e @param {SegmentState} s */
 export const onDuty = (e, s) => e.live && s.fresh && fetches(e, s.sequence);

@@ -71,15 +71,16 @@ function onHave(e, now, n, haves) {
       if (s) takes(e, now, s, h.mask);
       continue;
     }
-    if (h.mask === 0n) {
-      if (s) hasNothing(now, n, s, h.chunks === 0);
-      continue;
-    }
+    if (!s && h.mask === 0n && h.chunks !== 0) continue;
     if (!s) {
-      if (room < 0) room = maxUnknown - e.list.filter((s) => s.known === 0 && s.theirs[n.slot]).length;
+      if (room < 0) room = maxUnknown - e.list.filter((s) => s.known === 0 && (s.theirs[n.slot] || (s.coming && s.comingOf === n.slot))).length;
       if (room <= 0) continue;
       room--;
       s = entry(e, h.segment);
+    }
+    if (h.mask === 0n) {
+      hasNothing(now, n, s, h.chunks === 0);
+      continue;
     }
     if (h.chunks !== 0) {
       if (s.chunks === 0) s.setChunks(h.chunks);
@@ -103,7 +104,10 @@ function onHave(e, now, n, haves) {
  */
 function hasNothing(now, n, s, takesIt) {
   s.theirs[n.slot] = 0n;
-  if (takesIt && s.coming === 0) s.coming = now + comingFor;
+  if (takesIt && s.coming === 0) {
+    s.coming = now + comingFor;
+    s.comingOf = n.slot;
+  }
 }
 
 /**

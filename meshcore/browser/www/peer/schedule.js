@@ -5,13 +5,13 @@ import { dropSilent, dropSlow } from "./backoff.js";
 import { bit, full, trailingZeros } from "./bits.js";
 import { maxStrikes, Millisecond, never, pipeline, remeasure, Second, silence } from "./config.js";
 import { takePending } from "./message.js";
-import { urgent } from "./fetchrules.js";
+import { hurried, urgent } from "./fetchrules.js";
 import { planOrigin } from "./origin.js";
 import { passPlayed } from "./player.js";
 import { overRelay, spendRelay } from "./relayed.js";
 import { chance } from "./segment.js";
 import { cooperates } from "./fetch.js";
-import { cancelObsolete } from "./stripes.js";
+import { cancelObsolete, covered } from "./stripes.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
@@ -58,6 +58,7 @@ export function plan(e, now) {
 function arrange(e, now) {
   for (const s of e.order) {
     s.due = e.deadline(now, s);
+    s.quick = hurried(e, s) && (now < s.coming || (s.all !== 0n && !(s.all & ~(s.have | s.checking | covered(e, s)))));
     s.near = s.due - now < 2 * urgent(e, s);
     s.copies = 0;
     for (const m of s.theirs) if (m) s.copies++;

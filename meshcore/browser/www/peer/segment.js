@@ -58,11 +58,13 @@ export class SegmentState {
 
     this.needBy = never; // when the player must have it, which waits for it
     this.neededAt = 0; // since when it waits
+    this.comingOf = 0; // slot of that neighbor
     this.coming = 0; // until when the first neighbor that takes it from the origin is waited for, 0 if none does
 
     // What plan works out anew each time.
     this.due = 0; // the deadline
     this.near = false; // it is near
+    this.quick = false; // it is needed at once, and neighbors have all of it or take it
     this.copies = 0; // neighbors that have any of it
 
     /** @type {bigint[]} */

@@ -41,7 +41,7 @@ function stepAside(e, now) {
 }
 
 /** covered is what neighbors have of s. @param {Engine} e @param {SegmentState} s */
-function covered(e, s) {
+export function covered(e, s) {
   let mask = 0n;
   for (const n of e.slots) if (n?.up && !n.noUpload) mask |= s.theirs[n.slot];
   return mask;
