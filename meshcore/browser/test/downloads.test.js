@@ -83,6 +83,24 @@ for (const listedFirst of [false, true]) {
   });
 }
 
+test("what passes to the player while the engine fetches the same is not stored twice", async (t) => {
+  const s = await scene(t);
+  await s.read(part("8.x.m4s") + part("8.0.m4s"));
+  const fetching = s.downloads.fetch(s.hint.id, 0n);
+  const pipe = s.downloads.tee(s.hint);
+  const head = new Headers({ "Content-Length": String(size) });
+  s.make();
+  pipe.begin(200, head);
+  pipe.push(bytes.subarray(0, 9000));
+  await fetching;
+  pipe.push(bytes.subarray(9000));
+  pipe.end(true);
+  await s.until(() => s.downloads.outside === size); // its bytes count all the same
+  const got = [];
+  for await (const piece of s.entry().read(0, size, AbortSignal.timeout(5000))) got.push(piece);
+  assert.deepEqual(Buffer.concat(got), Buffer.from(bytes));
+});
+
 test("a hint that comes to nothing is given up, and counts", async (t) => {
   for (const complete of [false, true]) {
     const s = await scene(t);

@@ -39,6 +39,40 @@ test("raw bytes are read, and become chunks", async () => {
   assert.deepEqual(e.chunks.map((c) => [...c]), [[...bytes(10)], [...bytes(10, 10)], [...bytes(5, 20)]]);
 });
 
+test("a reader gets bytes of one version only", async () => {
+  for (const [same, want] of [[1, /has changed/], [2, null]]) {
+    const e = new Store().get("a");
+    e.prove(proof);
+    e.put(0, bytes(10));
+    e.put(1, bytes(10, 10));
+    const reader = e.read(0, 25, AbortSignal.timeout(5000));
+    const got = [...(await reader.next()).value, ...(await reader.next()).value];
+    const rest = collect(reader);
+    e.disown(same); // the origin's bytes are others from there on
+    e.addRaw(bytes(25 - 10 * same, 100 + 10 * same));
+    e.finishRaw();
+    if (want) await assert.rejects(rest, want);
+    else assert.deepEqual([...got, ...(await rest)], [...bytes(20), ...bytes(5, 120)]);
+    const later = await collect(e.read(0, 25, AbortSignal.timeout(5000)));
+    assert.deepEqual(later, [...bytes(10 * same), ...bytes(25 - 10 * same, 100 + 10 * same)]);
+  }
+});
+
+test("stripes that come in any order, more than once, are read in order", async () => {
+  const size = 64 * 16, layout = new Layout(size, 16), all = Uint8Array.from({ length: size }, (_, i) => (i * 31) >> 3);
+  for (let run = 0; run < 20; run++) {
+    const e = new Store().get("a");
+    const reading = collect(e.read(0, size, AbortSignal.timeout(5000)));
+    e.prove({ ...proof, layout });
+    const order = Array.from({ length: 96 }, (_, i) => (i < 64 ? i : (i * 7) % 64)).sort((a, b) => ((a * 37 + run * 17) % 67) - ((b * 37 + run * 17) % 67));
+    for (const [n, i] of order.entries()) {
+      e.put(i, all.slice(...layout.range(i)));
+      if (n % 5 === run % 5) await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(await reading, [...all]);
+  }
+});
+
 test("a reader ends when the origin fails, when the segment goes, and when it is told to", async () => {
   const store = new Store();
   for (const end of [(e) => e.fail(), () => store.evict("a")]) {

@@ -143,7 +143,7 @@ export class Downloads {
 
   /** tee takes a segment that passes from the origin to the player. @param {Record} r */
   tee(r) {
-    if (this.teeing.has(r.id)) return this.count();
+    if (this.teeing.has(r.id) || this.fetching.has(r.id)) return this.count(); // two at once would mix in the store
     this.teeing.set(r.id, 0);
     const pipe = new Pipe(async (answer) => {
       const res = await take(job, answer).catch(() => ({ ok: false, bytes: 0 }));

@@ -18,6 +18,7 @@ export class Entry {
     this.size = 0; // bytes, 0 if not known
     this.type = ""; // Content-Type, "" if not known
     this.disowned = false; // the origin's bytes are not those of the proof: raw has them, for this player alone
+    this.same = 0; // bytes from the first on that are those of the proof all the same
     this.gone = false;
     this.failed = false; // the origin did not give it
     /** @type {Set<() => void>} */
@@ -70,6 +71,7 @@ export class Entry {
     this.disowned = true;
     this.startRaw(this.size);
     for (const c of this.chunks.slice(0, n)) this.addRaw(c);
+    this.same = this.rawBytes;
   }
 
   finishRaw() {
@@ -127,14 +129,17 @@ export class Entry {
   }
 
   /**
-   * read gives the bytes from a position to another as they come.
+   * read gives the bytes from a position to another as they come, all of one version: who has got chunks that turn out not
+   * to be the origin's gets no more.
    * @param {number} from
    * @param {number} to
    * @param {AbortSignal} signal
    */
   async *read(from, to, signal) {
+    const { disowned } = this, begun = from;
     while (from < to) {
       signal.throwIfAborted();
+      if (this.disowned !== disowned && from > begun && from > this.same) throw new Error("segment has changed");
       const piece = this.at(from);
       if (!piece) {
         await this.#wait(signal);
