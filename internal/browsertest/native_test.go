@@ -143,14 +143,15 @@ func TestMany(t *testing.T) {
 	pages := watch(t, browser, e, n, "/native.html?src=/live/v2/index.m3u8", seconds(t, 90))
 	// The ceiling is 0.917. A player that stalls while twelve begin on two cores jumps
 	// ahead of the others and goes on with two seconds of buffer: what it needs is due
-	// before a neighbor has it, so it may take all from the origin.
+	// when it hears of it. It takes that for all; of every second segment it may have a
+	// copy of its own, because on a busy machine no neighbor is in time.
 	ahead := 0
 	for _, p := range pages {
 		if eval[bool](p, "look().time - look().played > 3") {
 			ahead++
 		}
 	}
-	if share, want := offload(t, e, pages), 0.87*float64(n-ahead)/float64(n); n == 12 && share < want {
+	if share, want := offload(t, e, pages), 0.87*(1-float64(ahead)/2/float64(n)); n == 12 && share < want {
 		t.Errorf("offload is %.3f, want %.3f: %d pages jumped ahead", share, want, ahead)
 	}
 	for _, p := range pages {
