@@ -171,14 +171,7 @@ func (s *Swarm) score(m, o *member) float64 {
 			score++
 		}
 	}
-	switch {
-	case m.facts.Prefix != "" && m.facts.Prefix == o.facts.Prefix:
-		score += 2
-	case m.facts.ASN != 0 && m.facts.ASN == o.facts.ASN:
-		score += 1.5
-	case m.facts.Region != "" && m.facts.Region == o.facts.Region:
-		score++
-	}
+	score += Locality(&m.facts, &o.facts)
 	if o.ann.Neighbors > 0 {
 		score -= 3 * min(1, float64(o.ann.Relayed)/float64(o.ann.Neighbors))
 	}
@@ -186,4 +179,18 @@ func (s *Swarm) score(m, o *member) float64 {
 		score += 1 + min(float64(o.ann.UplinkBPS), 20e6)/20e6
 	}
 	return score - 2*float64(o.ann.Neighbors+o.pending)/float64(s.cfg.MaxNeighbors)
+}
+
+// Locality is how near two peers are, as part of a score: 2 in one prefix, less in one
+// network (ASN) or region, 0 for far away or unknown.
+func Locality(a, b *Facts) float64 {
+	switch {
+	case a.Prefix != "" && a.Prefix == b.Prefix:
+		return 2
+	case a.ASN != 0 && a.ASN == b.ASN:
+		return 1.5
+	case a.Region != "" && a.Region == b.Region:
+		return 1
+	}
+	return 0
 }
