@@ -89,6 +89,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		site              NAME NETWORK...
 //		origins           ORIGIN...
 //		relay_only
+//		tracker           on|strict|off
 //		session_ttl       DURATION
 //		announce_interval DURATION
 //		report_interval   DURATION
@@ -186,6 +187,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			return nil
 		},
 		"relay_only":        option.Flag(&h.RelayOnly),
+		"tracker":           option.OneOf(&h.Tracker, admission.TrackerOn, admission.TrackerStrict, admission.TrackerOff),
 		"session_ttl":       option.Duration(&h.SessionTTL),
 		"announce_interval": option.Duration(&h.AnnounceInterval),
 		"report_interval":   option.Duration(&h.ReportInterval),

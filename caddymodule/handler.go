@@ -95,6 +95,12 @@ type Handler struct {
 	// each other's addresses. It needs TURN. Default: false.
 	RelayOnly bool `json:"relay_only,omitempty"`
 
+	// Tracker says for what streams clients that exist already, such as p2p-media-loader, are
+	// introduced to each other at PATH/tracker: "on", for whatever they name; "strict", for
+	// those whose manifest has passed here; or "off". Where a viewer token is required it is
+	// strict; where share is none or relay_only is set it is off. Default: on.
+	Tracker string `json:"tracker,omitempty"`
+
 	// SessionTTL is how long a pass is good; it is renewed over signaling. Default:
 	// 10m.
 	SessionTTL caddy.Duration `json:"session_ttl,omitempty"`
@@ -162,7 +168,7 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins,
 		ViewerParams: h.ViewerParams, ViewerPath: h.ViewerPath,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
-		RelayOnly: h.RelayOnly, SessionTTL: time.Duration(h.SessionTTL),
+		RelayOnly: h.RelayOnly, Tracker: h.Tracker, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
 		Stats: h.Stats, MaxSessions: h.MaxSessions,
 	}

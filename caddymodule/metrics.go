@@ -20,6 +20,10 @@ var (
 	descConns    = prometheus.NewDesc("mesh_signal_connections", "Signaling WebSockets open now.", nil, nil)
 	descSwarms   = prometheus.NewDesc("mesh_swarms", "Swarms with at least one peer now.", nil, nil)
 	descStopped  = prometheus.NewDesc("mesh_stopped_presentations", "Presentations that are not shared any more, because viewers got different bytes at one URL (GET /mesh/stopped of the admin API).", nil, nil)
+	descTrackers = prometheus.NewDesc("mesh_tracker_connections", "WebSockets of WebTorrent clients open now.", nil, nil)
+	descTracked  = prometheus.NewDesc("mesh_tracker_peers", "Peers of WebTorrent clients in swarms now: one for each info hash of each connection.", nil, nil)
+	descHashes   = prometheus.NewDesc("mesh_tracker_swarms", "Info hashes with at least one peer now.", nil, nil)
+	descSent     = prometheus.NewDesc("mesh_tracker_messages_total", "Messages to WebTorrent clients that were sent, or dropped because their receiver reads slowly.", []string{"outcome"}, nil)
 	descEgress   = prometheus.NewDesc("mesh_origin_egress_bytes_total", "Bytes of segment bodies that this edge has sent.", nil, nil)
 	descBytes    = prometheus.NewDesc("mesh_reported_bytes_total",
 		"Bytes of segments that peers report to have received, by source; relayed is part of peer.", []string{"source"}, nil)
@@ -41,7 +45,8 @@ var (
 
 // Describe sends the descriptors.
 func (m meters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descStopped, descEgress, descBytes, descSaved,
+	for _, d := range []*prometheus.Desc{descSessions, descConns, descSwarms, descStopped,
+		descTrackers, descTracked, descHashes, descSent, descEgress, descBytes, descSaved,
 		descBad, descStalls, descStall, descPlayed, descDoubted, descBeyond, descBanned, descLimited, descTokens} {
 		ch <- d
 	}
@@ -58,6 +63,11 @@ func (m meters) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConns, float64(n.Connections))
 	gauge(descSwarms, float64(n.Swarms))
 	gauge(descStopped, float64(n.Stopped))
+	gauge(descTrackers, float64(n.Tracker.Connections))
+	gauge(descTracked, float64(n.Tracker.Peers))
+	gauge(descHashes, float64(n.Tracker.Swarms))
+	counter(descSent, float64(n.Tracker.Sent), "sent")
+	counter(descSent, float64(n.Tracker.Dropped), "dropped")
 	gauge(descBanned, float64(n.Banned))
 	gauge(descDoubted, float64(n.Doubted))
 	gauge(descBeyond, float64(n.DoubtedBytes))

@@ -33,4 +33,5 @@
 //	response/     the writers that pass bodies on
 //	admission/    policy, viewer tokens, sessions, limits and bans
 //	signaling/    WebSocket connections and the drivers of swarms
+//	torrent/      the tracker for clients that exist already
 package edge

@@ -18,6 +18,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/edge/signaling"
+	"github.com/viewmesh/viewmesh/edge/torrent"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -97,6 +98,7 @@ type Edge struct {
 	catalog   *catalog.Catalog
 	control   *admission.Control
 	hub       *signaling.Hub
+	tracker   *torrent.Hub
 	digests   *digest.Store
 	disk      *digest.Disk // nil for none
 	segments  *response.Segments
@@ -127,6 +129,7 @@ func New(c Config) (*Edge, error) {
 		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
 	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})
+	e.tracker = torrent.NewHub(torrent.Config{Log: c.Log, Now: c.now, Control: e.control, Catalog: e.catalog})
 	e.segments = &response.Segments{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Digests: e.digests, Keys: c.Keys, Slice: c.Server.Slice, Differ: e.stopSharing,
 	}
@@ -139,6 +142,7 @@ func New(c Config) (*Edge, error) {
 // connections are closed, about two seconds at most. The handlers that Wrap
 // returned may go on; they open no more sessions, and keep no more digests.
 func (e *Edge) Close() {
+	e.tracker.Close()
 	e.hub.Close()
 	e.disk.Close()
 }
@@ -159,7 +163,7 @@ func (e *Edge) Stats(host string) Stats { return statsOf(e.hub, e.catalog, host,
 
 // Numbers returns the numbers of now.
 func (e *Edge) Numbers() Numbers {
-	n := numbersOf(e.hub, e.segments, e.control, !e.proxied.Load())
+	n := numbersOf(e.hub, e.tracker, e.segments, e.control, !e.proxied.Load())
 	n.Stopped = len(e.catalog.Stopped())
 	return n
 }

@@ -35,13 +35,14 @@ var endpoints = map[string]endpoint{
 	"signal":  {http.MethodGet, (*Site).serveSignal},
 	"segment": {http.MethodGet, (*Site).serveStatement},
 	"stats":   {http.MethodGet, (*Site).serveStats},
+	"tracker": {http.MethodGet, (*Site).serveTracker},
 }
 
 // serveEndpoint answers a request below Policy.Path; handled is false if there is
 // no such endpoint.
 func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string, next Next) (handled bool, err error) {
 	end, ok := endpoints[name]
-	if !ok || (name == "stats" && !s.policy.Stats) {
+	if !ok || (name == "stats" && !s.policy.Stats) || (name == "tracker" && !s.policy.Tracks()) {
 		return serveScript(w, r, s.policy, s.edge.config.Server.settled, name)
 	}
 	if !s.policy.CORS(w, r) {
@@ -69,7 +70,7 @@ func (s *Site) busy(w http.ResponseWriter, r *http.Request) (ok bool, err error)
 	switch hub := s.edge.hub; {
 	case hub.Draining():
 		return false, reply.RefuseUntil(w, http.StatusServiceUnavailable, signaling.DrainSpread, "draining", "no new sessions here; play from the origin")
-	case hub.Connections() >= int64(s.policy.MaxSessions):
+	case hub.Connections()+s.edge.tracker.Connections() >= int64(s.policy.MaxSessions):
 		return false, reply.RefuseUntil(w, http.StatusServiceUnavailable, 30*time.Second, "full", "too many sessions; play from the origin")
 	}
 	on := s.edge.control.Connection(r, s.policy)
@@ -150,17 +151,51 @@ func refuseRequest(w http.ResponseWriter, err error) error {
 // serveSignal answers GET /mesh/signal: it hands the connection to the hub and
 // returns, so that a reload of the server does not see it.
 func (s *Site) serveSignal(w http.ResponseWriter, r *http.Request, host string, _ Next) error {
-	if !signaling.IsUpgrade(r) {
-		if r.ProtoMajor == 1 { // HTTP/2 and HTTP/3 know no such fields (RFC 9113, section 8.2.2)
-			w.Header().Set("Connection", "Upgrade")
-			w.Header().Set("Upgrade", "websocket")
-		}
-		return reply.Refuse(w, http.StatusUpgradeRequired, "upgrade_required", "this is the signaling WebSocket; open it with ws: or wss:")
+	if ok, err := upgrades(w, r, "the signaling WebSocket"); !ok {
+		return err
 	}
 	if ok, err := s.busy(w, r); !ok {
 		return err
 	}
 	s.edge.hub.Accept(w, r, s.edge.control.Connection(r, s.policy))
+	return nil
+}
+
+// upgrades refuses a request that is not for a WebSocket. ok is true if it is.
+func upgrades(w http.ResponseWriter, r *http.Request, what string) (ok bool, err error) {
+	if signaling.IsUpgrade(r) {
+		return true, nil
+	}
+	if r.ProtoMajor == 1 { // HTTP/2 and HTTP/3 know no such fields (RFC 9113, section 8.2.2)
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+	}
+	return false, reply.Refuse(w, http.StatusUpgradeRequired, "upgrade_required", "this is "+what+"; open it with ws: or wss:")
+}
+
+// serveTracker answers GET /mesh/tracker: it hands the connection of a client of another kind
+// to the tracker and returns.
+func (s *Site) serveTracker(w http.ResponseWriter, r *http.Request, _ string, _ Next) error {
+	if ok, err := upgrades(w, r, "a WebTorrent tracker"); !ok {
+		return err
+	}
+	if ok, err := s.busy(w, r); !ok {
+		return err
+	}
+	g, err := s.edge.control.Admit(r, s.policy)
+	var refused *tokens.Refusal
+	switch {
+	case errors.As(err, &refused):
+		return admission.RefuseViewer(w, refused)
+	case errors.Is(err, admission.ErrBanned):
+		return reply.Refuse(w, http.StatusForbidden, "banned", err.Error())
+	case err != nil:
+		return fmt.Errorf("admit to the tracker: %w", err)
+	}
+	if s.edge.tracker.Full(g, s.policy.MaxSessions) {
+		return reply.RefuseUntil(w, http.StatusTooManyRequests, 30*time.Second, "too_many", "too many connections of this network or viewer; play from the origin")
+	}
+	s.edge.tracker.Accept(w, r, s.policy, g)
 	return nil
 }
 

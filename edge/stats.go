@@ -9,6 +9,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/edge/signaling"
+	"github.com/viewmesh/viewmesh/edge/torrent"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -121,14 +122,15 @@ type Numbers struct {
 	Egress       int64               // bytes of segment bodies sent
 	Spooled      int64               // bytes that bodies without Content-Length hold in memory now
 	Reported     signal.Report       // what peers have reported
+	Tracker      torrent.Numbers     // of the tracker for clients that exist already
 	ViewerTokens []admission.Verdict // requests by what their viewer token came to
 }
 
 // numbersOf returns the numbers of now; all is that of statsOf.
-func numbersOf(hub *signaling.Hub, segments *response.Segments, control *admission.Control, all bool) Numbers {
+func numbersOf(hub *signaling.Hub, tracker *torrent.Hub, segments *response.Segments, control *admission.Control, all bool) Numbers {
 	n := Numbers{
 		Connections: hub.Connections(), Limited: control.Limited(), Egress: segments.Egress(), Spooled: segments.Spooled(),
-		Reported: hub.Totals(), ViewerTokens: control.Verdicts(),
+		Tracker: tracker.Numbers(), Reported: hub.Totals(), ViewerTokens: control.Verdicts(),
 	}
 	if all {
 		n.DoubtedBytes = max(0, n.Reported.OriginBytes-n.Egress)

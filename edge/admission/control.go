@@ -393,13 +393,15 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 
 // PolicyOf returns the policy that counts for a member now; there is false if its
 // site has no mesh any more, and the policy is the last one.
-func (c *Control) PolicyOf(m *Member) (p *Policy, there bool) {
-	if p, known := c.Current(m.KnownAs, m.Policy.Path); known && p != nil {
+func (c *Control) PolicyOf(m *Member) (p *Policy, there bool) { return c.policyAt(&m.Connection) }
+
+func (c *Control) policyAt(on *Connection) (p *Policy, there bool) {
+	if p, known := c.Current(on.KnownAs, on.Policy.Path); known && p != nil {
 		return p, true
 	} else if known {
-		return m.Policy, false
+		return on.Policy, false
 	}
-	return c.policies.of(m.Host, m.Policy), true
+	return c.policies.of(on.Host, on.Policy), true
 }
 
 // standing returns what the session of a member is based on. A session of a site

@@ -6,6 +6,7 @@
 //	hosts.go         which names are one
 //	origins.go       which pages may use the endpoints (CORS)
 //	control.go       Control: opens sessions and renews their passes
+//	guest.go         clients of other kinds, which have no session
 //	gate.go          Gate: which viewers are entitled to a response
 //	gatewriter.go    responses whose kind turns out with their header
 //	renewal.go       viewer tokens that are renewed with a response

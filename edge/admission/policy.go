@@ -35,6 +35,13 @@ const (
 	EnforceOff     = "off"
 )
 
+// The values of Policy.Tracker.
+const (
+	TrackerOn     = "on"
+	TrackerStrict = "strict"
+	TrackerOff    = "off"
+)
+
 // Policy is what the configuration of a site allows. Default sets the defaults of
 // fields that are zero; a policy must not be changed once it is in use.
 type Policy struct {
@@ -91,6 +98,13 @@ type Policy struct {
 	// RelayOnly makes viewers connect over the relay only, so that they do not learn
 	// each other's addresses.
 	RelayOnly bool
+	// Tracker says for what streams clients that exist already, such as p2p-media-loader, are
+	// introduced to each other (GET Path/tracker): TrackerOn, for whatever they name;
+	// TrackerStrict, for those whose manifest this edge has served; or TrackerOff. They know
+	// no statements, share what they like, and tell each other their addresses: where Share is
+	// ShareNone or RelayOnly is set, there is no tracker. Where Tokens are required, it is
+	// strict. Default: TrackerOn.
+	Tracker string
 	// SessionTTL is how long a pass is valid, 30s to 24h; it is renewed over
 	// signaling. Default: 10m.
 	SessionTTL time.Duration
@@ -134,6 +148,7 @@ func (p *Policy) Default() {
 	}
 	def(&p.Path, "/mesh")
 	def(&p.Share, ShareAll)
+	def(&p.Tracker, TrackerOn)
 	if p.Tokens != nil {
 		def(&p.Tokens.Enforce, EnforceRequire)
 	}
@@ -164,6 +179,8 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("share %q: write all, encrypted_only or none", p.Share)
 	case p.Ads != "" && p.Ads != AdsOriginOnly && p.Ads != AdsShare:
 		return fmt.Errorf("ads %q: write origin_only or share", p.Ads)
+	case p.Tracker != TrackerOn && p.Tracker != TrackerStrict && p.Tracker != TrackerOff:
+		return fmt.Errorf("tracker %q: write on, strict or off", p.Tracker)
 	case p.UploadLimit < 0 || p.UploadRatio < 0 || p.Neighbors < 0 || p.MaxTold < 0 || p.MaxSessions < 0:
 		return errors.New("upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
 	case p.SessionTTL < 30*time.Second || p.SessionTTL > 24*time.Hour:
@@ -222,6 +239,14 @@ func (p *Policy) CanonicalHost(host string, https bool) string {
 
 // Identity returns what of the site's URLs is the viewer's. It must not be changed.
 func (p *Policy) Identity() *manifest.Identity { return &p.identity }
+
+// Tracks reports whether there is a tracker for clients that exist already.
+func (p *Policy) Tracks() bool {
+	return p.Tracker != TrackerOff && p.Share != ShareNone && !p.RelayOnly
+}
+
+// TracksServed reports whether that tracker is for streams alone that this edge has served.
+func (p *Policy) TracksServed() bool { return p.Tracker == TrackerStrict || p.required() }
 
 // Enforced reports whether viewer tokens are looked at.
 func (p *Policy) Enforced() bool { return p.Tokens != nil && p.Tokens.Enforce != EnforceOff }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
+	"github.com/viewmesh/viewmesh/meshcore/webtorrent"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -28,6 +29,7 @@ type Catalog struct {
 	swarms        map[string]*Presentation              // by swarm id that was handed out
 	templates     templates
 	readings      readings
+	hashes        infoHashes
 }
 
 // New makes an empty catalog; secret makes its swarm ids unguessable.
@@ -324,6 +326,24 @@ func (c *Catalog) Of(host string) []*Presentation {
 	return out
 }
 
+// Stream returns the presentation of a host that an info hash is for, if its manifest was loaded
+// under a name of the host, by whatever scheme; else nil.
+func (c *Catalog) Stream(host, name string, hash webtorrent.ID) *Presentation {
+	c.mu.RLock()
+	p, current := c.hashes.find(name, hash)
+	c.mu.RUnlock()
+	if current {
+		return p
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, current = c.hashes.find(name, hash); !current {
+		c.hashes.keep(name, hashesOf(c.presentations.Values(), host, name))
+		p, _ = c.hashes.find(name, hash)
+	}
+	return p
+}
+
 // shorten takes the oldest entries from the queue of a playlist while drop
 // returns true, and returns how many. c.mu is held.
 func (c *Catalog) shorten(s *playlist, drop func(*Listed) bool) (n int) {
@@ -384,6 +404,7 @@ func (c *Catalog) trim(keep *Presentation) {
 			delete(c.hosts, p.Host)
 		}
 		p.known = false
+		c.hashes.changes++
 		for _, id := range p.swarms {
 			delete(c.swarms, id)
 		}

@@ -11,6 +11,7 @@
 //	tail.go          what has been read of a playlist that grows
 //	learn.go         Catalog: learns what a manifest lists
 //	spelling.go      the other spellings of what is listed, for the token gate
+//	infohash.go      by what name other clients know a stream
 //	swarm.go         swarm ids and values of Mesh-Bootstrap
 //
 // # Which presentation a manifest belongs to

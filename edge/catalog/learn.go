@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
+	"github.com/viewmesh/viewmesh/meshcore/webtorrent"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -43,6 +44,7 @@ func (c *Catalog) Unchanged(p *Presentation, n manifest.Name, body []byte, now t
 		c.makeRoom(p)
 		s = &playlist{}
 		p.playlists[n] = s
+		c.hashes.changes++
 	}
 	s.readAt.Store(now.UnixNano())
 	if s.sum == sum {
@@ -181,6 +183,10 @@ func (r *reading) multivariant(pl *manifest.Playlist) {
 	if !ad {
 		r.p.variables = pl.Variables
 	}
+	if streams := webtorrent.Streams(pl); s != nil && !slices.Equal(s.streams, streams) {
+		s.streams = streams
+		r.hashes.changes++
+	}
 	r.adopt(pl.Playlists, ad)
 	r.forbid(pl.Forbidden)
 }
@@ -205,6 +211,7 @@ func (r *reading) adopt(urls []*url.URL, ad bool) {
 		r.playlists[at] = p
 		if p.playlists[n] == nil {
 			p.playlists[n] = &playlist{ad: ad}
+			r.hashes.changes++
 		}
 	}
 }

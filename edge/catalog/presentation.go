@@ -53,6 +53,7 @@ type playlist struct {
 	full     bool             // it was read in full once
 	hasAd    bool             // it had an ad once
 	ad       bool             // all that it lists is ads: an interstitial's
+	streams  []string         // of a multivariant playlist, as clients of the tracker name them
 }
 
 // forget has a playlist read in full the next time. The catalog's lock is held.

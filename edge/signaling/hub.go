@@ -10,6 +10,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/internal/shares"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 )
@@ -46,7 +47,8 @@ type Hub struct {
 	swarms   map[string]*swarm
 	retired  signal.Report // of swarms that were let go
 	sessions map[*session]struct{}
-	shares   shares
+	networks shares.Counts[string]
+	accounts shares.Counts[admission.Viewer]
 	open     atomic.Int64
 	work     sync.WaitGroup // goroutines of connections
 	draining bool
@@ -54,7 +56,8 @@ type Hub struct {
 
 // NewHub makes a hub.
 func NewHub(c Config) *Hub {
-	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{}, shares: newShares()}
+	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{},
+		networks: shares.Counts[string]{}, accounts: shares.Counts[admission.Viewer]{}}
 }
 
 // since is the engines' time.
@@ -78,7 +81,7 @@ func (h *Hub) enter(s *session) error {
 		return ErrDraining
 	}
 	h.sessions[s] = struct{}{}
-	h.shares.networks.add(s.on.Network(), 1)
+	h.networks.Add(s.on.Network(), 1)
 	h.open.Add(1)
 	h.work.Add(1)
 	return nil
@@ -88,27 +91,27 @@ func (h *Hub) enter(s *session) error {
 func (h *Hub) Crowded(network string, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return network != "" && h.shares.networks.full(network, len(h.sessions), most, networkShare)
+	return network != "" && h.networks.Full(network, len(h.sessions), most, shares.Network)
 }
 
 // admit counts a session for its account; false if that has its share.
 func (h *Hub) admit(s *session, account admission.Viewer, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.shares.accounts.full(account, len(h.sessions), most, accountShare) {
+	if h.accounts.Full(account, len(h.sessions), most, shares.Account) {
 		return false
 	}
 	s.account = &account
-	h.shares.accounts.add(account, 1)
+	h.accounts.Add(account, 1)
 	return true
 }
 
 func (h *Hub) leave(s *session) {
 	h.mu.Lock()
 	delete(h.sessions, s)
-	h.shares.networks.add(s.on.Network(), -1)
+	h.networks.Add(s.on.Network(), -1)
 	if s.account != nil {
-		h.shares.accounts.add(*s.account, -1)
+		h.accounts.Add(*s.account, -1)
 	}
 	h.open.Add(-1)
 	h.mu.Unlock()

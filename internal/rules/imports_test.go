@@ -29,7 +29,7 @@ var table = []rule{
 	{pkg: "meshcore/manifest", outside: []string{"github.com/grafov/m3u8"}, pure: true},
 	{pkg: "meshcore/browser/...", pure: true},
 	{pkg: "meshcore/sim/...", inside: []string{"meshcore/..."}, pure: true},
-	{pkg: "meshcore/webtorrent", inside: []string{"meshcore/tracker"}, pure: true},
+	{pkg: "meshcore/webtorrent", inside: []string{"meshcore/manifest", "meshcore/tracker"}, pure: true},
 	{pkg: "meshcore/...", inside: []string{"meshcore/wire", "meshcore/signal", "meshcore/integrity"}, pure: true},
 
 	{pkg: "tokens/...", outside: []string{"github.com/go-jose/go-jose/v4"}},

@@ -162,10 +162,10 @@ func (r *lineReader) attributed(tag string, a map[string]string) (known bool) {
 		}
 	case "#EXT-X-STREAM-INF":
 		bandwidth, _ := strconv.ParseInt(a["BANDWIDTH"], 10, 64)
-		r.p.Multivariant, r.variant = true, &Variant{Bandwidth: bandwidth, Audio: a["AUDIO"]}
+		r.p.Multivariant, r.variant = true, &Variant{Bandwidth: bandwidth, Audio: a["AUDIO"], Attributes: a}
 	case "#EXT-X-MEDIA":
 		r.p.Multivariant = true
-		m := Rendition{Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Default: a["DEFAULT"] == "YES", URL: r.playlist(a["URI"])}
+		m := Rendition{Type: a["TYPE"], Group: a["GROUP-ID"], Name: a["NAME"], Default: a["DEFAULT"] == "YES", URL: r.playlist(a["URI"]), Attributes: a}
 		r.p.Renditions = append(r.p.Renditions, m)
 	case "#EXT-X-I-FRAME-STREAM-INF":
 		r.p.Multivariant = true

@@ -44,6 +44,8 @@ type Variant struct {
 	URL       *url.URL
 	Bandwidth int64  // bit/s, 0 if not said
 	Audio     string // GROUP-ID of its audio renditions, empty for none
+	// Attributes are those of the tag, without quotes.
+	Attributes map[string]string
 }
 
 // Rendition is one EXT-X-MEDIA (RFC 8216, section 4.3.4.1).
@@ -52,6 +54,8 @@ type Rendition struct {
 	Default           bool
 	// URL is nil where the rendition is part of the variant's own segments.
 	URL *url.URL
+	// Attributes are those of the tag, without quotes.
+	Attributes map[string]string
 }
 
 // Segment is one media segment.

@@ -1,15 +1,15 @@
-package signaling
+package shares
 
 import "testing"
 
 // TestShares: one network takes its share of a site's connections and no more, when half of
 // them are open.
 func TestShares(t *testing.T) {
-	c := counts[string]{}
+	c := Counts[string]{}
 	open := 0
 	for range 2000 {
-		if !c.full("crowd", open, 1000, networkShare) {
-			c.add("crowd", 1)
+		if !c.Full("crowd", open, 1000, Network) {
+			c.Add("crowd", 1)
 			open++
 		}
 	}
@@ -19,8 +19,8 @@ func TestShares(t *testing.T) {
 	for n := range 4 {
 		network := string(rune('a' + n))
 		for range 200 {
-			if !c.full(network, open, 1000, networkShare) {
-				c.add(network, 1)
+			if !c.Full(network, open, 1000, Network) {
+				c.Add(network, 1)
 				open++
 			}
 		}
@@ -28,8 +28,8 @@ func TestShares(t *testing.T) {
 			t.Errorf("network %s opened %d", network, c[network])
 		}
 	}
-	c.add("a", -125)
-	if _, ok := c["a"]; ok || c.full("a", open, 1000, networkShare) {
+	c.Add("a", -125)
+	if _, ok := c["a"]; ok || c.Full("a", open, 1000, Network) {
 		t.Error("a network that is gone is counted")
 	}
 }
