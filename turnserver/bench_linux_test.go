@@ -70,8 +70,9 @@ func serveForBench() {
 		addr, err = s.ListenTCP("127.0.0.1:0")
 	case "tls":
 		addr, err = s.ListenTLS("127.0.0.1:0", func() *tls.Config { return config })
-	case "site", "below":
+	case "site", "below", "bare":
 		var ln net.Listener
+		var bare []*tls.Conn
 		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
 			addr = ln.Addr()
 			go func() {
@@ -83,7 +84,13 @@ func serveForBench() {
 					if os.Getenv("VIEWMESH_BENCH_SERVE") == "below" {
 						conn = BelowTLS(conn)
 					}
-					s.ServeConn(tls.Server(conn, config))
+					tc := tls.Server(conn, config)
+					if os.Getenv("VIEWMESH_BENCH_SERVE") == "bare" {
+						bare = append(bare, tc)
+						_ = tc.Handshake()
+						continue
+					}
+					s.ServeConn(tc)
 				}
 			}()
 		}
@@ -141,8 +148,16 @@ func BenchmarkRelayBesideCoturn(b *testing.B) {
 // sends at once.
 type shape struct{ rate, burst int }
 
-// way is how clients reach the server: udp, tcp, tls, site or below.
+// way is how clients reach the server: udp, tcp, tls, site, below or bare.
 type way string
+
+// transportOf returns the transport of a way in over a connection.
+func transportOf(w way) Transport {
+	if w == "tcp" {
+		return TCP
+	}
+	return TLS
+}
 
 type benchResult struct{ cpuPerGB, packetsPerCore, lost float64 }
 
@@ -172,7 +187,7 @@ func benchRun(b *testing.B, startServer func(*testing.B, way) (*exec.Cmd, net.Ad
 				clientConn = conn.(*net.UDPConn)
 				return conn
 			}
-			clientConn = dialStream(b, map[way]Transport{"tcp": TCP, "tls": TLS, "site": TLS, "below": TLS}[w], server)
+			clientConn = dialStream(b, transportOf(w), server)
 			return turn.NewSTUNConn(clientConn)
 		}())
 		defer c.conn.Close()
@@ -405,16 +420,20 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 }
 
 // BenchmarkMemoryBesideCoturn compares what an allocation with a channel takes of the
-// resident memory of both servers' processes, garbage and buffers of TLS included:
+// resident memory of both servers' processes, garbage and buffers of TLS included; and what
+// a connection takes that does nothing but hold its crypto/tls ("bare"):
 //
 //	go test ./turnserver -run '^$' -bench MemoryBesideCoturn -benchtime 1x
 func BenchmarkMemoryBesideCoturn(b *testing.B) {
 	coturn := program.Need(b, "is what ours is compared with", "coturn", "turnserver")
-	for _, w := range []way{"udp", "tcp", "tls", "site"} {
+	for _, w := range []way{"udp", "tcp", "tls", "site", "bare"} {
 		b.Run(string(w), func(b *testing.B) {
-			b.ReportMetric(memoryOf(b, startOurs, w), "KiB/allocation")
-			b.ReportMetric(memoryOf(b, func(b *testing.B, w way) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn, w) }, w), "coturn-KiB/allocation")
 			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(memoryOf(b, startOurs, w), "KiB/allocation")
+			if w == "bare" {
+				return
+			}
+			b.ReportMetric(memoryOf(b, func(b *testing.B, w way) (*exec.Cmd, net.Addr, func()) { return startCoturn(b, coturn, w) }, w), "coturn-KiB/allocation")
 		})
 	}
 }
@@ -435,9 +454,15 @@ func memoryOf(b *testing.B, startServer func(*testing.B, way) (*exec.Cmd, net.Ad
 		if w == "udp" {
 			conn = dial(b, UDP, server)
 		} else {
-			conn = turn.NewSTUNConn(dialStream(b, map[way]Transport{"tcp": TCP, "tls": TLS, "site": TLS}[w], server))
+			conn = turn.NewSTUNConn(dialStream(b, transportOf(w), server))
 		}
 		defer conn.Close()
+		if w == "bare" {
+			if _, err := conn.WriteTo(nil, server); err != nil { // shakes hands
+				b.Fatal(err)
+			}
+			continue
+		}
 		c := newRawClientOver(b, server, fmt.Sprint("bench", i), conn)
 		if code, _, _ := allocateFor(b, c); code != 0 {
 			b.Fatalf("allocate: code %d", code)

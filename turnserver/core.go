@@ -35,6 +35,7 @@ type core struct {
 	relays       relays
 	reservations reservations
 	listeners    listeners
+	writers      writers
 	conns        connLimit
 	own          ownAddrs
 	complained   atomic.Int64 // when

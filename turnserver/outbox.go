@@ -27,6 +27,8 @@ type outbox struct {
 	records bool // each message is to be a write, and so a TLS record, of its own
 	limit   time.Duration
 	dropped func(n int) // datagrams that grew too old
+	writers *writers
+	until   time.Time // the write deadline that is set; the writer's
 
 	mu      sync.Mutex
 	answers [][]byte
@@ -104,7 +106,7 @@ func (o *outbox) wake() {
 	if !o.writing {
 		o.writing = true
 		o.work.Add(1)
-		go o.write()
+		o.writers.run(o)
 	}
 }
 
@@ -128,7 +130,6 @@ func (o *outbox) write() {
 			held.free()
 		}
 	}()
-	var until time.Time // the write deadline that is set
 	for {
 		o.mu.Lock()
 		answers := o.answers
@@ -144,9 +145,9 @@ func (o *outbox) write() {
 		o.mu.Unlock()
 
 		now := time.Now()
-		if until.Before(now.Add(o.limit)) {
-			until = now.Add(2 * o.limit)
-			_ = o.conn.SetWriteDeadline(until)
+		if o.until.Before(now.Add(o.limit)) {
+			o.until = now.Add(2 * o.limit)
+			_ = o.conn.SetWriteDeadline(o.until)
 		}
 		var err error
 		if len(answers) > 0 {

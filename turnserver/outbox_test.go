@@ -20,7 +20,9 @@ func TestDatagramsAreDroppedRatherThanDelayed(t *testing.T) {
 		server, client := net.Pipe() // a write waits for its reader
 		defer client.Close()
 		old := 0
-		o := &outbox{conn: server, limit: 10 * time.Second, dropped: func(n int) { old += n }}
+		w := writers{next: make(chan *outbox)}
+		defer w.close()
+		o := &outbox{conn: server, limit: 10 * time.Second, dropped: func(n int) { old += n }, writers: &w}
 		datagram := func(n int) []byte { return append(make([]byte, 1020), fmt.Sprintf("%04d", n)...) }
 		taken := 0
 		for i := range 200 {

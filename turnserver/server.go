@@ -40,6 +40,7 @@ func New(cfg Config) (*Server, error) {
 		bindings: newSourceLimit(),
 		conns:    connLimit{bySource: map[netip.Addr]int{}},
 		closers:  map[io.Closer]struct{}{},
+		writers:  writers{next: make(chan *outbox)},
 		timeouts: defaultTimeouts,
 	}}
 	_, _ = rand.Read(s.pionKey) // it never fails
@@ -147,6 +148,7 @@ func (s *Server) Close() error {
 	closing.Wait()
 	s.wg.Wait()
 	s.closeDesks()
+	s.writers.close()
 	s.reservations.close()
 	s.users.report(time.Now(), s.cfg.OnUsage)
 	return nil

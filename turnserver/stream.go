@@ -30,7 +30,7 @@ func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}
-	st.out = outbox{conn: conn, records: st.transport == TLS, limit: s.timeouts.write,
+	st.out = outbox{conn: conn, records: st.transport == TLS, limit: s.timeouts.write, writers: &s.writers,
 		dropped: func(n int) { s.counters.drops[DropSlow].Add(int64(n)) }}
 	if below, ok := conn.(interface{ NetConn() net.Conn }); ok && own == nil {
 		own, _ = below.NetConn().(*corkConn) // somebody else's TLS over BelowTLS

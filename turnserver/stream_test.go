@@ -87,4 +87,3 @@ func TestStreamsEndWithTheirLastMessage(t *testing.T) {
 		})
 	}
 }
-

@@ -153,3 +153,28 @@ func transfer(call, fd uintptr, b []byte) (int, unix.Errno) {
 		}
 	}
 }
+
+// socketWaiter is the waiter of a socket.
+type socketWaiter struct{ raw syscall.RawConn }
+
+// waiterOf returns the waiter of the socket below conn, or nil.
+func waiterOf(conn net.Conn) waiter {
+	if sc, ok := Underlying(conn).(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			return socketWaiter{raw}
+		}
+	}
+	return nil
+}
+
+func (w socketWaiter) wait() error {
+	return w.raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		for {
+			_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+			if errno != unix.EINTR {
+				return errno != unix.EAGAIN
+			}
+		}
+	})
+}
