@@ -15,7 +15,7 @@ func TestFirefox(t *testing.T) {
 	e := startEdge(t, options{site: withPlayers(npmFolder(t))})
 	goPeers(t, e, 2)
 	told.Store([]byte("{}"))
-	ended, said := firefox.Open(t, path, e.url("/hls.html?tell&src=/live/v0/index.m3u8"))
+	ended, said := firefox.Open(t, path, e.url("/hls.html?tell&src=/live/v0/index.m3u8"), nil)
 	var page struct {
 		Played    float64
 		Waits     int

@@ -5,9 +5,13 @@ package firefox
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,12 +47,18 @@ func Need(t testing.TB, shows string) (path string) {
 
 // Open opens a page without a window, in a fresh profile, until the test ends or three
 // minutes have passed. ended is closed when Firefox has ended, and said is what it wrote
-// until then.
-func Open(t testing.TB, path, page string) (ended <-chan struct{}, said *bytes.Buffer) {
+// until then. It takes the certificates of trusted, by "host:port", as good there.
+func Open(t testing.TB, path, page string, trusted map[string]*x509.Certificate) (ended <-chan struct{}, said *bytes.Buffer) {
 	t.Helper()
 	profile := t.TempDir()
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
-		t.Fatal(err)
+	overrides := "" // as if the user had clicked through the warning
+	for at, cert := range trusted {
+		overrides += fmt.Sprintf("%s:\tOID.2.16.840.1.101.3.4.2.1\t% X\t\n", at, sha256.Sum256(cert.Raw))
+	}
+	for name, content := range map[string]string{"user.js": prefs, "cert_override.txt": strings.ReplaceAll(overrides, " ", ":")} {
+		if err := os.WriteFile(filepath.Join(profile, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	firefox := exec.CommandContext(ctx, path, "--headless", "--no-remote", "--profile", profile, page)
