@@ -301,7 +301,7 @@ func TestNoGhosts(t *testing.T) {
 		return trace
 	}
 	for seed := range uint64(4) {
-		if run(seed) != run(seed) {
+		if one, two := run(seed), run(seed); one != two {
 			t.Errorf("two runs of seed %d differ", seed)
 		}
 	}
