@@ -93,6 +93,7 @@ const (
 	pressing        = time.Second            // a neighbor that needs a chunk within it is served before others
 	maxStrikes      = 3                      // timeouts in a row after which a neighbor is slow or silent
 	maxMisses       = 2                      // announced chunks that were not there, after which it is dropped
+	maxBusies       = 4                      // times that the wait is doubled which a busy neighbor asks for
 	silence         = 15 * time.Second       // after which a silent neighbor is dropped, if the driver does not see that it is gone
 	firstBackoff    = 30 * time.Second       // of a neighbor that was slow or could not be reached, doubled each time
 	lastBackoff     = 8 * time.Minute        // the longest

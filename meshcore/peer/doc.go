@@ -48,6 +48,11 @@
 // the origin would only just make it, everything outstanding is taken from it.
 // A peer without neighbors plays from the origin like any player.
 //
+// Where a quarter or more of what comes is from the origin and neighbors are often busy,
+// uplinks do not carry what all watch (share.go). More than its fetchers then take a live segment as soon as it is
+// there, which costs nothing, because somebody takes it anyway, and gives uplinks
+// something to carry. A neighbor that is busy is asked less and less often.
+//
 // A peer that plays ahead of its neighbors hears of each live segment when that is due.
 // What they have, or have begun to take, it asks them for until the origin would only
 // just make it; what nobody has it takes at once, and whoever's turn that was waits for

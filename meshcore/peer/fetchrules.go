@@ -34,6 +34,7 @@ type fetchRule struct {
 // goes before them all.
 var fetchRules = []fetchRule{
 	{"alone", isAlone, asPlayer},
+	{"uplinks are short", isShort, whenKnown},
 	{"held by neighbors", isHeld, whenUrgent},
 	{"a neighbor fetches it", isComing, func(_ *Engine, _ time.Duration, s *segment) time.Duration { return s.coming }},
 	{"neighbors are on their way", isJoining, func(e *Engine, _ time.Duration, _ *segment) time.Duration { return e.startedAt + joinPatience + 1 }},
@@ -67,6 +68,17 @@ func asPlayer(e *Engine, now time.Duration, s *segment) time.Duration {
 	}
 	return s.due - e.cfg.OriginGoal
 }
+
+// isShort reports that it is this peer's turn to take s early because uplinks are short.
+func isShort(e *Engine, _ time.Duration, s *segment) bool {
+	if !e.live || !s.fresh || hurried(e, s) || e.duty == nil || s.Sequence < 0 {
+		return false
+	}
+	d := e.duty.Distance(s.Sequence)
+	return d >= e.duty.Fetchers && float64(d) < e.share.early(e.duty.Of)
+}
+
+func whenKnown(_ *Engine, _ time.Duration, s *segment) time.Duration { return s.known }
 
 func isHeld(_ *Engine, _ time.Duration, s *segment) bool { return s.copies > 0 }
 

@@ -21,6 +21,7 @@ type origin struct {
 	fetches     int           // under way
 	under       []*segment    // that they are of
 	originWait  time.Duration // that the edge says a chunk waits there
+	share       share         // of it in what comes
 	asideUntil  time.Duration // until when this peer does not cooperate
 	scarceUntil time.Duration // until when it is taken for one that cannot serve all who ask
 }

@@ -169,7 +169,9 @@ func (e *Engine) onReject(now time.Duration, n *neighbor, m *wire.Message) {
 	}
 	switch m.Reason {
 	case wire.RejectBusy:
-		n.busyUntil = now + max(50*time.Millisecond, min(time.Duration(m.Retry)*time.Millisecond, 2*time.Second))
+		n.busyUntil = now + max(50*time.Millisecond, min(time.Duration(m.Retry)*time.Millisecond<<n.busies, 2*time.Second))
+		e.share.busy++
+		n.busies = min(n.busies+1, maxBusies)
 	case wire.RejectMissing:
 		// What it took back in the meantime is no miss.
 		if s.theirs[n.slot]&m.Mask != 0 {
@@ -319,7 +321,7 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 		sample := float64(bytes) / dt.Seconds()
 		n.rate += float64(0.3 * (min(sample, 8*n.rate) - n.rate))
 		n.lastAt, n.hoped = now, 0
-		n.strikes, n.misses = 0, 0
+		n.strikes, n.misses, n.busies = 0, 0, 0
 	case s.requested[n.slot]&bit == 0 || !s.sought():
 		e.report.DuplicateBytes += bytes
 		return

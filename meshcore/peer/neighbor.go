@@ -47,6 +47,7 @@ type neighbor struct {
 	pending  []pending // what we asked of it, oldest first
 	sending  []int64   // bytes of each chunk for it that the driver has and has not sent
 	misses   int       // announced chunks that were not there
+	busies   int       // times in a row that it asked us to wait
 	pingAt   time.Duration
 	heardAt  time.Duration // when its last message came
 	struckAt time.Duration // when it let the first time in a row pass

@@ -96,6 +96,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 	}
 	if now >= e.reportAt {
 		e.reportAt = now + e.cfg.ReportInterval
+		e.share.note(&e.report)
 		e.keepWithinBudget(now)
 		e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.ReportMsg, Report: e.Report()}})
 	}

@@ -28,6 +28,7 @@ func TestWeather(t *testing.T) {
 	}{
 		{"crowd-film-200", 120, 1.5},
 		{"far-origin-20", 20, 2},
+		{"thin-uplinks-20", 20, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,12 @@
 // data-worker="/sw.js" names a worker file of the site's own, for pages on another host than the edge. window.mesh is
 // the Mesh of page.js.
 
-import "./peer/engine.js"; // first, because what is alike is smaller close together
+// These first: what is alike is smaller close together.
+import "./peer/engine.js";
+import "./tokens.js";
+import "./store.js";
+import "./mpd.js";
+
 import { mesh } from "./page.js";
 import "./stats.js";
 

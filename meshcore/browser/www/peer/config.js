@@ -60,6 +60,7 @@ export const uploadWindow = 128 << 10; // bytes handed to the driver and not yet
 export const pressing = Second; // a neighbor that needs a chunk within it is served before others
 export const maxStrikes = 3; // timeouts in a row after which a neighbor is slow or silent
 export const maxMisses = 2; // announced chunks that were not there, after which it is dropped
+export const maxBusies = 4; // times that the wait is doubled which a busy neighbor asks for
 export const silence = 15 * Second; // after which a silent neighbor is dropped, if the driver does not see that it is gone
 export const maxHeldOf = 8 << 20; // unproven bytes of one neighbor that are kept
 export const maxHeld = 32 << 20; // and of all

@@ -15,6 +15,7 @@ import { need, onManifest, refreshWanted } from "./player.js";
 import { plan } from "./schedule.js";
 import { keepWithinBudget } from "./segment.js";
 import { onSent, openWindow, overRatio, serve, unqueue } from "./serve.js";
+import { Share } from "./share.js";
 
 /** @typedef {import("./neighbor.js").Neighbor} Neighbor */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
@@ -75,6 +76,7 @@ export class Engine {
     this.originDelay = 100e6; // to the first byte, about
     this.originDev = 50e6; // of the time it takes from what was expected
     this.measure = new Measure(); // what the rate is known from
+    this.share = new Share(); // of it in what comes
     this.fetches = 0; // under way
     /** @type {SegmentState[]} */
     this.under = []; // that they are of
@@ -203,6 +205,7 @@ export class Engine {
     if (now >= this.announceAt) announce(this, now);
     if (now >= this.reportAt) {
       this.reportAt = now + this.cfg.reportInterval;
+      this.share.note(this.totals);
       keepWithinBudget(this, now);
       this.emit({ kind: k.Signal, signal: { type: "report", report: this.report() } });
     }

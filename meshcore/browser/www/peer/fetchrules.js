@@ -34,6 +34,7 @@ const whenUrgent = (e, now, s) => s.due - urgent(e, s);
  */
 const fetchRules = [
   [isAlone, asPlayer], // alone
+  [isShort, (e, now, s) => s.known], // uplinks are short
   [(e, now, s) => s.copies > 0, whenUrgent], // held by neighbors
   [(e, now, s) => now < s.coming && !(onDuty(e, s) && crowded(e)), (e, now, s) => s.coming], // a neighbor fetches it
   [isJoining, (e) => e.startedAt + joinPatience + 1], // neighbors are on their way
@@ -52,6 +53,13 @@ export function fetchTime(e, now, s) {
 /** isAlone reports that there is nobody to take s from, or that nobody may have it. @param {Engine} e @param {number} now @param {SegmentState} s */
 function isAlone(e, now, s) {
   return s.private || (connected(e) === 0 && (e.swarmSize === 1 || now - e.startedAt > joinPatience));
+}
+
+/** isShort reports that it is this peer's turn to take s early because uplinks are short. @param {Engine} e @param {number} now @param {SegmentState} s */
+function isShort(e, now, s) {
+  if (!e.live || !s.fresh || hurried(e, s) || !e.duty || s.sequence < 0) return false;
+  const d = distance(e, s.sequence);
+  return d >= e.duty.fetchers && d < e.share.early(e.duty.of);
 }
 
 /** asPlayer takes a segment as a player without neighbors does. @type {When} */

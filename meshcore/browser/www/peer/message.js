@@ -3,7 +3,7 @@
 import * as wire from "../wire.js";
 import { backOff, dropSlow, heard, reached } from "./backoff.js";
 import { bit, full, seconds } from "./bits.js";
-import { comingFor, maxHeld, maxHeldOf, maxMisses, maxUnknown, Millisecond, Second } from "./config.js";
+import { comingFor, maxBusies, maxHeld, maxHeldOf, maxMisses, maxUnknown, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
 import { fault, forgetHaves, lookForPeers, release } from "./neighbor.js";
@@ -154,7 +154,9 @@ function onReject(e, now, n, m) {
   if (!s || takePending(n, s, m.mask) === 0n) return;
   switch (m.reason) {
     case wire.RejectBusy:
-      n.busyUntil = now + Math.max(50 * Millisecond, Math.min(m.retry * Millisecond, 2 * Second));
+      n.busyUntil = now + Math.max(50 * Millisecond, Math.min(m.retry * Millisecond * 2 ** n.busies, 2 * Second));
+      e.share.busy++;
+      n.busies = Math.min(n.busies + 1, maxBusies);
       break;
     case wire.RejectMissing:
       // What it took back in the meantime is no miss.
@@ -256,7 +258,7 @@ function onChunk(e, now, n, m) {
     const sample = bytes / seconds(dt);
     n.rate += 0.3 * (Math.min(sample, 8 * n.rate) - n.rate);
     n.lastAt = now;
-    n.strikes = n.misses = 0;
+    n.strikes = n.misses = n.busies = 0;
   } else if (!(s.requested[n.slot] & b) || !s.sought()) {
     e.totals.duplicate_bytes += bytes;
     return;

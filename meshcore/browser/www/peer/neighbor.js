@@ -43,6 +43,7 @@ export class Neighbor {
     this.lastAt = 0; // when its last chunk came
     this.busyUntil = 0; // it asked us to wait
     this.strikes = 0; // timeouts in a row
+    this.busies = 0; // times in a row that it asked us to wait
     this.misses = 0; // announced chunks that were not there
 
     this.gaveUs = this.tookFromUs = 0; // bytes, over all
