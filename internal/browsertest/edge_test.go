@@ -218,6 +218,13 @@ func startEdge(t *testing.T, o options) *edge {
 	addr := freeport.Addr(t)
 	caddyfile := fmt.Sprintf(`{
 		%s
+		servers {
+			listener_wrappers {
+				proxy_protocol {
+					allow 127.0.0.0/8
+				}
+			}
+		}
 		mesh {
 			%s
 		}
