@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -142,8 +143,10 @@ func New(c Config) (*Edge, error) {
 // connections are closed, about two seconds at most. The handlers that Wrap
 // returned may go on; they open no more sessions, and keep no more digests.
 func (e *Edge) Close() {
-	e.tracker.Close()
+	var tracker sync.WaitGroup
+	tracker.Go(e.tracker.Close)
 	e.hub.Close()
+	tracker.Wait()
 	e.disk.Close()
 }
 
