@@ -1,6 +1,10 @@
 package caddymodule_test
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -23,7 +28,7 @@ type visitor struct{ from, token string }
 // admit asks for a session and gives the answer, or the code of the refusal.
 func (c *court) admit(v visitor) (a signal.SessionAnswer, code string) {
 	c.t.Helper()
-	resp, b := c.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q}`, c.swarm, v.token), "X-Forwarded-For", v.from)
+	resp, b := c.do("POST", "/mesh/session", fmt.Sprintf(`{"v":1,"swarm":%q,"token":%q,"key":%q}`, c.swarm, v.token, base64.StdEncoding.EncodeToString(sessionKey.Public().(ed25519.PublicKey))), "X-Forwarded-For", v.from)
 	if resp.StatusCode != http.StatusOK {
 		var p struct{ Code string }
 		if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
@@ -55,32 +60,60 @@ func (c *court) reenter(v visitor, a signal.SessionAnswer) *socket {
 	return s
 }
 
-// accuse has visitors, who were introduced to the accused, complain of it, and
-// says whether it was banned.
-func (c *court) accuse(accused *socket, by ...visitor) bool {
+// accuse has a visitor, who was introduced to the accused, complain of it, with evidence
+// or without, and says whether it was banned.
+func (c *court) accuse(accused *socket, by visitor, evidence *signal.Evidence) bool {
 	c.t.Helper()
 	edge := currentEdge(c.t)
 	before := edge.Numbers().Banned
-	for _, v := range by {
-		a := c.enter(v)
-		found := false
-		for range 4 { // two of one prefix are told of at once, and those who were not before come first
-			for _, p := range a.announce(16).Peers {
-				found = found || p.ID == accused.a.Peer
-			}
+	a := c.enter(by)
+	found := false
+	for range 4 { // two of one prefix are told of at once, and those who were not before come first
+		for _, p := range a.announce(16).Peers {
+			found = found || p.ID == accused.a.Peer
 		}
-		if !found {
-			c.t.Fatal("an accuser was not introduced to the accused")
-		}
-		a.send(&signal.Message{Type: signal.Complain, Peer: &accused.a.Peer, Reason: "digest"})
-		for a.send(&signal.Message{Type: signal.Renew}); ; { // the answer shows that the complaint was taken
-			if m := a.next(); m.Type == signal.Pass {
-				break
-			}
+	}
+	if !found {
+		c.t.Fatal("the accuser was not introduced to the accused")
+	}
+	segment := integrity.ID(judged, 0, 0)
+	a.send(&signal.Message{Type: signal.Complain, Peer: &accused.a.Peer, Segment: &segment, Reason: "digest", Evidence: evidence})
+	for a.send(&signal.Message{Type: signal.Renew}); ; { // the answer shows that the complaint was taken
+		if m := a.next(); m.Type == signal.Pass {
+			break
 		}
 	}
 	return edge.Numbers().Banned > before
 }
+
+// judged is the segment of which wrong chunks are given.
+const judged = "/vod/v0/seg-0.m4s"
+
+// lie is the evidence that a peer makes of itself when it gives a wrong chunk.
+func (c *court) lie(of *socket, v visitor) *signal.Evidence {
+	c.t.Helper()
+	var s signal.SegmentStatement
+	var header []string
+	if v.token != "" {
+		header = []string{"Authorization", "Bearer " + v.token}
+	}
+	c.get("/vod/v0/index.m3u8", header...)
+	for range 2 { // the edge learns the digest with the first
+		resp, _ := c.get(judged, header...)
+		s.Token = resp.Header.Get(headerSegment)
+		s.Hashes, _ = base64.StdEncoding.DecodeString(strings.Trim(resp.Header.Get(headerDigests), ":"))
+	}
+	statement, err := c.verifier().VerifySegment(s.Token, time.Now())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	hash := sha256.Sum256([]byte("a lie"))
+	return &signal.Evidence{Pass: of.a.Pass, Token: s.Token, Hashes: s.Hashes, Hash: hash[:],
+		Signature: ed25519.Sign(sessionKey, integrity.Given(c.swarm, integrity.ID(judged, 0, 0), statement.Root, 0, hash[:]))}
+}
+
+// sessionKey is that of all visitors.
+var sessionKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
 
 // gives says whether a session may give chunks, by its limits and by its pass.
 func (c *court) gives(a signal.SessionAnswer) bool {
@@ -94,10 +127,10 @@ func (c *court) gives(a signal.SessionAnswer) bool {
 
 const behindProxy = "mesh {\n stun off\n }\n servers {\n trusted_proxies static 127.0.0.0/8\n }"
 
-// TestBanByAddress: without viewer tokens, two complaints of one address (a /64
-// for IPv6) are one; those of two addresses ban. The others behind the address of
-// the banned one keep their sessions, and new sessions from there may take and
-// not give.
+// TestBanByAddress: complaints without evidence ban nobody, and one with evidence bans.
+// Without viewer tokens, the others behind the address of the banned one keep their
+// sessions, and new sessions from there may take and not give. One that leaves at once is
+// banned all the same.
 func TestBanByAddress(t *testing.T) {
 	e := newEdge(t)
 	e.load(behindProxy, "mesh\n root "+vod(t, 1, 100)+"\n file_server")
@@ -107,16 +140,18 @@ func TestBanByAddress(t *testing.T) {
 	neighbor.announce(0)
 	l := c.enter(liar)
 	l.announce(0)
-	if c.accuse(l, visitor{from: "198.51.100.1"}, visitor{from: "198.51.100.1"}) {
-		t.Fatal("two sessions of one address banned a peer")
+	for _, from := range []string{"198.51.100.1", "198.51.100.2", "2001:db8:0:1::1"} {
+		if c.accuse(l, visitor{from: from}, nil) {
+			t.Fatal("complaints without evidence banned a peer")
+		}
 	}
-	v6 := c.enter(visitor{from: "203.0.113.8"})
-	v6.announce(0)
-	if c.accuse(v6, visitor{from: "2001:db8:0:1::1"}, visitor{from: "2001:db8:0:1:ffff::2"}) {
-		t.Fatal("two addresses of one /64 banned a peer")
+	forged := c.lie(l, liar)
+	forged.Hash = forged.Hashes[:32] // what it should have given
+	if c.accuse(l, visitor{from: "198.51.100.3"}, forged) {
+		t.Fatal("forged evidence banned a peer")
 	}
-	if !c.accuse(l, visitor{from: "198.51.100.2"}) {
-		t.Fatal("a second address did not ban it")
+	if !c.accuse(l, visitor{from: "198.51.100.4"}, c.lie(l, liar)) {
+		t.Fatal("evidence did not ban it")
 	}
 	if m := l.until(signal.Drop); m.Reason != "banned" {
 		t.Errorf("it got %+v", m)
@@ -135,11 +170,25 @@ func TestBanByAddress(t *testing.T) {
 	if a, code := c.admit(visitor{from: "203.0.113.9"}); code != "" || !c.gives(a) {
 		t.Errorf("a session from the next address is refused (%q) or does not give", code)
 	}
+	quick := visitor{from: "203.0.113.10"}
+	q := c.enter(quick)
+	q.announce(0)
+	witness := c.enter(visitor{from: "198.51.100.5"})
+	witness.announce(16)
+	lie := c.lie(q, quick)
+	q.send(&signal.Message{Type: signal.Leave})
+	q.closed()
+	segment := integrity.ID(judged, 0, 0)
+	witness.send(&signal.Message{Type: signal.Complain, Peer: &q.a.Peer, Segment: &segment, Evidence: lie})
+	witness.send(&signal.Message{Type: signal.Renew})
+	witness.until(signal.Pass)
+	if a, code := c.admit(quick); code != "" || c.gives(a) {
+		t.Errorf("who left before the evidence came is refused (%q) or gives again", code)
+	}
 }
 
 // TestBanByToken: with viewer tokens, a viewer is who its token names, wherever it
-// comes from. Its own sessions cannot ban; two viewers can, of one address too.
-// The banned one opens no session with another token of the same name, from
+// comes from. The banned one opens no session with another token of the same name, from
 // another address neither, and has none renewed; its address is nobody's fault.
 func TestBanByToken(t *testing.T) {
 	e := newEdge(t)
@@ -171,11 +220,13 @@ func TestBanByToken(t *testing.T) {
 	other.announce(0)
 	l := c.enter(at("liar"))
 	l.announce(0)
-	if c.accuse(l, at("mallory"), visitor{"198.51.100.1", named("mallory")}) {
-		t.Fatal("two sessions of one viewer banned a peer")
+	for _, by := range []visitor{at("mallory"), {"198.51.100.1", named("trudy")}} {
+		if c.accuse(l, by, nil) {
+			t.Fatal("two viewers without evidence banned a peer")
+		}
 	}
-	if !c.accuse(l, at("alice")) {
-		t.Fatal("a second viewer did not ban it")
+	if !c.accuse(l, at("alice"), c.lie(l, at("liar"))) {
+		t.Fatal("evidence did not ban it")
 	}
 	l.until(signal.Drop)
 	l.closed()
@@ -197,11 +248,8 @@ func TestBanByToken(t *testing.T) {
 	// A token that names nobody is as none.
 	n := c.enter(visitor{nat, named("")})
 	n.announce(0)
-	if c.accuse(n, visitor{"198.51.100.1", named("")}, visitor{"198.51.100.1", named("")}) {
-		t.Fatal("two nameless sessions of one address banned a peer")
-	}
-	if !c.accuse(n, visitor{"198.51.100.2", named("")}) {
-		t.Fatal("a nameless session of another address did not ban it")
+	if !c.accuse(n, visitor{"198.51.100.2", named("")}, c.lie(n, at(""))) {
+		t.Fatal("evidence of a nameless session did not ban it")
 	}
 	if a, code := c.admit(at("")); code != "" || c.gives(a) {
 		t.Errorf("a new nameless session from there is refused (%q) or gives", code)

@@ -16,6 +16,7 @@
 //	swm  string    swarm id                                    required
 //	scp  []string  path prefixes the peer may receive          required, 1 to 16
 //	rcv  bool      true: the peer receives and never uploads   absent = false
+//	key  string    the peer's session key, Ed25519, base64url unpadded  absent = it gives nothing
 //	std  string    sealed by the edge for itself                absent = ""
 //	iat  integer   issued at                                   required
 //	exp  integer   expires; a pass is dead from this second on required
@@ -27,6 +28,7 @@
 //	siz  integer   length of the range, in bytes, at least 1        required
 //	chk  integer   chunk size, in bytes, at least 1                 required
 //	rot  string    root digest, 32 bytes, base64url unpadded        required
+//	iat  integer   since when the resource has these bytes          absent = unknown
 //	exp  integer   expires; dead from this second on                required
 //
 // Every integer fits a JavaScript number exactly (at most 2^53-1). The vectors

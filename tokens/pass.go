@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"time"
 )
@@ -24,6 +25,9 @@ type Pass struct {
 	Scope []string
 	// ReceiveOnly says that the peer uploads nothing (no consent, save-data).
 	ReceiveOnly bool
+	// Key is the public half of the session key, with which the peer signs what it gives:
+	// an Ed25519 key, or nil for a peer that gives nothing.
+	Key ed25519.PublicKey
 	// Standing is what the edge has to know of the session to renew the pass, sealed for
 	// itself: visible ASCII, at most 1 KiB; "" for nothing.
 	Standing string
@@ -48,6 +52,7 @@ type passClaims struct {
 	Swarm       string   `json:"swm"`
 	Scope       []string `json:"scp"`
 	ReceiveOnly bool     `json:"rcv,omitempty"`
+	Key         string   `json:"key,omitempty"`
 	Standing    string   `json:"std,omitempty"`
 	Issued      int64    `json:"iat"`
 	Expires     int64    `json:"exp"`
@@ -56,7 +61,7 @@ type passClaims struct {
 // claims are those of a pass that is about to be signed.
 func (p Pass) claims() (passClaims, error) {
 	c := passClaims{
-		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly, Standing: p.Standing,
+		Peer: p.Peer, Swarm: p.Swarm, Scope: p.Scope, ReceiveOnly: p.ReceiveOnly, Key: b64.EncodeToString(p.Key), Standing: p.Standing,
 		Issued: p.Issued.Unix(), Expires: p.Expires.Unix(),
 	}
 	return c, c.check()
@@ -74,6 +79,9 @@ func readPass(payload []byte, now time.Time) (Pass, error) {
 	p := Pass{
 		Peer: c.Peer, Swarm: c.Swarm, Scope: c.Scope, ReceiveOnly: c.ReceiveOnly, Standing: c.Standing,
 		Issued: time.Unix(c.Issued, 0).UTC(), Expires: time.Unix(c.Expires, 0).UTC(),
+	}
+	if c.Key != "" {
+		p.Key, _ = decodeB64(c.Key) // checked
 	}
 	if !now.Before(p.Expires) {
 		return Pass{}, ErrExpired
@@ -95,6 +103,9 @@ func (c passClaims) check() error {
 		if !isPlainPath(prefix) {
 			return fmt.Errorf("%w: a scope path must start with \"/\" and hold no query, no dot segment and no encoded slash", ErrMalformed)
 		}
+	}
+	if key, err := decodeB64(c.Key); err != nil || len(key) != 0 && len(key) != ed25519.PublicKeySize {
+		return fmt.Errorf("%w: key must be %d bytes in base64url", ErrMalformed, ed25519.PublicKeySize)
 	}
 	if len(c.Standing) > maxStanding {
 		return fmt.Errorf("%w: standing must have at most %d bytes", ErrMalformed, maxStanding)

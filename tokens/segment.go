@@ -28,7 +28,12 @@ type Segment struct {
 	ChunkSize int
 	// Root is the digest over the chunk hashes, as meshcore/integrity makes it.
 	Root [32]byte
-	// Expires is kept to the second, in UTC. The token is dead from then on.
+	// Issued is since when the resource has these bytes, kept to the second, in UTC;
+	// zero if the token does not say. Of two statements about one resource the one that
+	// was issued later counts.
+	Issued time.Time
+	// Expires is kept to the second, in UTC, and later than Issued. The token is dead
+	// from then on.
 	Expires time.Time
 }
 
@@ -39,6 +44,7 @@ type segmentClaims struct {
 	Size      int64  `json:"siz"`
 	ChunkSize int64  `json:"chk"`
 	Root      string `json:"rot"`
+	Issued    int64  `json:"iat,omitempty"`
 	Expires   int64  `json:"exp"`
 }
 
@@ -47,6 +53,9 @@ func (s Segment) claims() (segmentClaims, error) {
 	c := segmentClaims{
 		Path: s.Path, Query: s.Query, Offset: s.Offset, Size: s.Size, ChunkSize: int64(s.ChunkSize),
 		Root: b64.EncodeToString(s.Root[:]), Expires: s.Expires.Unix(),
+	}
+	if !s.Issued.IsZero() {
+		c.Issued = s.Issued.Unix()
 	}
 	return c, c.check()
 }
@@ -68,6 +77,9 @@ func readSegment(payload []byte, now time.Time) (Segment, error) {
 		Path: c.Path, Query: c.Query, Offset: c.Offset, Size: c.Size, ChunkSize: int(c.ChunkSize),
 		Root: [32]byte(root), Expires: time.Unix(c.Expires, 0).UTC(),
 	}
+	if c.Issued != 0 {
+		s.Issued = time.Unix(c.Issued, 0).UTC()
+	}
 	if !now.Before(s.Expires) {
 		return Segment{}, ErrExpired
 	}
@@ -84,8 +96,8 @@ func (c segmentClaims) check() error {
 		return fmt.Errorf("%w: size must be at least 1 and offset at least 0", ErrMalformed)
 	case c.ChunkSize < 1 || c.ChunkSize > MaxChunkSize:
 		return fmt.Errorf("%w: chunk size must be 1 to %d", ErrMalformed, MaxChunkSize)
-	case c.Expires <= 0 || c.Expires > maxSafeInteger:
-		return fmt.Errorf("%w: expiry is out of range", ErrMalformed)
+	case c.Issued < 0 || c.Expires <= c.Issued || c.Expires > maxSafeInteger:
+		return fmt.Errorf("%w: expiry must be later than the issue time", ErrMalformed)
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type passVector struct {
 	Swarm       string   `json:"swarm"`
 	Scope       []string `json:"scope"`
 	ReceiveOnly bool     `json:"receive_only"`
+	Key         string   `json:"key_hex,omitempty"`
 	Issued      int64    `json:"issued"`
 	Expires     int64    `json:"expires"`
 }
@@ -58,6 +59,7 @@ type segmentVector struct {
 	Size      int64  `json:"size"`
 	ChunkSize int    `json:"chunk_size"`
 	Root      string `json:"root_hex"`
+	Issued    int64  `json:"issued,omitempty"`
 	Expires   int64  `json:"expires"`
 }
 
@@ -93,11 +95,15 @@ func errorName(err error) string {
 }
 
 func vectorOfPass(p Pass) *passVector {
-	return &passVector{p.Peer, p.Swarm, p.Scope, p.ReceiveOnly, p.Issued.Unix(), p.Expires.Unix()}
+	return &passVector{p.Peer, p.Swarm, p.Scope, p.ReceiveOnly, hex.EncodeToString(p.Key), p.Issued.Unix(), p.Expires.Unix()}
 }
 
 func vectorOfSegment(s Segment) *segmentVector {
-	return &segmentVector{s.Path, s.Query, s.Offset, s.Size, s.ChunkSize, hex.EncodeToString(s.Root[:]), s.Expires.Unix()}
+	v := &segmentVector{s.Path, s.Query, s.Offset, s.Size, s.ChunkSize, hex.EncodeToString(s.Root[:]), 0, s.Expires.Unix()}
+	if !s.Issued.IsZero() {
+		v.Issued = s.Issued.Unix()
+	}
+	return v
 }
 
 // TestVectors runs every vector of the file that JavaScript runs too, and holds
@@ -243,6 +249,9 @@ func buildVectors(t *testing.T) vectorSet {
 	ranged.Offset, ranged.Size = 1<<32, 1
 
 	add(tokenVector{Name: "pass good", Kind: "pass", Pass: vectorOfPass(pass), Token: signPass(pass)})
+	keyed := pass
+	keyed.Key = ed25519.PublicKey(bytes.Repeat([]byte{7}, 32))
+	add(tokenVector{Name: "pass with a session key", Kind: "pass", Pass: vectorOfPass(keyed), Token: signPass(keyed)})
 	add(tokenVector{Name: "pass good in its last second", Kind: "pass", Now: pass.Expires.Unix() - 1, Pass: vectorOfPass(pass), Token: signPass(pass)})
 	add(tokenVector{Name: "pass receive only, whole scope", Kind: "pass", Pass: vectorOfPass(receiveOnly), Token: signPass(receiveOnly)})
 	add(tokenVector{Name: "pass signed by the older key", Kind: "pass", Pass: vectorOfPass(pass), Token: raw(old, head(old.id, typePass), passPayload)})
@@ -284,6 +293,8 @@ func buildVectors(t *testing.T) vectorSet {
 		{"with a relative scope", `"/live/"`, `"live/"`},
 		{"with a dot segment in scope", `"/live/"`, `"/live/%2e%2E/"`},
 		{"with an encoded slash in scope", `"/live/"`, `"/live%2f"`},
+		{"with a session key that is too short", `"iat"`, `"key":"AAEC","iat"`},
+		{"with a session key that is a number", `"iat"`, `"key":7,"iat"`},
 		{"with a string as receive only", `"iat"`, `"rcv":"yes","iat"`},
 		{"without exp", `,"exp":1700000600`, ``},
 		{"with a fraction in exp", `1700000600`, `1700000600.5`},
@@ -302,6 +313,9 @@ func buildVectors(t *testing.T) vectorSet {
 	queried := segment
 	queried.Query = "q=hi&x=%2F?[a]|^"
 	add(tokenVector{Name: "segment with a query", Kind: "segment", Segment: vectorOfSegment(queried), Token: signSegment(queried)})
+	issued := segment
+	issued.Issued = segment.Expires.Add(-time.Hour)
+	add(tokenVector{Name: "segment with a time of issue", Kind: "segment", Segment: vectorOfSegment(issued), Token: signSegment(issued)})
 	add(tokenVector{Name: "segment good in its last second", Kind: "segment", Now: segment.Expires.Unix() - 1, Segment: vectorOfSegment(segment), Token: signSegment(segment)})
 	add(tokenVector{Name: "segment expired on the second", Kind: "segment", Now: segment.Expires.Unix(), Error: "expired", Token: signSegment(segment)})
 	bad("segment token shown where a pass is due", "pass", "wrong_type", signSegment(segment))
@@ -321,6 +335,8 @@ func buildVectors(t *testing.T) vectorSet {
 		{"with a short root", `"rot":"AAEC`, `"rot":"`},
 		{"with a padded root", `Hh8"`, `Hh8="`},
 		{"without exp", `,"exp":1700003600`, ``},
+		{"issued when it expires", `"exp"`, `"iat":1700003600,"exp"`},
+		{"with a negative time of issue", `"exp"`, `"iat":-1,"exp"`},
 	} {
 		changed := strings.Replace(segmentPayload, c.from, c.to, 1)
 		if changed == segmentPayload {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -154,7 +155,7 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 	}
 	keys := c.Keys()
 	pass, err := keys.SignPass(tokens.Pass{
-		Peer: peer.String(), Swarm: req.Swarm, Scope: scope, ReceiveOnly: receiveOnly, Standing: standing, Issued: now, Expires: expires,
+		Peer: peer.String(), Swarm: req.Swarm, Scope: scope, ReceiveOnly: receiveOnly, Key: req.Key, Standing: standing, Issued: now, Expires: expires,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign a pass: %w", err)
@@ -270,6 +271,7 @@ type Member struct {
 	Expires      time.Time // of the pass
 	viewer       Viewer    // whom the session's viewer token names
 
+	key      ed25519.PublicKey
 	standing string       // as the pass carries it
 	based    *entitlement // what the session is based on; nil if the pass does not say
 }
@@ -323,7 +325,7 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 		return nil, errPass.message()
 	}
 	m := &Member{
-		Connection: on, Swarm: v.Swarm, Presentation: c.Catalog.BySwarm(v.Swarm), ReceiveOnly: v.ReceiveOnly, Expires: v.Expires,
+		Connection: on, Swarm: v.Swarm, Presentation: c.Catalog.BySwarm(v.Swarm), ReceiveOnly: v.ReceiveOnly, Expires: v.Expires, key: v.Key,
 	}
 	switch {
 	case m.Presentation == nil || m.Presentation.Host != on.host:
@@ -351,7 +353,7 @@ func (c *Control) Facts(m *Member) tracker.Facts {
 	e, _ := c.standing(m, c.Now())
 	p, _ := c.PolicyOf(m)
 	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.Sites.household(m.source), Viewer: trackerViewer(m.viewer, m.source, m.Peer),
+		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.Sites.household(m.source),
 		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
 	}
 }
@@ -379,7 +381,7 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 		return errTokenEnds.message(), expires, false
 	}
 	pass, err := c.Keys().SignPass(tokens.Pass{
-		Peer: m.Peer.String(), Swarm: m.Swarm, Scope: scope, ReceiveOnly: m.ReceiveOnly, Standing: m.standing, Issued: now, Expires: expires,
+		Peer: m.Peer.String(), Swarm: m.Swarm, Scope: scope, ReceiveOnly: m.ReceiveOnly, Key: m.key, Standing: m.standing, Issued: now, Expires: expires,
 	})
 	if err != nil {
 		c.Log.Error("a pass could not be signed", zap.Error(err))

@@ -2,14 +2,12 @@ package admission
 
 import (
 	"crypto/sha256"
-	"hash/maphash"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
-	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -25,21 +23,6 @@ func viewerOf(e tokens.Entitlement) Viewer {
 		return Viewer{}
 	}
 	return sha256.Sum256([]byte(e.Issuer + "\x00" + e.Subject))
-}
-
-var trackerSeed = maphash.MakeSeed()
-
-// trackerViewer returns tracker.Facts.Viewer: by the token where it names
-// somebody, by the source address (a /64 for IPv6) where it does not, and by the
-// peer where there is no address, behind a unix socket.
-func trackerViewer(viewer Viewer, source netip.Addr, peer wire.PeerID) uint64 {
-	switch {
-	case viewer != (Viewer{}):
-		return maphash.Bytes(trackerSeed, viewer[:]) | 1
-	case !source.IsValid():
-		return maphash.Comparable(trackerSeed, peer) | 1
-	}
-	return maphash.Comparable(trackerSeed, source) | 1
 }
 
 // sourceOf returns the address by which limits and bans count a viewer's address:

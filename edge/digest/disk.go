@@ -58,6 +58,7 @@ type kept struct {
 	Size       int64                    `json:"size"`
 	Root       [integrity.HashSize]byte `json:"root"`
 	Hashes     []byte                   `json:"hashes"`
+	Issued     time.Time                `json:"issued"`
 	Validators []string                 `json:"validators"`
 	Former     []version                `json:"former,omitempty"`
 }
@@ -135,7 +136,7 @@ func (d *Disk) get(k Key) *known {
 	if err != nil || !found || len(v.Validators) == 0 {
 		return nil
 	}
-	e := &known{key: k, former: v.Former, validators: v.Validators, recalled: true}
+	e := &known{key: k, issued: v.Issued, former: v.Former, validators: v.Validators, recalled: true}
 	e.set(v.Size, v.Hashes, v.Root)
 	return e
 }
@@ -145,7 +146,7 @@ func (d *Disk) put(e *known) {
 	if !d.ready() || e.validators[0] == "" {
 		return
 	}
-	v := kept{Key: e.key.String(), Size: e.size, Root: e.root, Hashes: e.hashes, Validators: e.validators, Former: e.former}
+	v := kept{Key: e.key.String(), Size: e.size, Root: e.root, Hashes: e.hashes, Issued: e.issued, Validators: e.validators, Former: e.former}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

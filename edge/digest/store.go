@@ -64,6 +64,7 @@ type known struct {
 	size       int64
 	root       [integrity.HashSize]byte
 	hashes     []byte
+	issued     time.Time // since when it has these bytes
 	validators []string  // with which these bytes came
 	former     []version // before this one
 	checks     int       // responses that were digested
@@ -238,6 +239,7 @@ func (s *Store) Learn(k Key, size int64, validator string, hashes []byte, root [
 		s.bytes -= e.weight()
 	}
 	e.checks, e.seen, e.validators = 1, 0, []string{validator}
+	e.issued = later(now.Truncate(time.Second), e.issued.Add(time.Second))
 	e.set(size, hashes, root)
 	s.add(e)
 	s.disk.put(e)
@@ -285,13 +287,22 @@ func (e *known) sign(keys *tokens.Keyring, now time.Time) error {
 	}
 	t, err := keys.SignSegment(tokens.Segment{
 		Path: e.key.Path, Query: e.key.Query, Offset: e.key.Offset, Size: e.size,
-		ChunkSize: integrity.ChunkSize(e.size), Root: e.root, Expires: expiry,
+		ChunkSize: integrity.ChunkSize(e.size), Root: e.root, Issued: e.issued, Expires: expiry,
 	})
 	if err != nil {
 		return err
 	}
 	e.token, e.expiry, e.keys = t, expiry, keys
 	return nil
+}
+
+// later returns the later of two times: a version is issued after the one that it
+// replaces, whatever the clock does.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // weight is about what e takes in memory, in bytes.

@@ -32,6 +32,38 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestTimeOfIssue: a statement says since when a segment has its bytes, which stays with
+// them, and is later than that of the version before, whatever the clock does.
+func TestTimeOfIssue(t *testing.T) {
+	st := digest.NewStore(nil)
+	k := digest.Key{Host: "h", Name: manifest.Name{Path: "/s"}}
+	start := time.Unix(1_700_000_000, 0)
+	keys, err := tokens.NewKeyring(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		validator string
+		bytes     byte
+		at, want  time.Duration
+	}{
+		{`"1"`, 1, 0, 0}, {`"1"`, 1, time.Hour, 0}, {`"2"`, 2, 2 * time.Hour, 2 * time.Hour}, {`"3"`, 3, time.Hour, 2*time.Hour + time.Second},
+	} {
+		st.Learn(k, 10, step.validator, make([]byte, 32), [32]byte{step.bytes}, start.Add(step.at))
+		token, _, ok := st.Newest(k, keys, start)
+		if !ok {
+			t.Fatal("no statement")
+		}
+		v, err := keys.Verifier().VerifySegment(token, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Issued.Sub(start); got != step.want {
+			t.Errorf("step %d: issued after %v, want %v", i, got, step.want)
+		}
+	}
+}
+
 // TestNamesUsedAgain: bytes that come back under a new validator, long after others had
 // their name, are the next version of it; under the validator that they had, or while
 // other viewers get others, they are a variant. Forgotten, all is new.

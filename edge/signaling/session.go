@@ -4,12 +4,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
 // renewEvery is the shortest time between two renewals of a pass.
 const renewEvery = 5 * time.Second
+
+// maxIdle is how many complaints of one session are looked at whose evidence convicts
+// nobody.
+const maxIdle = 3
 
 // session is a connection on its way: hello, messages, renewals.
 type session struct {
@@ -23,6 +29,7 @@ type session struct {
 	account *admission.Viewer // nil if it is unknown; under the hub's lock
 	swarm   *swarm
 	renewed time.Time
+	idle    int // complaints whose evidence convicted nobody
 }
 
 // run reads until the connection ends.
@@ -46,11 +53,28 @@ func (s *session) run() {
 			s.renew()
 			continue
 		}
+		if m.Evidence != nil {
+			s.convict(&m)
+		}
 		if s.relayOnly(&m) && !hideAddresses(&m) {
 			continue
 		}
 		s.swarm.receive(s.member, &m)
 	}
+}
+
+// convict has the swarm ban a peer if the evidence of a complaint convicts it. To check it
+// takes time: who shows evidence that convicts nobody is not listened to for long.
+func (s *session) convict(m *signal.Message) {
+	if m.Type != signal.Complain || s.idle >= maxIdle || s.swarm.banned(*m.Peer) {
+		return
+	}
+	if !admission.Convicts(s.hub.Control, s.swarm.id, m) {
+		s.idle++
+		return
+	}
+	s.log.Info("a peer gave a wrong chunk, and is banned", zap.Stringer("peer", m.Peer))
+	s.swarm.convict(*m.Peer)
 }
 
 // relayOnly reports whether a message may name no address but a relay's.

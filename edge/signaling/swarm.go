@@ -6,12 +6,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
+
+// maxGone is how many members that left are remembered, so that leaving at once is no way
+// out of a ban.
+const maxGone = 1024
 
 // member is a peer of a swarm with its connection.
 type member struct {
@@ -36,6 +42,7 @@ type swarm struct {
 	mu      sync.Mutex
 	engine  *tracker.Swarm
 	members map[wire.PeerID]*member
+	gone    *simplelru.LRU[wire.PeerID, *admission.Member] // that left lately
 	timer   *time.Timer
 	due     time.Duration // when the timer fires, 0 if it does not
 	closed  bool
@@ -47,6 +54,7 @@ func newSwarm(id string, p *catalog.Presentation, control *admission.Control, si
 		engine:  tracker.New(tracker.Config{Seed: new(maphash.Hash).Sum64()}),
 		members: map[wire.PeerID]*member{},
 	}
+	s.gone, _ = simplelru.NewLRU[wire.PeerID, *admission.Member](maxGone, nil) // an error is for sizes below 1
 	s.timer = time.AfterFunc(time.Hour, s.tick)
 	s.timer.Stop()
 	return s
@@ -95,7 +103,17 @@ func (s *swarm) leave(m *member) {
 	defer s.mu.Unlock()
 	if s.members[m.Peer] == m {
 		delete(s.members, m.Peer)
+		s.gone.Add(m.Peer, m.Member)
 		s.step(tracker.Input{Kind: tracker.Leave, Peer: m.Peer})
+	}
+}
+
+// convict tells the engine that a peer gave a wrong chunk.
+func (s *swarm) convict(p wire.PeerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.step(tracker.Input{Kind: tracker.Convicted, Peer: p})
 	}
 }
 
@@ -131,6 +149,9 @@ func (s *swarm) step(in tracker.Input) {
 	for _, e := range s.engine.Step(now, in) {
 		m := s.members[e.Peer]
 		if m == nil {
+			if who, ok := s.gone.Get(e.Peer); ok && e.Kind == tracker.Ban {
+				s.control.Ban(who)
+			}
 			continue
 		}
 		switch e.Kind {
@@ -147,6 +168,7 @@ func (s *swarm) step(in tracker.Input) {
 			m.send(frame)
 		case tracker.Close:
 			delete(s.members, e.Peer)
+			s.gone.Add(e.Peer, m.Member)
 			m.finish(e.Message)
 		case tracker.Ban:
 			s.control.Ban(m.Member)

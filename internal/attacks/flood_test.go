@@ -44,7 +44,7 @@ func TestFlood(t *testing.T) {
 			haves[h] = wire.SegmentHave{Segment: wire.SegmentID(1<<41 + 1000*n + h), Chunks: wire.MaxChunks, Mask: ^uint64(0)}
 		}
 		c.Send(&wire.Message{Type: wire.Have, Haves: append(haves, wire.SegmentHave{Segment: id, Chunks: wire.MaxChunks, Mask: ^uint64(0)})})
-		c.SendChunk(id, uint8(n), data, func() { sent <- struct{}{} })
+		c.SendChunk(id, uint8(n), data, nil, func() { sent <- struct{}{} })
 		select {
 		case <-sent:
 		case <-time.After(60 * time.Second):

@@ -137,7 +137,7 @@ func TestIntruder(t *testing.T) {
 	data, sent := make([]byte, wire.MaxChunk), make(chan struct{}, chunks)
 	home := intrude(t, at, "", func(c *rtc.Conn) {
 		for n := range chunks {
-			c.SendChunk(wire.SegmentID(1<<40+n), uint8(n), data, func() { sent <- struct{}{} })
+			c.SendChunk(wire.SegmentID(1<<40+n), uint8(n), data, nil, func() { sent <- struct{}{} })
 		}
 	})
 	for named := false; !named; {

@@ -8,23 +8,27 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// poison has a page change a byte of each chunk that it gives.
+// poison has a page change a byte of each chunk that it gives, and sign what it gives.
 const poison = `(() => {
 	for (const v of mesh.viewers.values()) {
-		const c = v.connections, send = c.sendChunk.bind(c);
-		c.sendChunk = (peer, segment, index, data, sent) => {
+		const c = v.connections, send = c.sendChunk.bind(c), { key, swarm } = v.session, text = new TextEncoder();
+		c.sendChunk = async (peer, segment, index, data, signature, sent) => {
 			const changed = data.slice();
 			changed[changed.length >> 1] ^= 1;
-			send(peer, segment, index, changed, sent);
+			const entry = v.store.entries.get(segment), hash = new Uint8Array(await crypto.subtle.digest("SHA-256", changed));
+			const proof = Object.values(entry).find((x) => x?.token && x.hashes), id = segment.match(/../g).map((x) => parseInt(x, 16));
+			const signed = new Uint8Array([...text.encode("mesh chunk given\n"), ...id, ...proof.root, index, ...hash, ...text.encode(swarm)]);
+			send(peer, segment, index, changed, new Uint8Array(await crypto.subtle.sign("Ed25519", key, signed)), sent);
 		};
 	}
 	return mesh.viewers.size;
 })()`
 
-// TestPolluter: what a lying page gives is not played, and it is dropped.
+// TestPolluter: what a lying page gives is not played, it is dropped, and the edge bans it,
+// and it alone.
 func TestPolluter(t *testing.T) {
 	browser := startBrowser(t)
-	e := startEdge(t, options{})
+	e := startEdge(t, options{site: "handle /metrics {\n metrics\n }"})
 	pages := watch(t, browser, e, 3, "/native.html?src=/live/v0/index.m3u8", 3)
 	// Who reloads the playlist late hardly ever gives: the liar is to be one who does.
 	given := func(p *page) int64 { return eval[int64](p, "mesh.stats.uploadedBytes") }
@@ -49,6 +53,9 @@ func TestPolluter(t *testing.T) {
 	liar := eval[string](pages[0], `[...mesh.viewers.values()][0].session.peer`)
 	for _, p := range pages[1:] {
 		p.until("the liar being dropped", fmt.Sprintf(`!mesh.neighbors.some((n) => n.peer === %q)`, liar), 30*time.Second)
+	}
+	if n := e.banned(); n != 1 {
+		t.Errorf("%d peers are banned, want the liar", n)
 	}
 	bad := eval[int](pages[1], "mesh.stats.badChunks") + eval[int](pages[2], "mesh.stats.badChunks")
 	if bad == 0 {

@@ -83,7 +83,7 @@ func TestLiar(t *testing.T) {
 	})
 	c.until("the liar to be in", 20*time.Second, func(s viewer.Stats) bool { return s.Joined && s.PlayedMS > 0 })
 	in := liar.Stats().Peer
-	for i := range 3 { // of different addresses, because complaints of one count once
+	for i := range 3 {
 		c.join(newClientFrom(t, fmt.Sprintf("127.0.0.%d", 2+i)), base, o, nil)
 	}
 	c.until("the edge to put the liar out", 60*time.Second, func(viewer.Stats) bool {
@@ -101,8 +101,8 @@ func TestLiar(t *testing.T) {
 			t.Errorf("viewer %d stalled %d times", i, s.Stalls)
 		}
 	}
-	if bad < 2 {
-		t.Errorf("%d bad chunks were seen, want one of two reporters at least", bad)
+	if bad == 0 {
+		t.Error("no bad chunk was seen: this was no attack")
 	}
 	if now := liar.Stats().UploadedBytes; now != from {
 		t.Errorf("the liar gave %d bytes after it was put out", now-from)

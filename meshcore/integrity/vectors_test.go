@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/viewmesh/viewmesh/internal/vectors"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 // vectorFile is meshcore/testdata/integrity.json, which the browser peer's tests
@@ -15,6 +16,16 @@ type vectorFile struct {
 	ChunkSizes []chunkSizeVector `json:"chunk_sizes"`
 	Layouts    []layoutVector    `json:"layouts"`
 	Digests    []digestVector    `json:"digests"`
+	Given      []givenVector     `json:"given"`
+}
+
+type givenVector struct {
+	Swarm   string         `json:"swarm"`
+	Segment wire.SegmentID `json:"segment"`
+	Root    string         `json:"root"`
+	Index   int            `json:"index"`
+	Hash    string         `json:"hash"`
+	Signed  string         `json:"signed"`
 }
 
 type idVector struct {
@@ -46,7 +57,8 @@ type digestVector struct {
 
 const vectorsAbout = "Vectors of segment ids, layouts and digests, run by Go and by JavaScript. ids: the id of a path, or of a byte " +
 	"range of it. chunk_sizes: what an edge chooses. layouts: chunks and the bytes of the last one, or an error. digests: of size " +
-	"bytes, byte i being the highest byte of i*2654435761 in unsigned 32-bit arithmetic; hexadecimal. " +
+	"bytes, byte i being the highest byte of i*2654435761 in unsigned 32-bit arithmetic; hexadecimal. given: " +
+	"what a peer signs with a chunk. " +
 	"Written by: go test ./meshcore/integrity -run Vectors -rewrite"
 
 func makeVectors() vectorFile {
@@ -76,6 +88,12 @@ func makeVectors() vectorFile {
 			c.Last[0], c.Last[1] = l.Range(l.Chunks() - 1)
 		}
 		v.Layouts = append(v.Layouts, c)
+	}
+	for i, swarm := range []string{"", "s-Zm9vYmFy"} {
+		root, hash := Root([]byte{byte(i)}), Root([]byte{byte(i + 1)})
+		segment := wire.SegmentID(0xfedcba9876543210 << i)
+		v.Given = append(v.Given, givenVector{swarm, segment, hex.EncodeToString(root[:]), 63 * i, hex.EncodeToString(hash[:]),
+			hex.EncodeToString(Given(swarm, segment, root, 63*i, hash[:]))})
 	}
 	for _, c := range []struct{ size, chunkSize int }{{1, 16384}, {16384, 16384}, {16385, 16384}, {50000, 16384}, {100, 7}} {
 		hashes, root := whole(data(c.size), c.chunkSize)

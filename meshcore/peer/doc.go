@@ -95,8 +95,11 @@
 // run out (pass.go). One whose pass lets it take only is asked for nothing.
 //
 // A chunk counts only after the driver checked it against the segment's proof,
-// which any neighbor may send because the edge signed it. A wrong chunk or proof
-// ends the connection, is reported, and bars the neighbor, as breaking the protocol does.
+// which any neighbor may send because the edge signed it, and the neighbor's signature of
+// it. A wrong chunk, signature or proof ends the connection, is reported, and bars the
+// neighbor, as breaking the protocol does; a wrong chunk with its signature is evidence,
+// for which the edge bans it. Of two statements about a segment the newer counts
+// (versions.go): what neighbors have of the other is not asked for, and no lie.
 //
 // # Paths that break
 //

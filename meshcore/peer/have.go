@@ -39,7 +39,7 @@ func (e *Engine) flushHaves(now time.Duration) {
 	}
 	haves := make([]wire.SegmentHave, len(e.haveQueue))
 	for i, s := range e.haveQueue {
-		haves[i] = wire.SegmentHave{Segment: s.ID, Chunks: uint8(s.chunks), Mask: s.have}
+		haves[i] = wire.SegmentHave{Segment: s.ID, Chunks: uint8(s.chunks), Mask: s.have, Root: s.root}
 		s.told = s.have
 	}
 	for _, n := range e.slots {
@@ -64,7 +64,7 @@ func (e *Engine) sendAllHaves(n *neighbor) {
 	var haves []wire.SegmentHave
 	for _, s := range e.list {
 		if s.have != 0 && s.proven && !s.shut && !s.Private {
-			haves = append(haves, wire.SegmentHave{Segment: s.ID, Chunks: uint8(s.chunks), Mask: s.have})
+			haves = append(haves, wire.SegmentHave{Segment: s.ID, Chunks: uint8(s.chunks), Mask: s.have, Root: s.root})
 			s.told |= s.have
 		}
 	}

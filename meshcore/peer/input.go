@@ -47,14 +47,18 @@ const (
 	// Within for how long from now; 0 is until the connection ends, for passes that
 	// have no end. With ReceiveOnly the pass lets Peer take and not give.
 	PassChecked
-	// ProofChecked: the answer to CheckProof; if OK, Layout is the segment's.
+	// ProofChecked: the answer to CheckProof. If OK, Layout, Root and Issued are those of
+	// the statement that the driver keeps of the segment: the newest. Where it replaces
+	// one of other bytes, the driver has forgotten those.
 	ProofChecked
 	// ChunkChecked: the answer to CheckChunk for Chunk of Segment from Peer; if
-	// OK the driver has stored it.
+	// OK the driver has stored it. If not OK, Evidence convicts Peer, or is nil because
+	// its signature is not good, which is no less a reason to drop it. If Former, it is a chunk of another statement that is
+	// still valid, which is no lie.
 	ChunkChecked
 
 	// OriginProof: the origin's answer said, with a good signature, that Segment
-	// has Layout and may be shared.
+	// has Layout and may be shared; Root and Issued are as with ProofChecked.
 	OriginProof
 	// OriginChunk: Chunk of Segment came from the origin, matched its digest, and
 	// is stored. Bytes is its length. May come only after OriginProof.
@@ -102,7 +106,8 @@ const (
 	Disconnect
 	// Send: send Message to Peer. A failure comes as NeighborDown.
 	Send
-	// SendChunk: send Chunk of Segment to Peer in fragments (wire.Fragments), and
+	// SendChunk: sign Chunk of Segment (integrity.Given) and send it to Peer in fragments
+	// (wire.Fragments), and
 	// give Sent when the channel's buffer is low again. If the chunk is not stored
 	// any more, give Sent with Bytes 0 at once.
 	SendChunk
@@ -112,15 +117,16 @@ const (
 	SendProof
 
 	// CheckPass: verify the pass Message.Token of Peer: signature, expiry, swarm,
-	// that its subject is Peer. Answer PassChecked. It comes again when Peer shows a
+	// that its subject is Peer. One without a key is as one that is ReceiveOnly. Answer PassChecked. It comes again when Peer shows a
 	// pass that it was given since; keep the newer one if that is good.
 	CheckPass
 	// CheckProof: verify the segment token Message.Token and Message.Hashes that
-	// came from Peer for Segment: signature, expiry, id, root. Keep both.
-	// Answer ProofChecked.
+	// came from Peer for Segment: signature, expiry, id, root. Keep both, unless a newer
+	// statement is kept; forget the bytes of an older one, but for a player that reads
+	// them. Answer ProofChecked.
 	CheckProof
-	// CheckChunk: check Data, which Peer sent as Chunk of Segment, against the
-	// proof; store it if it is good. Answer ChunkChecked.
+	// CheckChunk: check Data, which Peer sent as Chunk of Segment, and Signature, against
+	// the proof and the key of Peer's pass; store it if both are good. Answer ChunkChecked.
 	CheckChunk
 
 	// FetchOrigin: take Chunks of Segment from the origin by byte range, or the
@@ -179,15 +185,19 @@ type Input struct {
 	Playing     bool
 	Relayed     bool
 	ReceiveOnly bool
+	Former      bool
 	Bytes       int64
 	Position    time.Duration
 	Within      time.Duration
 	Took        time.Duration
 	Layout      integrity.Layout
+	Root        uint32 // first four bytes of the statement's root, 0 if they do not matter
+	Issued      int64  // when the statement was issued, in Unix seconds
 	Message     *wire.Message
 	Manifest    *Manifest
 	Signal      *signal.Message
 	Pass        string
+	Evidence    *signal.Evidence
 }
 
 // Effect is one effect. Which fields count follows from Kind.
@@ -200,4 +210,6 @@ type Effect struct {
 	Data    []byte
 	Message wire.Message
 	Signal  *signal.Message
+
+	Signature []byte
 }

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -101,7 +102,8 @@ func (e *Engine) onHave(now time.Duration, n *neighbor, haves []wire.SegmentHave
 		if h.Chunks != 0 {
 			if s.chunks == 0 {
 				s.setChunks(int(h.Chunks))
-			} else if s.chunks != int(h.Chunks) {
+				s.root = h.Root
+			} else if s.chunks != int(h.Chunks) || !same(s.root, h.Root) {
 				e.dispute(now, n, s, h)
 				continue
 			}
@@ -139,25 +141,20 @@ func (e *Engine) takes(now time.Duration, s *segment, mask uint64) {
 	s.taken |= mask
 }
 
-// dispute notes a have that divides a segment in another way. Which is right the
-// proof will say; until then both are kept.
+// dispute notes a have of other bytes under the same name. Which are right the
+// proof will say, and which are newer the proof of the other; until then both are kept.
 func (e *Engine) dispute(now time.Duration, n *neighbor, s *segment, h *wire.SegmentHave) {
 	s.setTheirs(n.slot, 0)
-	if s.proven || h.Mask == 0 {
-		return // it speaks of other bytes under the same name
+	if s.proven && h.Root == 0 {
+		return
 	}
-	for i := range s.disputed {
-		if s.disputed[i].slot == n.slot {
-			s.disputed[i].chunks, s.disputed[i].mask = int(h.Chunks), h.Mask
-			return
-		}
+	c := claim{slot: n.slot, chunks: int(h.Chunks), mask: h.Mask, root: h.Root}
+	if i := slices.IndexFunc(s.disputed, func(o claim) bool { return o.slot == c.slot }); i >= 0 {
+		c.asked = s.disputed[i].asked && s.disputed[i].root == c.root
+		s.disputed = slices.Delete(s.disputed, i, i+1)
 	}
-	s.disputed = append(s.disputed, claim{n.slot, int(h.Chunks), h.Mask})
-	if s.sought() && s.proofFrom < 0 {
-		e.send(n, wire.Message{Type: wire.Request, Segment: s.ID, Flags: wire.FlagProof})
-		s.proofFrom, s.proofBy = n.slot, now+3*n.rtt+time.Second
-		e.dirty(now)
-	}
+	s.disputed = append(s.disputed, c)
+	askDisputed(e, now, s)
 }
 
 // onReject takes back what a neighbor will not give. Chunks that it announced
@@ -218,7 +215,7 @@ func (e *Engine) withdrawSegment(s *segment) {
 
 func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message) {
 	s := e.lookup(m.Segment)
-	if s == nil || s.proven || s.proofFrom != n.slot {
+	if s == nil || s.proofFrom != n.slot {
 		return
 	}
 	e.emit(Effect{Kind: CheckProof, Peer: n.id, Segment: s.ID, Message: *m})
@@ -226,25 +223,28 @@ func (e *Engine) onProofMessage(now time.Duration, n *neighbor, m *wire.Message)
 
 func (e *Engine) onProof(now time.Duration, in *Input) {
 	s := e.lookup(in.Segment)
-	if s == nil || s.proven {
+	if s == nil {
 		return
 	}
-	if n := e.neighbor(in.Peer); n != nil && !in.OK {
-		e.complain(n.id, s.ID, "proof")
+	n := e.neighbor(in.Peer)
+	if n != nil && !in.OK {
+		e.complain(n.id, s.ID, "proof", nil)
 		e.fault(now, n)
 		return
 	}
 	if in.OK {
+		s.proofFrom = -1
 		e.prove(now, s, in)
+		askDisputed(e, now, s)
 	}
 }
 
 // prove takes the layout of a segment and has what was held checked.
 func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
-	if s.proven {
+	if s.proven && !supersede(e, s, in) {
 		return
 	}
-	if n := in.Layout.Chunks(); s.chunks != n {
+	if n := in.Layout.Chunks(); s.chunks != n || !same(s.root, in.Root) {
 		for _, nb := range e.slots {
 			if nb != nil {
 				e.takePending(nb, s, ^uint64(0))
@@ -252,15 +252,17 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 		}
 		s.owners = 0
 		clear(s.theirs)
+		clear(s.requested) // what still comes is of other bytes
 		for _, c := range s.disputed {
-			if c.chunks == n {
+			if c.chunks == n && same(c.root, in.Root) {
 				s.setTheirs(c.slot, c.mask)
 			}
 		}
 		s.setChunks(n)
 		s.asked, s.checking, s.held = 0, 0, nil
 	}
-	s.disputed = nil
+	s.disputed = slices.DeleteFunc(s.disputed, func(c claim) bool { return same(c.root, in.Root) })
+	s.root, s.issued = in.Root, in.Issued
 	e.usual = in.Layout.Size
 	s.proven, s.layout, s.Size, s.proofFrom = true, in.Layout, in.Layout.Size, -1
 	if s.fetching > 0 { // of all of it, because the layout was not known
@@ -273,7 +275,7 @@ func (e *Engine) prove(now time.Duration, s *segment, in *Input) {
 	s.held = nil
 	for _, h := range held {
 		if n := e.slots[h.slot]; n != nil {
-			e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: h.index, Data: h.data})
+			e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: h.index, Data: h.data, Signature: h.signature})
 		} else {
 			s.checking &^= 1 << h.index
 		}
@@ -339,9 +341,9 @@ func (e *Engine) onChunk(now time.Duration, n *neighbor, m *wire.Message) {
 	}
 	s.checking |= bit
 	if s.proven {
-		e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: m.Index, Data: m.Data})
+		e.emit(Effect{Kind: CheckChunk, Peer: n.id, Segment: s.ID, Chunk: m.Index, Data: m.Data, Signature: m.Signature})
 	} else {
-		s.held = append(s.held, heldChunk{n.slot, m.Index, m.Data})
+		s.held = append(s.held, heldChunk{n.slot, m.Index, m.Data, m.Signature})
 	}
 	e.dirty(now)
 }
@@ -350,15 +352,23 @@ func (e *Engine) onChunkChecked(now time.Duration, in *Input) {
 	s := e.lookup(in.Segment)
 	n := e.neighbor(in.Peer)
 	bit := uint64(1) << in.Chunk
+	if !in.OK && !in.Former {
+		e.report.BadChunks++
+		e.complain(in.Peer, in.Segment, "digest", in.Evidence)
+		if n != nil {
+			e.fault(now, n)
+		}
+	}
 	if s == nil || s.checking&bit == 0 {
 		return
 	}
 	s.checking &^= bit
 	if !in.OK {
-		e.report.BadChunks++
-		e.complain(in.Peer, s.ID, "digest")
-		if n != nil {
-			e.fault(now, n)
+		if in.Former {
+			e.report.DuplicateBytes += s.bytes(bit)
+			if n != nil {
+				s.setTheirs(n.slot, 0)
+			}
 		}
 		e.dirty(now)
 		return
@@ -407,6 +417,6 @@ func (e *Engine) complete(now time.Duration, s *segment) {
 }
 
 // complain tells the edge of a peer that lied.
-func (e *Engine) complain(id wire.PeerID, seg wire.SegmentID, reason string) {
-	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Complain, Peer: &id, Segment: &seg, Reason: reason}})
+func (e *Engine) complain(id wire.PeerID, seg wire.SegmentID, reason string, evidence *signal.Evidence) {
+	e.emit(Effect{Kind: Signal, Signal: &signal.Message{Type: signal.Complain, Peer: &id, Segment: &seg, Reason: reason, Evidence: evidence}})
 }

@@ -123,6 +123,7 @@ func (e *Engine) onOrigin(now time.Duration, in *Input) {
 	switch in.Kind {
 	case OriginProof:
 		e.prove(now, s, in)
+		askDisputed(e, now, s)
 	case OriginChunk:
 		if !s.proven || int(in.Chunk) >= s.chunks {
 			return

@@ -54,24 +54,29 @@ type step struct {
 
 // inputJSON is peer.Input; kind is a name of inputKinds.
 type inputJSON struct {
-	Kind        string          `json:"kind"`
-	Peer        *wire.PeerID    `json:"peer,omitempty"`
-	Segment     *wire.SegmentID `json:"segment,omitempty"`
-	Chunk       uint8           `json:"chunk,omitempty"`
-	OK          bool            `json:"ok,omitempty"`
-	Playing     bool            `json:"playing,omitempty"`
-	Relayed     bool            `json:"relayed,omitempty"`
-	Bytes       int64           `json:"bytes,omitempty"`
-	PositionMS  int64           `json:"position_ms,omitempty"`
-	WithinMS    int64           `json:"within_ms,omitempty"`
-	TookMS      int64           `json:"took_ms,omitempty"`
-	Size        int64           `json:"size,omitempty"`       // of the layout
-	ChunkSize   int             `json:"chunk_size,omitempty"` // of the layout
-	Message     *messageJSON    `json:"message,omitempty"`
-	Manifest    *manifestJSON   `json:"manifest,omitempty"`
-	Signal      *signal.Message `json:"signal,omitempty"`
-	Pass        string          `json:"pass,omitempty"`
-	ReceiveOnly bool            `json:"receive_only,omitempty"`
+	Kind       string          `json:"kind"`
+	Peer       *wire.PeerID    `json:"peer,omitempty"`
+	Segment    *wire.SegmentID `json:"segment,omitempty"`
+	Chunk      uint8           `json:"chunk,omitempty"`
+	OK         bool            `json:"ok,omitempty"`
+	Playing    bool            `json:"playing,omitempty"`
+	Relayed    bool            `json:"relayed,omitempty"`
+	Bytes      int64           `json:"bytes,omitempty"`
+	PositionMS int64           `json:"position_ms,omitempty"`
+	WithinMS   int64           `json:"within_ms,omitempty"`
+	TookMS     int64           `json:"took_ms,omitempty"`
+	Size       int64           `json:"size,omitempty"`       // of the layout
+	ChunkSize  int             `json:"chunk_size,omitempty"` // of the layout
+	Root       uint32          `json:"root,omitempty"`
+	Issued     int64           `json:"issued,omitempty"`
+	Former     bool            `json:"former,omitempty"`
+
+	Evidence    *signal.Evidence `json:"evidence,omitempty"`
+	Message     *messageJSON     `json:"message,omitempty"`
+	Manifest    *manifestJSON    `json:"manifest,omitempty"`
+	Signal      *signal.Message  `json:"signal,omitempty"`
+	Pass        string           `json:"pass,omitempty"`
+	ReceiveOnly bool             `json:"receive_only,omitempty"`
 }
 
 type manifestJSON struct {
@@ -107,6 +112,7 @@ type messageJSON struct {
 	Rendition string          `json:"rendition,omitempty"`
 	Segment   *wire.SegmentID `json:"segment,omitempty"`
 	Mask      string          `json:"mask,omitempty"`
+	Root      uint32          `json:"root,omitempty"`
 	Token     string          `json:"token,omitempty"`
 	Haves     []haveJSON      `json:"haves,omitempty"`
 }
@@ -115,6 +121,7 @@ type haveJSON struct {
 	Segment wire.SegmentID `json:"segment"`
 	Chunks  uint8          `json:"chunks"`
 	Mask    string         `json:"mask"`
+	Root    uint32         `json:"root,omitempty"`
 }
 
 type timedEffect struct {
@@ -229,7 +236,8 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 	ms := time.Millisecond
 	in := peer.Input{Kind: kind, Chunk: j.Chunk, OK: j.OK, Playing: j.Playing, Relayed: j.Relayed, Bytes: j.Bytes,
 		Position: time.Duration(j.PositionMS) * ms, Within: time.Duration(j.WithinMS) * ms, Took: time.Duration(j.TookMS) * ms,
-		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass, ReceiveOnly: j.ReceiveOnly}
+		Layout: integrity.Layout{Size: j.Size, ChunkSize: j.ChunkSize}, Signal: j.Signal, Pass: j.Pass, ReceiveOnly: j.ReceiveOnly,
+		Root: j.Root, Issued: j.Issued, Former: j.Former, Evidence: j.Evidence}
 	if j.Peer != nil {
 		in.Peer = *j.Peer
 	}
@@ -245,7 +253,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 	}
 	if m := j.Message; m != nil {
 		w := wire.Message{Version: m.Version, Flags: m.Flags, Reason: m.Reason, Index: m.Index, Within: m.WithinMS, Retry: m.RetryMS,
-			Nonce: m.Nonce, Total: m.Total, Token: m.Token, Rendition: unhex(t, m.Rendition), Mask: unhex(t, m.Mask)}
+			Nonce: m.Nonce, Total: m.Total, Token: m.Token, Rendition: unhex(t, m.Rendition), Mask: unhex(t, m.Mask), Root: m.Root}
 		for w.Type = wire.Hello; w.Type.String() != m.Type; w.Type++ {
 			if w.Type > wire.Bye {
 				t.Fatalf("no message type %q", m.Type)
@@ -258,7 +266,7 @@ func toInput(t *testing.T, j *inputJSON) peer.Input {
 			w.Segment = *m.Segment
 		}
 		for _, h := range m.Haves {
-			w.Haves = append(w.Haves, wire.SegmentHave{Segment: h.Segment, Chunks: h.Chunks, Mask: unhex(t, h.Mask)})
+			w.Haves = append(w.Haves, wire.SegmentHave{Segment: h.Segment, Chunks: h.Chunks, Mask: unhex(t, h.Mask), Root: h.Root})
 		}
 		in.Message = &w
 	}
@@ -308,7 +316,7 @@ func appendEffects(to []timedEffect, now time.Duration, effects []peer.Effect) [
 
 func toMessage(m *wire.Message) *messageJSON {
 	j := &messageJSON{Type: m.Type.String(), Version: m.Version, Flags: m.Flags, Reason: m.Reason, Index: m.Index,
-		WithinMS: m.Within, RetryMS: m.Retry, Nonce: m.Nonce, Total: m.Total, Token: m.Token}
+		WithinMS: m.Within, RetryMS: m.Retry, Nonce: m.Nonce, Total: m.Total, Token: m.Token, Root: m.Root}
 	if m.Peer != 0 {
 		p := m.Peer
 		j.Peer = &p
@@ -324,7 +332,7 @@ func toMessage(m *wire.Message) *messageJSON {
 		j.Mask = hex(m.Mask)
 	}
 	for _, h := range m.Haves {
-		j.Haves = append(j.Haves, haveJSON{h.Segment, h.Chunks, hex(h.Mask)})
+		j.Haves = append(j.Haves, haveJSON{h.Segment, h.Chunks, hex(h.Mask), h.Root})
 	}
 	return j
 }

@@ -204,7 +204,7 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	for set := e.ready & s.owners; set != 0; set &= set - 1 {
 		n := e.slots[bits.TrailingZeros64(set)]
 		if m := mask[n.slot]; m != 0 {
-			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(by, 0), time.Hour).Milliseconds())}
+			req := wire.Message{Type: wire.Request, Segment: s.ID, Mask: m, Within: uint32(min(max(by, 0), time.Hour).Milliseconds()), Root: s.root}
 			if !s.proven && s.proofFrom < 0 {
 				req.Flags |= wire.FlagProof
 				s.proofFrom = n.slot

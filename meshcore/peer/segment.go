@@ -32,6 +32,8 @@ type segment struct {
 type content struct {
 	chunks   int // number of chunks, 0 if not known
 	layout   integrity.Layout
+	root     uint32 // of the statement, or of what neighbors first said they have; 0 if not known
+	issued   int64  // when the statement was issued
 	all      uint64 // mask of all chunks
 	have     uint64 // verified and stored
 	asked    uint64 // asked of neighbors and not come
@@ -61,7 +63,7 @@ type sources struct {
 	requested    []uint64      // by slot: what it was ever asked for
 	owners       uint64        // slots of the neighbors that have any of it
 	copies       int           // plan: their number
-	disputed     []claim       // haves that do not agree on the number of chunks
+	disputed     []claim       // haves of other bytes than ours
 	proofFrom    int           // slot of the neighbor asked for the proof, -1 if none
 	proofBy      time.Duration // when that neighbor is given up
 	held         []heldChunk   // came before the proof
@@ -85,16 +87,19 @@ type offers struct {
 	queued bool      // stands in the list of haves to send
 }
 
-// claim is a have that waits for the proof to say who is right.
+// claim is a have that waits for a proof to say who is right.
 type claim struct {
 	slot, chunks int
 	mask         uint64
+	root         uint32
+	asked        bool // its proof was asked for
 }
 
 type heldChunk struct {
 	slot  int
 	index uint8
-	data  []byte
+
+	data, signature []byte
 }
 
 // sought says whether the player has still to play the segment, as far as the engine

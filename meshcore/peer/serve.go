@@ -47,7 +47,11 @@ func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
 		reject(m.Mask, wire.RejectMissing, 0)
 		return
 	}
-	reject(m.Mask&^s.have, wire.RejectMissing, 0)
+	mask := m.Mask & s.have
+	if !same(m.Root, s.root) {
+		mask = 0
+	}
+	reject(m.Mask&^mask, wire.RejectMissing, 0)
 	if m.Flags&wire.FlagProof != 0 {
 		e.emit(Effect{Kind: SendProof, Peer: n.id, Segment: s.ID})
 	}
@@ -56,7 +60,6 @@ func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
 		due = now + time.Duration(m.Within)*time.Millisecond
 	}
 	limit := max(int64(e.uploadRate*maxQueue.Seconds()), 4*s.chunkBytes())
-	mask := m.Mask & s.have
 	for mask != 0 {
 		if e.queueBytes+e.inFlight >= limit {
 			wait := time.Duration(float64(e.queueBytes+e.inFlight) / e.uploadRate * float64(time.Second))

@@ -29,6 +29,10 @@ type SessionRequest struct {
 	Token string `json:"token,omitempty"`
 	// Mode is "full" (the default), or "receive_only": take chunks, give none.
 	Mode string `json:"mode,omitempty"`
+	// Key is the public half of the session key, an Ed25519 key of 32 bytes (base64 in
+	// JSON), with which the peer signs what it gives. Without one neighbors ask it for
+	// nothing.
+	Key []byte `json:"key,omitempty"`
 	// Device is what the viewer plays on.
 	Device Device `json:"device"`
 }
@@ -192,6 +196,8 @@ func (r *SessionRequest) check() error {
 		return &FieldError{"swarm", "is missing; take it from the Mesh-Bootstrap header of the manifest"}
 	case len(r.Swarm) > MaxText:
 		return &FieldError{"swarm", fmt.Sprintf("has %d bytes, at most %d", len(r.Swarm), MaxText)}
+	case len(r.Key) != 0 && len(r.Key) != 32:
+		return &FieldError{"key", fmt.Sprintf("has %d bytes, an Ed25519 key has 32", len(r.Key))}
 	case len(r.Token) > 8<<10:
 		return &FieldError{"token", fmt.Sprintf("has %d bytes, at most %d", len(r.Token), 8<<10)}
 	case r.Device.MemoryMiB < 0:

@@ -23,7 +23,7 @@
 //	candidate  both   to/from, connection, candidate
 //	refuse     both   to/from, connection
 //	report     peer   report
-//	complain   peer   peer, segment, reason
+//	complain   peer   peer, segment, reason, evidence
 //	renew      peer   (nothing)
 //	pass       edge   pass, expires_ms, ice_servers
 //	drop       edge   peer, reason
@@ -32,6 +32,9 @@
 //	pong       edge   (nothing)
 //	reconnect  edge   after_ms
 //	error      edge   code, detail
+//
+// A complaint with evidence that convicts has the peer banned; without, it keeps the two
+// apart and no more, whoever complains.
 //
 // Unknown fields are ignored, so that either side may learn new ones; unknown
 // types are an error.
@@ -133,6 +136,8 @@ type Message struct {
 	Segment *wire.SegmentID `json:"segment,omitempty"`
 	// Reason says why (complain, drop): "digest", "banned", "left".
 	Reason string `json:"reason,omitempty"`
+	// Evidence convicts Peer of a wrong chunk of Segment (complain).
+	Evidence *Evidence `json:"evidence,omitempty"`
 
 	// AfterMS is when to open another session (reconnect).
 	AfterMS int64 `json:"after_ms,omitempty"`
@@ -354,6 +359,12 @@ func (m *Message) check() error {
 	case Complain, Drop:
 		if m.Peer == nil {
 			return missing("peer")
+		}
+		if e := m.Evidence; e != nil {
+			if m.Segment == nil {
+				return missing("segment")
+			}
+			return e.check()
 		}
 	case Welcome, Renew, Leave, Ping, Pong, Reconnect, ErrorMsg:
 	default:

@@ -99,6 +99,9 @@ const (
 	Silent
 	// Heard: Peer has answered. A Join or Receive says the same.
 	Heard
+	// Convicted: evidence that the driver has checked shows that Peer, a member or one that
+	// was, gave a wrong chunk (signal.Evidence).
+	Convicted
 )
 
 // The effects.
@@ -110,7 +113,8 @@ const (
 	// The member is gone already; no Leave is needed, one does no harm.
 	Close
 	// Ban: the driver sees to it that the viewer of this Peer gives no chunks for a
-	// while, in a new session neither, and does not renew its pass. A Close follows.
+	// while, in a new session neither, and does not renew its pass. A Close follows if it
+	// is a member; it may have left.
 	Ban
 )
 
@@ -142,10 +146,6 @@ type Facts struct {
 	// Household is the peer's public address, or its /64 for IPv6, as a string: peers of
 	// one household meet without the bound on one prefix.
 	Household string
-	// Viewer names who opened the session: two sessions of one viewer have the same.
-	// Complaints count once for each viewer; of a peer whose viewer is not known, once
-	// for the peer.
-	Viewer uint64
 	// MaxTold is Config.MaxTold for this peer; 0 is no other.
 	MaxTold int
 	// ReceiveOnly says that the peer gives no chunks, whatever it announces.

@@ -2,7 +2,6 @@ package tracker
 
 import (
 	"math/bits"
-	"slices"
 	"strconv"
 	"time"
 
@@ -280,29 +279,4 @@ func (s *Swarm) sweep(now time.Duration) {
 			s.emit(Close, m.id, &signal.Message{Type: signal.ErrorMsg, Code: "silent", Detail: "no message for too long; open a new session"})
 		}
 	}
-}
-
-// accuse counts a complaint of one member about another that it was introduced
-// to. The second one, of another viewer, gets the peer banned.
-func (s *Swarm) accuse(now time.Duration, by *member, accused wire.PeerID) {
-	m := s.members[accused]
-	same := func(a accuser) bool { return a.peer == by.id || (a.viewer != 0 && a.viewer == by.facts.Viewer) }
-	if m == nil || m == by || slices.ContainsFunc(m.accusers, same) ||
-		(!slices.Contains(by.known, accused) && !slices.Contains(m.known, by.id)) {
-		return
-	}
-	m.accusers = append(m.accusers, accuser{by.id, by.facts.Viewer})
-	if len(m.accusers) < 2 {
-		return
-	}
-	s.banned[accused] = true
-	drop := &signal.Message{Type: signal.Drop, Peer: &accused, Reason: "banned"}
-	for _, other := range s.all {
-		if other != m && (len(s.all) <= s.cfg.SmallGroup || slices.Contains(m.known, other.id) || slices.Contains(other.known, accused)) {
-			s.emit(Send, other.id, drop)
-		}
-	}
-	s.emit(Ban, accused, nil)
-	s.remove(now, m)
-	s.emit(Close, accused, drop)
 }

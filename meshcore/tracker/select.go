@@ -148,7 +148,7 @@ func (s *Swarm) draw(now time.Duration, m *member, list []*member, n int) {
 
 // eligible reports whether o may be a neighbor of m, is there, and has room for one.
 func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
-	return o.announced && !o.silent && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) &&
+	return o.announced && !o.silent && o.facts.Scope == m.facts.Scope && (m.uploads() || o.uploads()) && !keptApart(m, o) &&
 		o.ann.Neighbors+o.pending < s.cfg.MaxNeighbors && o.introduced.in(now).shown < s.maxTold(o)
 }
 

@@ -54,14 +54,8 @@ type member struct {
 	known      []wire.PeerID // whom it was introduced to by either's announce, the latest last
 	introduced introductions
 	lines      lines
-	accusers   []accuser
+	apart      []wire.PeerID // whom it complained of
 	stamp      uint64
-}
-
-// accuser is who complained of a member.
-type accuser struct {
-	peer   wire.PeerID
-	viewer uint64 // Facts.Viewer
 }
 
 // pool is a set of members with random access.

@@ -30,8 +30,9 @@ func trace(t *testing.T, seed uint64) []byte {
 		case k == 5:
 			in = Input{Kind: Tick}
 		case k == 6:
-			o = o%10 + 1 // some are hated by all
-			in.Message = &signal.Message{Type: signal.Complain, Peer: &o}
+			if in.Message = (&signal.Message{Type: signal.Complain, Peer: &o}); o < 20 {
+				in = Input{Kind: Convicted, Peer: o}
+			}
 		case k == 7:
 			in.Message = &signal.Message{Type: signal.Offer, To: &o, Connection: "c", SDP: "v=0"}
 		case k == 8:

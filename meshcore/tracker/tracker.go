@@ -76,6 +76,8 @@ func (s *Swarm) Step(now time.Duration, in Input) []Effect {
 		if m := s.members[in.Peer]; m != nil {
 			s.remove(now, m)
 		}
+	case Convicted:
+		convict(s, now, in.Peer)
 	case Silent, Heard:
 		if m := s.members[in.Peer]; m != nil {
 			m.silent = in.Kind == Silent
@@ -139,7 +141,7 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	case signal.ReportMsg:
 		m.accounts.report(now, msg.Report)
 	case signal.Complain:
-		s.accuse(now, m, *msg.Peer)
+		complain(m, *msg.Peer)
 	case signal.Ping:
 		s.emit(Send, m.id, &signal.Message{Type: signal.Pong})
 	case signal.Leave:
@@ -159,7 +161,7 @@ func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message) {
 		return
 	}
 	to := s.members[*msg.To]
-	if to == nil || to.facts.Scope != from.facts.Scope || !haveMet(from, to) {
+	if to == nil || to.facts.Scope != from.facts.Scope || !haveMet(from, to) || keptApart(from, to) {
 		gone := *msg.To
 		s.emit(Send, from.id, &signal.Message{Type: signal.Drop, Peer: &gone, Reason: "left"})
 		return

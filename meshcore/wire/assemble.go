@@ -9,6 +9,7 @@ type Assembler struct {
 	index   uint8
 	total   uint32
 	data    []byte
+	signed  []byte
 }
 
 // Add takes a message of type Chunk. When it is the last fragment, ok is true
@@ -23,7 +24,7 @@ func (a *Assembler) Add(m Message) (whole Message, ok bool, err error) {
 		if len(a.data) != 0 {
 			return Message{}, false, fmt.Errorf("%w: chunk %d of %v begins inside another", ErrValue, m.Index, m.Segment)
 		}
-		a.segment, a.index, a.total = m.Segment, m.Index, m.Total
+		a.segment, a.index, a.total, a.signed = m.Segment, m.Index, m.Total, m.Signature
 		a.data = make([]byte, 0, min(int(m.Total), 16*MaxFragment))
 	} else if m.Segment != a.segment || m.Index != a.index || m.Total != a.total || int(m.Offset) != len(a.data) {
 		return Message{}, false, fmt.Errorf("%w: fragment at %d of chunk %d of %v is out of order", ErrValue, m.Offset, m.Index, m.Segment)
@@ -32,7 +33,7 @@ func (a *Assembler) Add(m Message) (whole Message, ok bool, err error) {
 	if len(a.data) < int(a.total) {
 		return Message{}, false, nil
 	}
-	m.Offset, m.Data = 0, a.data
+	m.Offset, m.Data, m.Signature = 0, a.data, a.signed
 	a.data = nil
 	return m, true, nil
 }

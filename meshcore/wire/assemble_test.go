@@ -10,7 +10,7 @@ import (
 func fragments(t testing.TB, segment SegmentID, index uint8, data []byte) []Message {
 	t.Helper()
 	var out []Message
-	err := Fragments(segment, index, data, func(b []byte) error {
+	err := Fragments(segment, index, data, nil, func(b []byte) error {
 		m, err := Decode(bytes.Clone(b))
 		out = append(out, m)
 		return err
@@ -108,7 +108,7 @@ func TestAssemblerOrder(t *testing.T) {
 func TestFragmentsStopsAtAnError(t *testing.T) {
 	full := errors.New("buffer is full")
 	n := 0
-	err := Fragments(1, 0, pattern(5*MaxFragment), func([]byte) error {
+	err := Fragments(1, 0, pattern(5*MaxFragment), nil, func([]byte) error {
 		if n++; n == 2 {
 			return full
 		}

@@ -33,11 +33,13 @@ func Append(b []byte, m *Message) []byte {
 			b = be.AppendUint64(b, uint64(h.Segment))
 			b = append(b, h.Chunks)
 			b = be.AppendUint64(b, h.Mask)
+			b = be.AppendUint32(b, h.Root)
 		}
 	case Request:
 		b = appendMask(b, m)
 		b = append(b, m.Flags)
 		b = be.AppendUint32(b, m.Within)
+		b = be.AppendUint32(b, m.Root)
 	case Cancel:
 		b = appendMask(b, m)
 	case Reject:
@@ -60,6 +62,9 @@ func Append(b []byte, m *Message) []byte {
 		b = append(b, m.Index)
 		b = be.AppendUint32(b, m.Total)
 		b = be.AppendUint32(b, m.Offset)
+		if m.Offset == 0 {
+			b = append(append(b, m.Signature...), make([]byte, SignatureSize-len(m.Signature))...)
+		}
 		b = append(b, m.Data...)
 	case Ping, Pong:
 		b = be.AppendUint32(b, m.Nonce)
@@ -88,13 +93,13 @@ func appendToken(b []byte, s string) []byte {
 }
 
 // Fragments calls emit with the encoding of each message that carries chunk
-// index of the segment. The slice is valid only during the call. It stops at
+// index of the segment, which its sender has signed. The slice is valid only during the call. It stops at
 // the first error of emit and returns it.
-func Fragments(segment SegmentID, index uint8, data []byte, emit func([]byte) error) error {
+func Fragments(segment SegmentID, index uint8, data, signature []byte, emit func([]byte) error) error {
 	buf := make([]byte, 0, min(MaxMessage, chunkHeader+len(data)))
 	for off := 0; off < len(data); off += MaxFragment {
 		m := Message{Type: Chunk, Segment: segment, Index: index, Total: uint32(len(data)), Offset: uint32(off),
-			Data: data[off:min(off+MaxFragment, len(data))]}
+			Data: data[off:min(off+MaxFragment, len(data))], Signature: signature}
 		if err := emit(Append(buf[:0], &m)); err != nil {
 			return err
 		}
@@ -130,13 +135,13 @@ func Decode(b []byte) (Message, error) {
 		if n > MaxHaves {
 			return m, fmt.Errorf("%w: have of %d segments, at most %d", ErrValue, n, MaxHaves)
 		}
-		if r.err == nil && len(r.b) < n*17 {
+		if r.err == nil && len(r.b) < n*haveSize {
 			r.err = ErrShort
 			break
 		}
 		m.Haves = make([]SegmentHave, n)
 		for i := range m.Haves {
-			h := SegmentHave{Segment: SegmentID(r.u64()), Chunks: r.u8(), Mask: r.u64()}
+			h := SegmentHave{Segment: SegmentID(r.u64()), Chunks: r.u8(), Mask: r.u64(), Root: r.u32()}
 			if !h.valid() {
 				return m, fmt.Errorf("%w: have with mask %x of %d chunks", ErrValue, h.Mask, h.Chunks)
 			}
@@ -146,6 +151,7 @@ func Decode(b []byte) (Message, error) {
 		r.mask(&m)
 		m.Flags = r.u8()
 		m.Within = r.u32()
+		m.Root = r.u32()
 	case Cancel:
 		r.mask(&m)
 	case Reject:
@@ -165,6 +171,9 @@ func Decode(b []byte) (Message, error) {
 		m.Index = r.u8()
 		m.Total = r.u32()
 		m.Offset = r.u32()
+		if m.Offset == 0 {
+			m.Signature = append([]byte(nil), r.take(SignatureSize)...)
+		}
 		m.Data = r.take(len(r.b))
 		if r.err == nil && !m.validFragment() {
 			return m, fmt.Errorf("%w: chunk %d, %d bytes at %d of %d", ErrValue, m.Index, len(m.Data), m.Offset, m.Total)

@@ -18,6 +18,9 @@ func hashes(n int) []byte {
 	return b
 }
 
+// unsigned is no signature, in hexadecimal.
+var unsigned = strings.Repeat("00", SignatureSize)
+
 func haves(n int) []SegmentHave {
 	h := make([]SegmentHave, n)
 	for i := range h {
@@ -31,22 +34,22 @@ var valid = []struct {
 	name string
 	m    Message
 }{
-	{"hello", Message{Type: Hello, Version: 1, Peer: 0x0123456789abcdef, Rendition: 0xfedcba9876543210, Token: "pass"}},
-	{"hello that gives nothing", Message{Type: Hello, Version: 1, Flags: FlagNoUpload, Peer: 1}},
-	{"hello with the longest pass", Message{Type: Hello, Version: 1, Peer: ^PeerID(0), Rendition: ^uint64(0), Token: strings.Repeat("t", MaxToken)}},
+	{"hello", Message{Type: Hello, Version: 2, Peer: 0x0123456789abcdef, Rendition: 0xfedcba9876543210, Token: "pass"}},
+	{"hello that gives nothing", Message{Type: Hello, Version: 2, Flags: FlagNoUpload, Peer: 1}},
+	{"hello with the longest pass", Message{Type: Hello, Version: 2, Peer: ^PeerID(0), Rendition: ^uint64(0), Token: strings.Repeat("t", MaxToken)}},
 	{"status", Message{Type: Status, Flags: FlagNoUpload, Rendition: 7}},
 	{"have of nothing", Message{Type: Have, Haves: []SegmentHave{}}},
 	{"have", Message{Type: Have, Haves: []SegmentHave{
-		{Segment: 1, Chunks: 3, Mask: 5}, {Segment: 2, Chunks: 0, Mask: 1 << 63}, {Segment: 3, Chunks: 64, Mask: ^uint64(0)}, {Segment: 4, Chunks: 9}}}},
+		{Segment: 1, Chunks: 3, Mask: 5, Root: 0xdeadbeef}, {Segment: 2, Chunks: 0, Mask: 1 << 63}, {Segment: 3, Chunks: 64, Mask: ^uint64(0)}, {Segment: 4, Chunks: 9}}}},
 	{"have of the most segments", Message{Type: Have, Haves: haves(MaxHaves)}},
-	{"request", Message{Type: Request, Segment: 0xa1, Mask: 0x8000000000000001, Flags: FlagProof, Within: 2500}},
+	{"request", Message{Type: Request, Segment: 0xa1, Mask: 0x8000000000000001, Flags: FlagProof, Within: 2500, Root: 0xdeadbeef}},
 	{"request without hurry", Message{Type: Request, Segment: 0xa1, Mask: 1, Within: ^uint32(0)}},
 	{"cancel", Message{Type: Cancel, Segment: 0xa1, Mask: 6}},
 	{"reject", Message{Type: Reject, Segment: 0xa1, Mask: 6, Reason: RejectBusy, Retry: 400}},
 	{"proof of one chunk", Message{Type: Proof, Segment: 0xa1, Token: "statement", Hashes: hashes(1)}},
 	{"proof of the most chunks", Message{Type: Proof, Segment: 0xa1, Token: strings.Repeat("t", MaxToken), Hashes: hashes(MaxChunks)}},
-	{"chunk of one byte", Message{Type: Chunk, Segment: 0xa1, Total: 1, Data: []byte{9}}},
-	{"chunk that fills a message", Message{Type: Chunk, Segment: 0xa1, Index: 63, Total: MaxFragment, Data: bytes.Repeat([]byte{9}, MaxFragment)}},
+	{"chunk of one byte", Message{Type: Chunk, Segment: 0xa1, Total: 1, Data: []byte{9}, Signature: hashes(2)}},
+	{"chunk that fills a message", Message{Type: Chunk, Segment: 0xa1, Index: 63, Total: MaxFragment, Data: bytes.Repeat([]byte{9}, MaxFragment), Signature: hashes(2)}},
 	{"last fragment of the largest chunk", Message{Type: Chunk, Segment: 0xa1, Index: 63, Total: MaxChunk, Offset: MaxChunk - 2, Data: []byte{1, 2}}},
 	{"ping", Message{Type: Ping, Nonce: 0xdeadbeef}},
 	{"pong", Message{Type: Pong, Nonce: 0xdeadbeef}},
@@ -83,15 +86,19 @@ func TestCutAndPadded(t *testing.T) {
 		step := max(1, len(b)/64)
 		for n := 0; n < len(b); n += step {
 			m, err := Decode(b[:n])
-			if c.m.Type == Chunk && n > chunkHeader {
+			header := chunkHeader
+			if c.m.Offset == 0 {
+				header += SignatureSize
+			}
+			if c.m.Type == Chunk && n > header {
 				// A shorter fragment is a fragment.
-				if err != nil || len(m.Data) != n-chunkHeader {
+				if err != nil || len(m.Data) != n-header {
 					t.Errorf("%s cut to %d bytes: %d bytes of data, %v", c.name, n, len(m.Data), err)
 				}
 				continue
 			}
 			want := ErrShort
-			if c.m.Type == Chunk && n == chunkHeader {
+			if c.m.Type == Chunk && n == header {
 				want = ErrValue
 			}
 			if !errors.Is(err, want) {
@@ -122,24 +129,25 @@ var malformed = []struct {
 	{"type 255", "ff", 0, 0, ErrType},
 	{"one byte over the limit", "08", 0, MaxMessage, ErrTooLarge},
 	{"hello of version 0", "01000000000000000000010000000000000000" + "0000", 0, 0, ErrVersion},
-	{"hello of version 2, whatever follows", "0102ff", 0, 0, ErrVersion},
-	{"hello with a pass over the limit", "0101000000000000000001" + "0000000000000000" + "0801", 't', MaxToken + 1, ErrTooLarge},
-	{"hello with less pass than it says", "0101000000000000000001" + "0000000000000000" + "0005", 't', 4, ErrShort},
-	{"hello with more pass than it says", "0101000000000000000001" + "0000000000000000" + "0003", 't', 4, ErrTrailing},
-	{"have of too many segments", "030201", 0, 17 * 513, ErrValue},
+	{"hello of version 1, whatever follows", "0101ff", 0, 0, ErrVersion},
+	{"hello with a pass over the limit", "0102000000000000000001" + "0000000000000000" + "0801", 't', MaxToken + 1, ErrTooLarge},
+	{"hello with less pass than it says", "0102000000000000000001" + "0000000000000000" + "0005", 't', 4, ErrShort},
+	{"hello with more pass than it says", "0102000000000000000001" + "0000000000000000" + "0003", 't', 4, ErrTrailing},
+	{"have of too many segments", "030201", 0, haveSize * 513, ErrValue},
 	{"have of too many segments, none there", "03ffff", 0, 0, ErrValue},
 	{"have with less than it says", "030002" + "0000000000000001" + "01" + "0000000000000001", 0, 0, ErrShort},
-	{"have with 65 chunks", "030001" + "0000000000000001" + "41" + "0000000000000001", 0, 0, ErrValue},
-	{"have with a bit beyond its chunks", "030001" + "0000000000000001" + "03" + "0000000000000008", 0, 0, ErrValue},
-	{"have with bit 63 of 63 chunks", "030001" + "0000000000000001" + "3f" + "8000000000000000", 0, 0, ErrValue},
+	{"have with 65 chunks", "030001" + "0000000000000001" + "41" + "0000000000000001" + "00000000", 0, 0, ErrValue},
+	{"have with a bit beyond its chunks", "030001" + "0000000000000001" + "03" + "0000000000000008" + "00000000", 0, 0, ErrValue},
+	{"have with bit 63 of 63 chunks", "030001" + "0000000000000001" + "3f" + "8000000000000000" + "00000000", 0, 0, ErrValue},
 	{"proof without hashes", "07" + "00000000000000a1" + "0001" + "74" + "00", 0, 0, ErrValue},
 	{"proof with 65 hashes", "07" + "00000000000000a1" + "0001" + "74" + "41", 1, 65 * 32, ErrValue},
 	{"proof with half a hash", "07" + "00000000000000a1" + "0001" + "74" + "01", 1, 16, ErrShort},
 	{"proof with a token over the limit", "07" + "00000000000000a1" + "0801", 't', MaxToken + 34, ErrTooLarge},
-	{"chunk 64", "08" + "00000000000000a1" + "40" + "00000001" + "00000000" + "09", 0, 0, ErrValue},
-	{"chunk without data", "08" + "00000000000000a1" + "00" + "00000001" + "00000000", 0, 0, ErrValue},
-	{"chunk of no bytes", "08" + "00000000000000a1" + "00" + "00000000" + "00000000", 0, 0, ErrValue},
-	{"chunk over the limit", "08" + "00000000000000a1" + "00" + "00400001" + "00000000" + "09", 0, 0, ErrValue},
+	{"chunk 64", "08" + "00000000000000a1" + "40" + "00000001" + "00000000" + unsigned + "09", 0, 0, ErrValue},
+	{"chunk without data", "08" + "00000000000000a1" + "00" + "00000001" + "00000000" + unsigned, 0, 0, ErrValue},
+	{"chunk of no bytes", "08" + "00000000000000a1" + "00" + "00000000" + "00000000" + unsigned, 0, 0, ErrValue},
+	{"chunk over the limit", "08" + "00000000000000a1" + "00" + "00400001" + "00000000" + unsigned + "09", 0, 0, ErrValue},
+	{"chunk with half a signature", "08" + "00000000000000a1" + "00" + "00000001" + "00000000" + unsigned[:64], 0, 0, ErrShort},
 	{"fragment past the end", "08" + "00000000000000a1" + "00" + "00000002" + "00000001" + "0909", 0, 0, ErrValue},
 	{"fragment whose end wraps around", "08" + "00000000000000a1" + "00" + "00000002" + "ffffffff" + "0909", 0, 0, ErrValue},
 	{"request without its last byte", "04" + "00000000000000a1" + "0000000000000001" + "00" + "000000", 0, 0, ErrShort},
@@ -167,7 +175,7 @@ func TestAppendRefusesWhatDecodeWould(t *testing.T) {
 	for name, m := range map[string]Message{
 		"no type":                 {},
 		"type after the last":     {Type: Bye + 1},
-		"pass over the limit":     {Type: Hello, Version: 1, Token: strings.Repeat("t", MaxToken+1)},
+		"pass over the limit":     {Type: Hello, Version: 2, Token: strings.Repeat("t", MaxToken+1)},
 		"too many segments":       {Type: Have, Haves: haves(MaxHaves + 1)},
 		"65 chunks":               {Type: Have, Haves: []SegmentHave{{Chunks: 65}}},
 		"bit beyond the chunks":   {Type: Have, Haves: []SegmentHave{{Chunks: 1, Mask: 2}}},

@@ -73,11 +73,11 @@ func fields(m *Message) map[string]any {
 	case Have:
 		list := []any{}
 		for _, h := range m.Haves {
-			list = append(list, map[string]any{"segment": h.Segment.String(), "chunks": h.Chunks, "mask": hex64(h.Mask)})
+			list = append(list, map[string]any{"segment": h.Segment.String(), "chunks": h.Chunks, "mask": hex64(h.Mask), "root": h.Root})
 		}
 		f["haves"] = list
 	case Request:
-		f["segment"], f["mask"], f["flags"], f["within"] = m.Segment.String(), hex64(m.Mask), m.Flags, m.Within
+		f["segment"], f["mask"], f["flags"], f["within"], f["root"] = m.Segment.String(), hex64(m.Mask), m.Flags, m.Within, m.Root
 	case Cancel:
 		f["segment"], f["mask"] = m.Segment.String(), hex64(m.Mask)
 	case Reject:
@@ -86,6 +86,9 @@ func fields(m *Message) map[string]any {
 		f["segment"], f["token"], f["hashes"] = m.Segment.String(), m.Token, hex.EncodeToString(m.Hashes)
 	case Chunk:
 		f["segment"], f["index"], f["total"], f["offset"], f["data"] = m.Segment.String(), m.Index, m.Total, m.Offset, hex.EncodeToString(m.Data)
+		if m.Offset == 0 {
+			f["signature"] = hex.EncodeToString(m.Signature)
+		}
 	case Ping, Pong:
 		f["nonce"] = m.Nonce
 	case Bye:

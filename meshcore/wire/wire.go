@@ -12,12 +12,13 @@
 //	type          body
 //	1 hello       version u8, flags u8, peer u64, rendition u64, pass u16+bytes
 //	2 status      flags u8, rendition u64
-//	3 have        n u16, n x (segment u64, chunks u8, mask u64)
-//	4 request     segment u64, mask u64, flags u8, within u32 (ms)
+//	3 have        n u16, n x (segment u64, chunks u8, mask u64, root u32)
+//	4 request     segment u64, mask u64, flags u8, within u32 (ms), root u32
 //	5 cancel      segment u64, mask u64
 //	6 reject      segment u64, mask u64, reason u8, retry u32 (ms)
 //	7 proof       segment u64, token u16+bytes, hashes u8 x 32 bytes
-//	8 chunk       segment u64, index u8, total u32, offset u32, data (the rest)
+//	8 chunk       segment u64, index u8, total u32, offset u32,
+//	              signature 64 bytes where offset is 0, data (the rest)
 //	9 ping        nonce u32
 //	10 pong       nonce u32
 //	11 bye        reason u8
@@ -26,7 +27,9 @@
 // bit i is chunk i. A chunk larger than a message is sent as consecutive
 // fragments: offset counts from the start of the chunk, total is the length of
 // the whole chunk. Other messages may stand between two fragments, fragments
-// of another chunk may not. [Assembler] puts them together.
+// of another chunk may not. [Assembler] puts them together. The first carries the
+// sender's signature of the chunk, made with the key of its pass: Ed25519 over what
+// integrity.Given says. It holds the sender to the bytes that it gave.
 //
 // # Order
 //
@@ -35,14 +38,19 @@
 // a peer whose last good pass has run out gets bye with [ByePass].
 // Have replaces what was known of the segments it lists. Mask 0 says that the
 // sender has nothing of it: with chunks 0 that it is taking it from the origin, else
-// that it has given it up. Chunks 0 says that it does not know their number yet. A request is answered by a chunk for each bit of its mask, or a reject
-// that covers it; cancel withdraws what has not been sent. With the flag
+// that it has given it up. Chunks 0 says that it does not know their number yet. Root is
+// the first four bytes of the root of the statement whose bytes the sender has, because a
+// resource may have changed: a peer asks only for bytes of the statement that it knows,
+// and for the proof where a neighbor has another. Of two statements the one that was
+// issued later counts. Root 0 is any. A request is answered by a chunk for each bit of
+// its mask, or a reject that covers it, as is one for another root than the sender has;
+// cancel withdraws what has not been sent. With the flag
 // [FlagProof] a request also asks for the proof, which then comes before the
 // first chunk.
 //
 // # Versions
 //
-// Version is 1. A peer that meets another version sends bye with
+// Version is 2. A peer that meets another version sends bye with
 // [ByeVersion] and closes. A new message type needs a new version: an unknown
 // type is an error, because a peer that guesses cannot be held to limits.
 package wire
@@ -55,7 +63,7 @@ import (
 )
 
 // Version is the version of the protocol that this package speaks.
-const Version = 1
+const Version = 2
 
 // Limits of the protocol. Decode refuses what is over them.
 const (
@@ -64,9 +72,12 @@ const (
 	MaxHaves    = 512      // segments in one have
 	MaxToken    = 2 << 10  // bytes in a pass or a segment token
 	MaxChunk    = 4 << 20  // bytes in a chunk
+	haveSize    = 8 + 1 + 8 + 4
 	chunkHeader = 1 + 8 + 1 + 4 + 4
+	// SignatureSize is the number of bytes of a signature.
+	SignatureSize = 64
 	// MaxFragment is the number of bytes of a chunk that fit one message.
-	MaxFragment = MaxMessage - chunkHeader
+	MaxFragment = MaxMessage - chunkHeader - SignatureSize
 )
 
 // PeerID names a peer within the edge or the cluster that admitted it. In
@@ -171,6 +182,7 @@ type SegmentHave struct {
 	Segment SegmentID
 	Chunks  uint8  // number of chunks of the segment, 0 if not known
 	Mask    uint64 // bit i: chunk i
+	Root    uint32 // first bytes of the root of its statement, 0 if not known
 }
 
 // Message is one message. Which fields count follows from Type, as in the
@@ -187,6 +199,7 @@ type Message struct {
 	Nonce     uint32
 	Total     uint32
 	Offset    uint32
+	Root      uint32 // request
 	Peer      PeerID
 	Rendition uint64
 	Segment   SegmentID
@@ -195,6 +208,7 @@ type Message struct {
 	Token     string // hello: the pass; proof: the segment token
 	Hashes    []byte // proof: 32 bytes a chunk
 	Data      []byte // chunk
+	Signature []byte // chunk: 64 bytes, in the first fragment; nil is all zeros
 }
 
 // Errors of Decode. Each means that the connection must be closed.

@@ -5,6 +5,8 @@ package edge
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,6 +140,8 @@ type Session struct {
 	signal.SessionAnswer
 	Swarm    string
 	Verifier *tokens.Verifier
+	// Key is the session key, whose public half is in the pass.
+	Key ed25519.PrivateKey
 	// Socket is the URL of the WebSocket.
 	Socket *url.URL
 	// Expires is when the pass expires, by the local clock.
@@ -167,11 +171,15 @@ func (s *Session) Statement(path string, offset, length int64) *url.URL {
 // Now is the edge's time, which tokens are held against.
 func (s *Session) Now() time.Time { return time.Now().Add(s.ahead) }
 
-// Open opens a session. The error is a *Refused if the edge says no.
+// Open opens a session, with a key of its own. The error is a *Refused if the edge says no.
 func Open(ctx context.Context, client *http.Client, b Bootstrap, r signal.SessionRequest) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
-	r.V, r.Swarm, r.Manifest = 1, b.Swarm, b.Manifest
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a session key: %w", err)
+	}
+	r.V, r.Swarm, r.Manifest, r.Key = 1, b.Swarm, b.Manifest, public
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("open a session: %w", err)
@@ -194,7 +202,7 @@ func Open(ctx context.Context, client *http.Client, b Bootstrap, r signal.Sessio
 	if resp.StatusCode != http.StatusOK {
 		return nil, refused(resp, body)
 	}
-	s := &Session{Swarm: b.Swarm}
+	s := &Session{Swarm: b.Swarm, Key: private}
 	if err := json.Unmarshal(body, &s.SessionAnswer); err != nil {
 		return nil, fmt.Errorf("read the session: %w", err)
 	}

@@ -99,6 +99,8 @@ type chunk struct {
 	index   uint8
 	data    []byte
 	sent    func()
+
+	signature []byte
 }
 
 // unsent is a chunk whose last byte is not on its way yet.
@@ -314,10 +316,10 @@ func (c *Conn) AddCandidate(candidate signal.ICECandidate) {
 // Send queues a message.
 func (c *Conn) Send(m *wire.Message) { c.push(job{frame: wire.Append(nil, m)}) }
 
-// SendChunk queues a chunk, in fragments. sent is called when the path can take
+// SendChunk queues a chunk with our signature of it, in fragments. sent is called when the path can take
 // another one, or never if the connection ends before.
-func (c *Conn) SendChunk(segment wire.SegmentID, index uint8, data []byte, sent func()) {
-	c.push(job{chunk: &chunk{segment, index, data, sent}})
+func (c *Conn) SendChunk(segment wire.SegmentID, index uint8, data, signature []byte, sent func()) {
+	c.push(job{chunk: &chunk{segment, index, data, sent, signature}})
 }
 
 // Close sends what is queued and closes. Closed is not said any more.

@@ -125,7 +125,7 @@ func TestRestart(t *testing.T) {
 	data := make([]byte, 256<<10)
 	const chunks = 40
 	for i := range chunks {
-		a.conn.SendChunk(1, uint8(i), data, nil)
+		a.conn.SendChunk(1, uint8(i), data, nil, nil)
 		if i == 5 {
 			a.conn.Restart()
 		}
@@ -178,7 +178,7 @@ func TestChunks(t *testing.T) {
 	allSent := make(chan struct{})
 	start := time.Now()
 	for i := range count {
-		a.conn.SendChunk(wire.SegmentID(i), uint8(i), data, func() {
+		a.conn.SendChunk(wire.SegmentID(i), uint8(i), data, nil, func() {
 			if sent.Add(1) == count {
 				close(allSent)
 			}
@@ -218,7 +218,7 @@ func TestSentWaits(t *testing.T) {
 	data := make([]byte, 1<<20-64<<10)
 	sent := make(chan int, 8)
 	for i := range 4 {
-		a.conn.SendChunk(1, uint8(i), data, func() { sent <- i })
+		a.conn.SendChunk(1, uint8(i), data, nil, func() { sent <- i })
 	}
 	wait(t, sent, "the first chunk, which the other side can buffer")
 	if len(sent) > 0 {

@@ -151,7 +151,7 @@ func (c *Conn) run(j job) error {
 	case j.frame != nil:
 		return c.write(j.frame)
 	}
-	err := wire.Fragments(j.chunk.segment, j.chunk.index, j.chunk.data, c.write)
+	err := wire.Fragments(j.chunk.segment, j.chunk.index, j.chunk.data, j.chunk.signature, c.write)
 	if err == nil && j.chunk.sent != nil {
 		c.unsent = append(c.unsent, unsent{c.written, j.chunk.sent})
 	}

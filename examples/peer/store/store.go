@@ -10,7 +10,9 @@ import (
 	"io"
 	"math/bits"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -35,6 +37,29 @@ type Store struct {
 // segment have come, on the goroutine that brought the last of them.
 func New(complete func(wire.SegmentID)) *Store {
 	return &Store{segments: map[wire.SegmentID]*Segment{}, complete: complete}
+}
+
+// Prove sets what the chunks of a segment are checked against, and returns the segment
+// and whether p is its proof now. The proof that was issued last counts. One that is newer
+// than the one in use begins the segment anew: its bytes go, and readers of them get
+// ErrGone unless the segment is complete. The origin's plain stream stays.
+func (s *Store) Prove(id wire.SegmentID, p Proof) (g *Segment, ok bool) {
+	g = s.Segment(id)
+	ok, anew := g.prove(p)
+	if !anew {
+		return g, ok
+	}
+	next := &Segment{ID: id, complete: s.complete, size: -1, changed: make(chan struct{}), former: g.proofs()}
+	next.prove(p)
+	s.mu.Lock()
+	if s.segments[id] != g { // it was evicted, or begun anew, meanwhile
+		s.mu.Unlock()
+		return s.Prove(id, p)
+	}
+	s.segments[id] = next
+	s.mu.Unlock()
+	g.update(func() { g.gone = true })
+	return next, true
 }
 
 // Segment gives the segment with an id, which it makes where there is none.
@@ -85,7 +110,14 @@ type Proof struct {
 	Token  string // the segment token
 	Hashes []byte
 	Layout integrity.Layout
+	Root   [integrity.HashSize]byte
+	// Issued is when the token was issued, zero if it does not say, and Expires when it
+	// expires.
+	Issued, Expires time.Time
 }
+
+// maxFormer is how many proofs of other bytes of a segment are kept.
+const maxFormer = 4
 
 // Segment is one segment. It is safe for concurrent use.
 type Segment struct {
@@ -101,6 +133,7 @@ type Segment struct {
 	whole   bool
 
 	proof  *Proof
+	former []Proof  // of other bytes
 	chunks [][]byte // by index, once there is a proof
 	have   uint64
 
@@ -121,21 +154,61 @@ func (g *Segment) update(f func()) {
 	}
 }
 
-// SetProof sets what chunks are checked against. Only the first counts; it
-// reports whether this is the proof in use now.
-func (g *Segment) SetProof(p Proof) bool {
-	ok := true
+// prove takes a proof: ok reports whether it is of the bytes that are in use now, and
+// anew that it is newer, and the bytes that are here are not its own.
+func (g *Segment) prove(p Proof) (ok, anew bool) {
 	g.update(func() {
-		if g.proof != nil {
-			ok = g.proof.Layout == p.Layout && string(g.proof.Hashes) == string(p.Hashes)
-			return
-		}
-		g.proof, g.chunks = &p, make([][]byte, p.Layout.Chunks())
-		if g.size < 0 {
-			g.size = p.Layout.Size
+		switch {
+		case g.proof == nil:
+			ok = true
+			g.proof, g.chunks = &p, make([][]byte, p.Layout.Chunks())
+			if g.size < 0 {
+				g.size = p.Layout.Size
+			}
+		case g.proof.Root == p.Root:
+			ok = true
+		case !p.Issued.After(g.proof.Issued):
+			g.addFormer(p)
+		case g.raw != nil:
+			ok = true
+			g.addFormer(*g.proof)
+			g.proof, g.chunks, g.have = &p, make([][]byte, p.Layout.Chunks()), 0
+		default:
+			anew = true
 		}
 	})
-	return ok
+	return ok, anew
+}
+
+// addFormer keeps a proof of other bytes. g.mu is held.
+func (g *Segment) addFormer(p Proof) {
+	if slices.ContainsFunc(g.former, func(f Proof) bool { return f.Root == p.Root }) {
+		return
+	}
+	g.former = append(g.former[max(0, len(g.former)+1-maxFormer):], p)
+}
+
+// proofs gives all proofs that were seen, the one in use last.
+func (g *Segment) proofs() []Proof {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append(slices.Clone(g.former[max(0, len(g.former)+1-maxFormer):]), *g.proof)
+}
+
+// Proofs gives the proof in use, and those of other bytes whose statements are valid at a
+// time.
+func (g *Segment) Proofs(now time.Time) (all []Proof) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.proof != nil {
+		all = append(all, *g.proof)
+	}
+	for _, p := range g.former {
+		if now.Before(p.Expires) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // Proof gives the proof, or nil.

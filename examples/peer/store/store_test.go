@@ -25,11 +25,11 @@ func segment(t *testing.T, size int) ([]byte, Proof) {
 		t.Fatal(err)
 	}
 	_, _ = d.Write(data)
-	hashes, _, err := d.Sum()
+	hashes, root, err := d.Sum()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data, Proof{Path: "/x", Token: "token", Hashes: hashes, Layout: d.Layout()}
+	return data, Proof{Path: "/x", Token: "token", Hashes: hashes, Layout: d.Layout(), Root: root}
 }
 
 func chunkOf(data []byte, l integrity.Layout, i int) []byte {
@@ -54,7 +54,7 @@ func TestChunksInAnyOrder(t *testing.T) {
 	if err := g.PutChunk(0, data[:16<<10]); !errors.Is(err, integrity.ErrChunk) {
 		t.Errorf("a chunk without a proof: %v", err)
 	}
-	g.SetProof(proof)
+	s.Prove(7, proof)
 	for _, i := range rand.Perm(proof.Layout.Chunks()) {
 		wrong := chunkOf(data, proof.Layout, i)
 		wrong[0]++
@@ -97,7 +97,7 @@ func TestRaw(t *testing.T) {
 	if g.Have() != 0 || g.Chunk(0) != nil {
 		t.Error("there are chunks without a proof")
 	}
-	g.SetProof(proof)
+	s.Prove(1, proof)
 	if g.AdoptRaw() != wire.All(proof.Layout.Chunks()) || !bytes.Equal(g.Chunk(1), chunkOf(data, proof.Layout, 1)) {
 		t.Error("the stream did not become chunks")
 	}
@@ -109,12 +109,47 @@ func TestRaw(t *testing.T) {
 	other.StartRaw(50_000)
 	other.AppendRaw(make([]byte, 50_000))
 	other.FinishRaw()
-	other.SetProof(proof)
+	s.Prove(2, proof)
 	if other.AdoptRaw() != 0 || other.Chunk(0) != nil || !other.Whole() {
 		t.Error("bytes that do not bear the proof out became chunks")
 	}
-	if other.SetProof(Proof{Layout: integrity.Layout{Size: 1, ChunkSize: 1}}) {
-		t.Error("a second proof counts")
+	if _, ok := s.Prove(2, Proof{Layout: integrity.Layout{Size: 1, ChunkSize: 1}}); ok {
+		t.Error("a second proof that is no newer counts")
+	}
+}
+
+// TestNewestProof: the proof that was issued last counts, and the bytes of the one before
+// go, but for those who have all of them; it is known as long as its statement is valid.
+func TestNewestProof(t *testing.T) {
+	now := time.Now()
+	s := New(nil)
+	before, old := segment(t, 40_000)
+	old.Issued, old.Expires = now.Add(-time.Hour), now.Add(time.Hour)
+	g, _ := s.Prove(1, old)
+	if err := g.PutChunk(0, chunkOf(before, old.Layout, 0)); err != nil {
+		t.Fatal(err)
+	}
+	after, newest := segment(t, 40_000)
+	newest.Issued, newest.Expires = now, now.Add(2*time.Hour)
+	next, ok := s.Prove(1, newest)
+	if !ok || next == g || next.Have() != 0 || s.Lookup(1) != next {
+		t.Fatal("the newer proof does not count")
+	}
+	if _, err := g.Wait(t.Context(), 1<<14); !errors.Is(err, ErrGone) {
+		t.Errorf("who reads the bytes of before: %v", err)
+	}
+	if again, ok := s.Prove(1, old); ok || again != next {
+		t.Error("the older proof counts again")
+	}
+	stale := chunkOf(before, old.Layout, 1)
+	if next.PutChunk(1, stale) == nil {
+		t.Error("a chunk of the statement before is kept")
+	}
+	if n, later := len(next.Proofs(now)), len(next.Proofs(old.Expires)); n != 2 || later != 1 {
+		t.Errorf("%d proofs are known, %d when the older one has expired", n, later)
+	}
+	if err := next.PutChunk(1, chunkOf(after, newest.Layout, 1)); err != nil {
+		t.Error(err)
 	}
 }
 

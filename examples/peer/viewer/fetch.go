@@ -2,6 +2,7 @@ package viewer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -49,7 +50,16 @@ func (v *Viewer) verify(id wire.SegmentID, token string, hashes []byte) (store.P
 	if err := layout.Verify(hashes, t.Root); err != nil {
 		return store.Proof{}, err
 	}
-	return store.Proof{Path: t.Path, Token: token, Hashes: hashes, Layout: layout}, nil
+	return store.Proof{Path: t.Path, Token: token, Hashes: hashes, Layout: layout, Root: t.Root, Issued: t.Issued, Expires: t.Expires}, nil
+}
+
+// stated fills in what the engine is to know of a proof.
+func stated(in peer.Input, p *store.Proof) peer.Input {
+	in.OK, in.Layout, in.Root = true, p.Layout, binary.BigEndian.Uint32(p.Root[:])
+	if !p.Issued.IsZero() {
+		in.Issued = p.Issued.Unix()
+	}
+	return in
 }
 
 // fetch takes chunks of a segment from the origin, all of it for 0.
@@ -105,13 +115,16 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 	to := &sink{v: v, g: g, f: f}
 	res, err := v.origin.Fetch(ctx, req, to)
 	if errors.Is(err, origin.ErrMismatch) {
-		// The origin's bytes are what the player gets, whatever was signed.
-		v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "path", v.name(req.URL.EscapedPath(), ""))
-		to.private = true
+		// They may be newer, and have a newer statement. They are what the player gets,
+		// whatever was signed.
+		to.newer = true
 		var again origin.Result
 		again, err = v.origin.Fetch(ctx, origin.Request{URL: req.URL, Offset: req.Offset, Length: req.Length}, to)
 		again.Loose += res.Loose
 		res = again
+		if err == nil && !to.replaced {
+			v.log.Warn("the origin's bytes are not those that the edge signed; playing them, and sharing none", "path", v.name(req.URL.EscapedPath(), ""))
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		v.log.Debug("the origin did not deliver", "path", v.name(req.URL.EscapedPath(), ""), "err", err)
@@ -122,13 +135,14 @@ func (v *Viewer) runFetch(ctx context.Context, f *fetch, g *store.Segment, req o
 			v.forget(f)
 			return
 		}
-		v.tell(f, peer.Input{Kind: peer.OriginDone, Segment: f.id, OK: err == nil, Bytes: res.Loose})
+		current := v.store.Lookup(f.id) == to.g // else a newer statement has come meanwhile
+		v.tell(f, peer.Input{Kind: peer.OriginDone, Segment: f.id, OK: err == nil && current, Bytes: res.Loose})
 		if f.early {
 			return
 		}
 		delete(v.fetches, f)
 		if err != nil && !v.fetching(f.id) {
-			g.Stop(err)
+			to.g.Stop(err)
 		}
 	})
 }
@@ -182,7 +196,10 @@ type sink struct {
 	g       *store.Segment
 	f       *fetch // nil where there is none
 	private bool   // nothing is to be verified
+	newer   bool   // only a newer statement counts: the bytes are not those of the one in use
 	late    bool   // the bytes were counted before
+
+	replaced bool // a newer statement has come with the bytes
 }
 
 func (s *sink) Header(h http.Header) {
@@ -201,12 +218,18 @@ func (s *sink) Verify(st origin.Statement) (origin.Proof, bool) {
 		s.v.log.Debug("the edge's statement is not good", "segment", s.g.ID, "err", err)
 		return origin.Proof{}, false
 	}
-	if !s.g.SetProof(p) {
-		return origin.Proof{}, false // neighbors have shown another one: the resource has changed
+	if old := s.g.Proof(); s.newer && old != nil && old.Root == p.Root {
+		return origin.Proof{}, false
 	}
-	s.v.post(func() {
-		s.v.tell(s.f, peer.Input{Kind: peer.OriginProof, Segment: s.g.ID, OK: true, Layout: p.Layout})
-	})
+	g, ok := s.v.store.Prove(s.g.ID, p)
+	if !ok {
+		return origin.Proof{}, false // neighbors have shown a newer one
+	}
+	if g != s.g {
+		g.Begin(s.g.Header())
+		s.g, s.replaced = g, true
+	}
+	s.v.post(func() { s.v.tell(s.f, stated(peer.Input{Kind: peer.OriginProof, Segment: g.ID}, &p)) })
 	return origin.Proof{Layout: p.Layout, Hashes: p.Hashes}, true
 }
 
@@ -223,7 +246,12 @@ func (s *sink) chunk(i int, bytes int64) {
 	if s.late {
 		bytes = 0
 	}
+	g := s.g
 	s.v.post(func() {
+		if s.v.store.Lookup(g.ID) != g { // a newer statement has come meanwhile
+			s.v.base.OriginBytes += bytes
+			return
+		}
 		s.v.tell(s.f, peer.Input{Kind: peer.OriginChunk, Segment: s.g.ID, Chunk: uint8(i), OK: true, Bytes: bytes})
 	})
 }

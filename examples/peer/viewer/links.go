@@ -18,12 +18,13 @@ import (
 
 // link is the connection to one neighbor, or an attempt at one.
 type link struct {
-	peer wire.PeerID
-	name string // signal.Message.Connection
-	conn *rtc.Conn
-	pass *tokens.Pass // the neighbor's, once it was checked
-	path *Path        // once it is open
-	ours bool         // we offered it
+	peer  wire.PeerID
+	name  string // signal.Message.Connection
+	conn  *rtc.Conn
+	pass  *tokens.Pass // the neighbor's, once it was checked
+	shown string       // the same, as it was shown
+	path  *Path        // once it is open
+	ours  bool         // we offered it
 }
 
 // restart follows the name of a connection in an offer to look for a path anew.
@@ -209,30 +210,6 @@ func (v *Viewer) receive(l *link, m *wire.Message) {
 	v.input(peer.Input{Kind: peer.Receive, Peer: l.peer, Message: m})
 }
 
-// sendChunk gives a chunk to a neighbor.
-func (v *Viewer) sendChunk(f *peer.Effect) {
-	l, g := v.links[f.Peer], v.store.Lookup(f.Segment)
-	var data []byte
-	if g != nil {
-		data = g.Chunk(int(f.Chunk))
-	}
-	if l == nil || data == nil {
-		v.input(peer.Input{Kind: peer.Sent, Peer: f.Peer})
-		return
-	}
-	bytes := int64(len(data))
-	if v.cfg.Tamper != nil {
-		data = v.cfg.Tamper(data)
-	}
-	l.conn.SendChunk(f.Segment, f.Chunk, data, func() {
-		v.post(func() {
-			if v.links[l.peer] == l {
-				v.input(peer.Input{Kind: peer.Sent, Peer: l.peer, Bytes: bytes})
-			}
-		})
-	})
-}
-
 // checkPass verifies a neighbor's pass and gives what the engine is to know of it.
 func (v *Viewer) checkPass(id wire.PeerID, token string) peer.Input {
 	in := peer.Input{Kind: peer.PassChecked, Peer: id}
@@ -246,8 +223,8 @@ func (v *Viewer) checkPass(id wire.PeerID, token string) peer.Input {
 		v.log.Debug("a neighbor's pass is not good", "peer", id, "err", err)
 		return in
 	}
-	l.pass = &pass
-	in.OK, in.Within, in.ReceiveOnly = true, pass.Expires.Sub(now), pass.ReceiveOnly
+	l.pass, l.shown = &pass, token
+	in.OK, in.Within, in.ReceiveOnly = true, pass.Expires.Sub(now), pass.ReceiveOnly || pass.Key == nil
 	return in
 }
 

@@ -71,7 +71,7 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 			l.conn.Send(&f.Message)
 		}
 	case peer.SendChunk:
-		v.sendChunk(f)
+		sendChunk(v, f)
 	case peer.SendProof:
 		l, g := v.links[f.Peer], v.store.Lookup(f.Segment)
 		if l == nil || g == nil {
@@ -85,17 +85,12 @@ func (v *Viewer) carryOut(f *peer.Effect) {
 	case peer.CheckProof:
 		in := peer.Input{Kind: peer.ProofChecked, Peer: f.Peer, Segment: f.Segment}
 		if p, err := v.verify(f.Segment, f.Message.Token, f.Message.Hashes); err == nil {
-			g := v.store.Segment(f.Segment)
-			g.SetProof(p)
-			in.OK, in.Layout = true, g.Proof().Layout
+			g, _ := v.store.Prove(f.Segment, p)
+			in = stated(in, g.Proof())
 		}
 		v.input(in)
 	case peer.CheckChunk:
-		err := v.store.Segment(f.Segment).PutChunk(int(f.Chunk), f.Data)
-		if err != nil {
-			v.log.Debug("a neighbor sent a bad chunk", "peer", f.Peer, "err", err)
-		}
-		v.input(peer.Input{Kind: peer.ChunkChecked, Peer: f.Peer, Segment: f.Segment, Chunk: f.Chunk, OK: err == nil})
+		v.input(checkChunk(v, f))
 	case peer.FetchOrigin:
 		v.fetch(f.Segment, f.Chunks)
 	case peer.CancelOrigin:

@@ -288,7 +288,7 @@ func (v *Viewer) handOver(id wire.SegmentID) {
 		return
 	}
 	if p := g.Proof(); p != nil {
-		v.input(peer.Input{Kind: peer.OriginProof, Segment: id, OK: true, Layout: p.Layout})
+		v.input(stated(peer.Input{Kind: peer.OriginProof, Segment: id}, p))
 		ones(g.Have(), func(i int) {
 			v.input(peer.Input{Kind: peer.OriginChunk, Segment: id, Chunk: uint8(i)})
 		})

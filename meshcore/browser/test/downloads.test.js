@@ -40,7 +40,7 @@ async function scene(t) {
     listing: (r) => presentation.listing(r),
     session: () => ({ segment: "https://example.com/mesh/segment", pass }),
     requests: () => ({ credentials: "same-origin", headers: {} }),
-    trust: () => ({ proof: async () => ({ token: "t", hashes, path: "/live/8.0.m4s", layout }) }),
+    trust: () => ({ proof: async () => ({ token: "t", hashes, path: "/live/8.0.m4s", layout, root: new Uint8Array(32), issued: 1 }) }),
   });
   t.mock.method(globalThis, "fetch", async (url, { signal }) => {
     s.asked.push(new URL(url).pathname);

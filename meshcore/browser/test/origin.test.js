@@ -55,6 +55,20 @@ test("other bytes are the player's all the same, and count as not shared", async
   assert.deepEqual(await all(j.entry), Buffer.from(changed), "the origin's bytes stand");
 });
 
+test("bytes of a newer statement are its chunks", async () => {
+  const store = new Store(), old = new Uint8Array(hashes.length);
+  const j = job();
+  j.entry = store.prove("x", { ...proof, hashes: old, token: "old", root: new Uint8Array(32), issued: 1 });
+  j.verify = async (s) => ({ ...proof, ...s, root: new Uint8Array(32).fill(1), issued: 2 });
+  j.prove = (p) => (j.entry = store.prove("x", p));
+  const a = answer(signed);
+  a.headers.set("Mesh-Segment", "new");
+  a.headers.set("Mesh-Digests", `:${Buffer.from(hashes).toString("base64")}:`);
+  assert.deepEqual(await take(j, a), { ok: true, bytes: 0 });
+  assert.deepEqual(j.chunks, [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(await all(store.get("x")), Buffer.from(signed));
+});
+
 test("other bytes that break off are not a segment", async () => {
   const j = job();
   j.entry.prove(proof);

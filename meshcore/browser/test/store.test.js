@@ -96,3 +96,23 @@ test("delivery keeps to a rate", async () => {
   // A quarter of a second, less what may come at once.
   assert.ok(took > 200, `${took} ms`);
 });
+
+test("the statement that was issued last counts", async () => {
+  const s = new Store(), signal = AbortSignal.timeout(5000);
+  const at = (issued) => ({ ...proof, issued, root: new Uint8Array(32).fill(issued) });
+  const old = s.prove("a", at(1));
+  old.put(0, new Uint8Array(10));
+  const read = old.read(0, 25, signal);
+  await read.next();
+  const waits = assert.rejects(read.next(), /not available/);
+  const next = s.prove("a", at(2));
+  await waits;
+  assert.ok(next !== old && !next.chunks[0] && old.gone, "its bytes are others");
+  assert.equal(s.prove("a", at(1)), next, "an older one changes nothing");
+  assert.equal(next.older.issued, 1);
+  const raw = s.prove("b", at(1));
+  raw.startRaw(25);
+  raw.addRaw(new Uint8Array(25));
+  assert.equal(s.prove("b", at(2)), raw, "what the origin sent stays");
+  assert.equal(raw.proof.issued, 2);
+});

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { parseMPD } from "../www/mpd.js";
 import { parse, Second } from "../www/playlist.js";
 import { isPlaylist } from "../www/url.js";
+import { given } from "../www/evidence.js";
 import * as integrity from "../www/integrity.js";
 import * as signal from "../www/signal.js";
 import * as tokens from "../www/tokens.js";
@@ -32,7 +33,10 @@ test("peer protocol", () => {
     const f = { ...m, type: names[m.type] };
     if (m.mask !== undefined) f.mask = hex64(m.mask);
     if (m.haves) f.haves = m.haves.map((h) => ({ ...h, mask: hex64(h.mask) }));
-    for (const k of ["data", "hashes"]) if (m[k]) f[k] = integrity.hex(m[k]);
+    for (const k of ["data", "hashes", "signature"]) {
+      if (m[k]) f[k] = integrity.hex(m[k]);
+      else delete f[k];
+    }
     if (m.type === wire.Hello) (f.pass = f.token), delete f.token;
     return f;
   };
@@ -61,12 +65,14 @@ test("fragments come together again", () => {
   const data = Uint8Array.from({ length: 1 << 20 }, (_, i) => i * 7);
   const a = new wire.Assembler();
   let whole = null;
-  for (const f of wire.fragments("00000000000000a1", 3, data)) {
+  const signature = Uint8Array.from({ length: 64 }, (_, i) => i);
+  for (const f of wire.fragments("00000000000000a1", 3, data, signature)) {
     assert.ok(f.length <= wire.MaxMessage);
     assert.equal(whole, null);
     whole = a.add(wire.decode(f));
   }
   assert.deepEqual(whole.data, data);
+  assert.deepEqual(whole.signature, signature);
 });
 
 test("signaling", () => {
@@ -92,6 +98,7 @@ test("digests", async () => {
   const v = read("testdata/integrity.json");
   for (const c of v.ids) assert.equal(await integrity.id(c.path, c.offset, c.length), c.id, c.path);
   for (const c of v.chunk_sizes) assert.equal(integrity.chunkSize(c.size), c.chunk_size, String(c.size));
+  for (const c of v.given) assert.equal(integrity.hex(given(c.swarm, c.segment, unhex(c.root), c.index, unhex(c.hash))), c.signed);
   for (const c of v.layouts) {
     if (c.error) {
       assert.throws(() => new integrity.Layout(c.size, c.chunk_size));
@@ -174,11 +181,12 @@ test("tokens", async () => {
     }
     assert.equal(code, c.error ?? "", c.name);
     if (c.pass) {
-      const { receiveOnly, ...rest } = got;
-      assert.deepEqual({ ...rest, receive_only: receiveOnly }, c.pass, c.name);
+      const { receiveOnly, key, ...rest } = got;
+      assert.deepEqual({ ...rest, receive_only: receiveOnly, ...(key && { key_hex: integrity.hex(key) }) }, c.pass, c.name);
     } else if (c.segment) {
       const { root, chunkSize, ...rest } = got;
       if (!rest.query) delete rest.query;
+      if (!rest.issued) delete rest.issued;
       assert.deepEqual({ ...rest, chunk_size: chunkSize, root_hex: integrity.hex(root) }, c.segment, c.name);
     }
   }

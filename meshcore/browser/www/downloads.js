@@ -24,6 +24,9 @@ const TEE = 60_000; // ms that the edge has to vouch for what passed to the play
  * @property {() => import("./trust.js").Trust|null} trust
  */
 
+/** stated is what the engine is to know of a statement. @param {import("./store.js").Proof} p */
+export const stated = ({ layout, root, issued }) => ({ layout, root: new DataView(root.buffer).getUint32(0), issued });
+
 export class Downloads {
   /** @param {import("./store.js").Store} store @param {Host} host */
   constructor(store, host) {
@@ -76,16 +79,21 @@ export class Downloads {
       if (listed) listed.then(() => this.#tell(input));
       else this.#tell(input);
     };
-    return {
+    /** @type {Told} */
+    const job = {
       url: this.host.url(r), offset: r.offset, length: r.length, entry, requests: this.host.requests(),
       statements: this.#statements(r), listed, tell, timing, over: () => void (listed || this.#timed(timing)),
       verify: async (s) => (await this.host.trust()?.proof(segment, s)) ?? null,
       prove: (proof) => {
-        entry.prove(proof);
-        tell({ kind: k.OriginProof, segment, layout: proof.layout });
+        job.entry = this.store.prove(segment, proof);
+        tell({ kind: k.OriginProof, segment, ...stated(job.entry.proof) });
       },
-      chunk: (chunk, bytes) => tell({ kind: k.OriginChunk, segment, chunk, bytes }),
+      chunk: (chunk, bytes) => {
+        if (job.entry.gone) this.outside += bytes; // a newer statement has come meanwhile
+        else tell({ kind: k.OriginChunk, segment, chunk, bytes });
+      },
     };
+    return job;
   }
 
   /** fetch does what a FetchOrigin asks for. @param {string} segment @param {bigint} chunks */
@@ -105,7 +113,6 @@ export class Downloads {
       if (res.mismatch && !res.ok) {
         const { bytes } = res;
         job.over();
-        job.entry.disown(0);
         res = await fetchWhole(job, abort.signal);
         res.bytes += bytes;
       }
@@ -116,7 +123,7 @@ export class Downloads {
     if (!under.size) this.fetching.delete(segment);
     if (!res.ok && !abort.signal.aborted) job.entry.fail();
     job.over();
-    done(res.ok, res.bytes);
+    done(res.ok && !job.entry.gone, res.bytes);
   }
 
   /** cancel ends the fetches of a segment, but for what passes to the player. @param {string} segment */
@@ -182,6 +189,7 @@ export class Downloads {
    * @param {import("./origin.js").Result} res
    */
   async #ended(job, segment, { ok, bytes }) {
+    ok &&= !job.entry.gone;
     const listed = !job.listed || (await job.listed);
     const waiting = this.teeing.get(segment) ?? 0;
     this.teeing.delete(segment);

@@ -65,18 +65,18 @@ export class Layout {
 
   /** verify says whether hashes has one hash a chunk and the root. @param {Uint8Array} hashes @param {Uint8Array} root */
   async verify(hashes, root) {
-    return hashes.length === HashSize * this.chunks() && same(await sha256(hashes), root);
+    return hashes.length === HashSize * this.chunks() && equal(await sha256(hashes), root);
   }
 
   /** check says whether data is chunk i. @param {Uint8Array} hashes @param {number} i @param {Uint8Array} data */
   async check(hashes, i, data) {
     if (i < 0 || i >= this.chunks()) return false;
     const [from, to] = this.range(i);
-    return data.length === to - from && same(await sha256(data), hashes.subarray(i * HashSize, (i + 1) * HashSize));
+    return data.length === to - from && equal(await sha256(data), hashes.subarray(i * HashSize, (i + 1) * HashSize));
   }
 }
 
 /** @param {Uint8Array} a @param {Uint8Array} b */
-function same(a, b) {
+export function equal(a, b) {
   return a.length === b.length && a.every((x, i) => x === b[i]);
 }

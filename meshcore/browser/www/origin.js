@@ -100,18 +100,19 @@ async function ask(job, signal) {
  * @returns {Promise<Result>}
  */
 export async function take(job, answer) {
-  const { entry } = job;
+  let { entry } = job;
   /** @type {Result} */
   const res = { ok: false, bytes: 0 };
   const size = wholeSize(job, answer);
   if (size === null) return res;
   entry.type ||= answer.headers.get("Content-Type") ?? "";
-  let proof = entry.disowned ? null : entry.proof;
-  if (!proof && !entry.disowned) {
-    const s = statementOf(answer.headers);
-    proof = s && (await job.verify(s));
-    if (proof && proof.layout.size === size) job.prove(proof);
+  const s = entry.disowned ? null : statementOf(answer.headers);
+  if (s && s.token !== entry.proof?.token) {
+    const proof = await job.verify(s);
+    if (proof?.layout.size === size) job.prove(proof);
+    entry = job.entry;
   }
+  const proof = entry.disowned ? null : entry.proof;
   if (proof && proof.layout.size === size) {
     await takeChunks(job, proof, 0, proof.layout.chunks() - 1, answer.body, res);
     // The origin's bytes are what the player gets, whatever was signed.
@@ -121,6 +122,7 @@ export async function take(job, answer) {
     }
     return res;
   }
+  if (proof) entry.disowned = true;
   entry.startRaw(size);
   for await (const piece of answer.body) {
     entry.addRaw(piece);
@@ -148,6 +150,7 @@ export async function vouch(job, res, signal) {
     const proof = s && (await job.verify(s));
     if (proof?.layout.size === res.bytes && (await matches(entry, proof))) {
       job.prove(proof);
+      if (job.entry.proof !== proof) return res; // neighbors have shown a newer one
       entry.adopt();
       for (let i = 0; i < proof.layout.chunks(); i++) job.chunk(i, entry.chunks[i].length);
       res.bytes = 0;

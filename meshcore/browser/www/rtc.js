@@ -91,9 +91,9 @@ export class Connections {
     this.all.get(peer)?.send(wire.encode(m));
   }
 
-  /** sendChunk calls sent when the path can take another. @param {string} peer @param {string} segment @param {number} index @param {Uint8Array} data @param {() => void} sent */
-  sendChunk(peer, segment, index, data, sent) {
-    this.all.get(peer)?.sendChunk(segment, index, data, sent);
+  /** sendChunk calls sent when the path can take another. @param {string} peer @param {string} segment @param {number} index @param {Uint8Array} data @param {Uint8Array} signature @param {() => void} sent */
+  sendChunk(peer, segment, index, data, signature, sent) {
+    this.all.get(peer)?.sendChunk(segment, index, data, signature, sent);
   }
 
   /** restart looks for a path anew with all: the network has changed. */
@@ -285,10 +285,10 @@ class Connection {
     this.#pump();
   }
 
-  /** @param {string} segment @param {number} index @param {Uint8Array} data @param {() => void} sent */
-  sendChunk(segment, index, data, sent) {
+  /** @param {string} segment @param {number} index @param {Uint8Array} data @param {Uint8Array} signature @param {() => void} sent */
+  sendChunk(segment, index, data, signature, sent) {
     if (this.over) return;
-    for (const f of wire.fragments(segment, index, data)) this.queue.push(f);
+    for (const f of wire.fragments(segment, index, data, signature)) this.queue.push(f);
     this.unsent.push({ end: this.written + this.queue.reduce((n, f) => n + f.length, 0), sent });
     this.#pump();
   }

@@ -1,5 +1,6 @@
 // POST /mesh/session: opening a session at the edge.
 
+import { makeKey } from "./evidence.js";
 import { Verifier } from "./tokens.js";
 import { cutURI } from "./url.js";
 
@@ -49,6 +50,7 @@ export function bootstrap(header, base) {
  *
  * @typedef {object} Session
  * @property {string} swarm
+ * @property {CryptoKey} key signs what is given
  * @property {string} peer
  * @property {string} pass
  * @property {Verifier} verifier
@@ -74,11 +76,12 @@ export const retryAfter = (r) => (r.status === 429 || r.status >= 500 ? 1000 * (
  * @returns {Promise<Session>}
  */
 export async function open(b, request, requests) {
+  const { key, shown } = await makeKey();
   const asked = Date.now();
   const response = await fetch(b.session, {
     method: "POST",
     headers: { ...requests.headers, "Content-Type": "application/json" },
-    body: JSON.stringify({ v: 1, swarm: b.swarm, manifest: b.manifest, ...request }),
+    body: JSON.stringify({ v: 1, swarm: b.swarm, manifest: b.manifest, key: shown, ...request }),
     cache: "no-store",
     credentials: requests.credentials,
     signal: AbortSignal.timeout(OPEN),
@@ -87,13 +90,13 @@ export async function open(b, request, requests) {
     throw new Refused(response.status, retryAfter(response), (await response.json().catch(() => ({}))).code);
   }
   const a = await response.json();
-  if (a.v !== 1 || !a.peer || !a.pass || !(a.expires_ms > 0)) throw new Error("the session lacks peer, pass or expires_ms");
+  if (a.v !== 1 || !a.peer || !a.pass || !(a.expires_ms > 0)) throw new Error("the session is incomplete");
   let ahead = Date.parse(response.headers.get("Date") ?? "") - asked;
   if (!(Math.abs(ahead) > 5000)) ahead = 0; // the header is as exact as that
   const url = new URL(a.signal, b.session);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return {
-    swarm: b.swarm, peer: a.peer, pass: a.pass, verifier: await Verifier.create(a.keys), iceServers: a.ice_servers ?? [],
+    swarm: b.swarm, key, peer: a.peer, pass: a.pass, verifier: await Verifier.create(a.keys), iceServers: a.ice_servers ?? [],
     relayOnly: a.relay_only === true, signal: url.href, segment: new URL(a.segment, b.session).href, limits: a.limits ?? {},
     announceMS: a.announce_ms, reportMS: a.report_ms, expires: performance.now() + a.expires_ms,
     now: () => (Date.now() + ahead) / 1000,

@@ -11,11 +11,12 @@ export const MaxPeers = 64;
  * @typedef {{rank: number, of: number, fetchers: number}} Duty
  * @typedef {{id: string, rendition?: string, upload: boolean, initiate: boolean}} PeerInfo
  * @typedef {Record<string, number>} Report
+ * @typedef {{pass: string, token: string, hashes: string, index: number, hash: string, signature: string}} Evidence bytes are base64
  * @typedef {{type: string, pass?: string, expires_ms?: number, ice_servers?: RTCIceServer[], announce_ms?: number,
  *   report_ms?: number, rendition?: string, live?: boolean, position_ms?: number, neighbors?: number, relayed?: number, want?: number,
  *   upload?: boolean, uplink_bps?: number, failed?: string[], peers?: PeerInfo[], duty?: Duty, swarm_size?: number,
  *   to?: string, from?: string, connection?: string, sdp?: string, candidate?: RTCIceCandidateInit, report?: Report,
- *   peer?: string, segment?: string, reason?: string, after_ms?: number, code?: string, detail?: string}} Message
+ *   peer?: string, segment?: string, reason?: string, evidence?: Evidence, after_ms?: number, code?: string, detail?: string}} Message
  */
 
 /** SignalError is what decode throws; code is too_large, bad_json, unknown_type or bad_field. */

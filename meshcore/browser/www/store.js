@@ -1,14 +1,16 @@
 // The bytes of segments: chunk by chunk where there is a proof, from the first byte on where there is none.
 
-import { Layout } from "./integrity.js";
+import { equal, Layout } from "./integrity.js";
 
-/** @typedef {{token: string, hashes: Uint8Array, path: string, layout: Layout}} Proof */
+/** Proof is a statement that was verified; issued and expires are Unix seconds. @typedef {{token: string, hashes: Uint8Array, path: string, layout: Layout, root: Uint8Array, issued: number, expires: number}} Proof */
 
 /** Entry is what is stored of one segment. */
 export class Entry {
   constructor() {
     /** @type {Proof} */
     this.proof = null;
+    /** @type {Proof} of the bytes before, whose chunks may be on their way */
+    this.older = null;
     /** @type {Uint8Array[]} verified, by index */
     this.chunks = [];
     /** @type {Uint8Array[]} from the origin, in order, without a proof */
@@ -36,6 +38,7 @@ export class Entry {
     this.wake();
     this.failed = false;
   }
+
 
   /** @param {Proof} proof */
   prove(proof) {
@@ -162,6 +165,28 @@ export class Store {
   get(id) {
     let e = this.entries.get(id);
     if (!e) this.entries.set(id, (e = new Entry()));
+    return e;
+  }
+
+  /**
+   * prove takes a statement, and gives the entry. The statement that was issued last counts: one that is newer begins the entry
+   * anew, and who waits for bytes of the one before asks the network; what the origin sent stays.
+   * @param {string} id
+   * @param {Proof} proof
+   */
+  prove(id, proof) {
+    let e = this.get(id);
+    const old = e.proof;
+    if (old && proof.issued > old.issued && !e.disowned && !equal(old.root, proof.root)) {
+      if (e.rawBytes) {
+        e.proof = null;
+        e.chunks = [];
+      } else {
+        this.evict(id);
+        (e = this.get(id)).older = old;
+      }
+    }
+    e.prove(proof);
     return e;
   }
 

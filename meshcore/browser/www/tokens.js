@@ -10,8 +10,8 @@ export class TokenError extends Error {
 }
 
 /**
- * @typedef {{peer: string, swarm: string, scope: string[], receiveOnly: boolean, issued: number, expires: number}} Pass times in Unix seconds
- * @typedef {{path: string, query: string, offset: number, size: number, chunkSize: number, root: Uint8Array, expires: number}} Segment
+ * @typedef {{peer: string, swarm: string, scope: string[], receiveOnly: boolean, key?: Uint8Array, issued: number, expires: number}} Pass times in Unix seconds
+ * @typedef {{path: string, query: string, offset: number, size: number, chunkSize: number, root: Uint8Array, issued: number, expires: number}} Segment
  */
 
 const MaxTokenSize = 2048;
@@ -92,9 +92,11 @@ export class Verifier {
     const c = await this.#claims(token, "mesh-pass+jwt");
     must(isName(c.sub) && isName(c.swm) && Array.isArray(c.scp) && c.scp.length >= 1 && c.scp.length <= 16 && c.scp.every(isPlainPath));
     must(c.rcv === undefined || typeof c.rcv === "boolean");
+    const key = c.key && base64url(String(c.key));
+    must(!key || key.length === 32);
     must(int(c.iat ?? 0) && (c.iat ?? 0) >= 0 && int(c.exp) && c.exp > (c.iat ?? 0));
     if (now >= c.exp) throw new TokenError("expired");
-    return { peer: c.sub, swarm: c.swm, scope: c.scp, receiveOnly: c.rcv === true, issued: c.iat ?? 0, expires: c.exp };
+    return { peer: c.sub, swarm: c.swm, scope: c.scp, receiveOnly: c.rcv === true, key, issued: c.iat ?? 0, expires: c.exp };
   }
 
   /**
@@ -105,13 +107,13 @@ export class Verifier {
    */
   async segment(token, now) {
     const c = await this.#claims(token, "mesh-segment+jwt");
-    const offset = c.off ?? 0, query = c.qry ?? "";
+    const offset = c.off ?? 0, query = c.qry ?? "", issued = c.iat ?? 0;
     must(isPlainPath(c.pth) && typeof query === "string" && /^[!"$-~]*$/.test(query) && int(offset) && offset >= 0 && int(c.siz) && c.siz >= 1 && int(offset + c.siz));
-    must(int(c.chk) && c.chk >= 1 && c.chk <= 1 << 30 && int(c.exp) && c.exp > 0 && typeof c.rot === "string");
+    must(int(c.chk) && c.chk >= 1 && c.chk <= 1 << 30 && int(issued) && issued >= 0 && int(c.exp) && c.exp > issued && typeof c.rot === "string");
     const root = base64url(c.rot);
     must(root.length === 32);
     if (now >= c.exp) throw new TokenError("expired");
-    return { path: c.pth, query, offset, size: c.siz, chunkSize: c.chk, root, expires: c.exp };
+    return { path: c.pth, query, offset, size: c.siz, chunkSize: c.chk, root, issued, expires: c.exp };
   }
 }
 

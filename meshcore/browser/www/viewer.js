@@ -2,7 +2,7 @@
 // #effect; peer/input.js says what each effect asks for and how it comes back.
 
 import { answer, parseRange } from "./answer.js";
-import { Downloads } from "./downloads.js";
+import { Downloads, stated } from "./downloads.js";
 import { MARK } from "./origin.js";
 import { Engine } from "./peer/engine.js";
 import * as k from "./peer/input.js";
@@ -237,7 +237,7 @@ export class Viewer {
       if (!this.#knows(segment)) continue;
       let bytes = 0;
       if (e.proof && !e.disowned) {
-        this.step({ kind: k.OriginProof, segment, layout: e.proof.layout });
+        this.step({ kind: k.OriginProof, segment, ...stated(e.proof) });
         e.chunks.forEach((c, chunk) => {
           this.step({ kind: k.OriginChunk, segment, chunk, bytes: c.length });
           bytes += c.length;
@@ -493,7 +493,7 @@ export class Viewer {
         this.connections.close(peer);
         return this.#connect();
       case k.Send: return this.connections.send(peer, f.message);
-      case k.SendChunk: return this.#sendChunk(peer, segment, chunk);
+      case k.SendChunk: return void this.#sendChunk(peer, segment, chunk);
       case k.SendProof: {
         const proof = this.store.entries.get(segment)?.proof;
         if (proof && this.trust.mayHave(peer, proof)) this.connections.send(peer, { type: wire.Proof, segment, token: proof.token, hashes: proof.hashes });
@@ -501,7 +501,7 @@ export class Viewer {
       }
       case k.CheckPass: return void this.#checkPass(peer, f.message.token);
       case k.CheckProof: return void this.#checkProof(peer, segment, f.message);
-      case k.CheckChunk: return void this.#checkChunk(peer, segment, chunk, f.data);
+      case k.CheckChunk: return void this.#checkChunk(f);
       case k.FetchOrigin: return void this.downloads.fetch(segment, f.chunks);
       case k.CancelOrigin: return this.downloads.cancel(segment);
       case k.Complete: return this.store.get(segment).wake();
@@ -514,12 +514,16 @@ export class Viewer {
   }
 
   /** @param {string} peer @param {string} segment @param {number} chunk */
-  #sendChunk(peer, segment, chunk) {
-    const entry = this.store.entries.get(segment);
+  async #sendChunk(peer, segment, chunk) {
+    const { connections } = this, entry = this.store.entries.get(segment);
     const data = entry?.chunks[chunk];
-    const sent = (/** @type {number} */ bytes) => this.step({ kind: k.Sent, peer, bytes });
+    const sent = (/** @type {number} */ bytes) => {
+      if (this.connections === connections) this.step({ kind: k.Sent, peer, bytes });
+    };
     if (!data || !this.trust.mayHave(peer, entry.proof)) return sent(0);
-    this.connections.sendChunk(peer, segment, chunk, data, () => sent(data.length));
+    const signature = await this.trust.sign(segment, entry.proof, chunk);
+    if (entry.gone) return sent(0);
+    connections.sendChunk(peer, segment, chunk, data, signature, () => sent(data.length));
   }
 
   /** @param {string} peer @param {string} token */
@@ -531,15 +535,16 @@ export class Viewer {
   /** @param {string} peer @param {string} segment @param {wire.Message} m */
   async #checkProof(peer, segment, m) {
     const proof = await this.trust.proof(segment, { token: m.token, hashes: m.hashes });
-    if (proof) this.store.get(segment).prove(proof);
-    this.step({ kind: k.ProofChecked, peer, segment, ok: !!proof, layout: proof?.layout });
+    const used = proof && this.store.prove(segment, proof).proof;
+    this.step({ kind: k.ProofChecked, peer, segment, ok: !!proof, ...(used && stated(used)) });
   }
 
-  /** @param {string} peer @param {string} segment @param {number} chunk @param {Uint8Array} data */
-  async #checkChunk(peer, segment, chunk, data) {
+  /** @param {import("./peer/input.js").Effect} f */
+  async #checkChunk({ peer, segment, chunk, data, signature }) {
     const entry = this.store.get(segment);
-    const ok = !!entry.proof && (await entry.proof.layout.check(entry.proof.hashes, chunk, data));
-    if (ok && !entry.gone && !entry.disowned && !entry.chunks[chunk]) entry.put(chunk, data);
-    this.step({ kind: k.ChunkChecked, peer, segment, chunk, ok });
+    const verdict = await this.trust.chunk(peer, entry, segment, chunk, data, signature);
+    if (entry.gone && !verdict.evidence) return; // a newer statement has come meanwhile
+    if (verdict.ok && !entry.disowned && !entry.chunks[chunk]) entry.put(chunk, data);
+    this.step({ kind: k.ChunkChecked, peer, segment, chunk, ...verdict });
   }
 }

@@ -2,14 +2,16 @@
 //
 // Ids are strings of 16 hexadecimal digits, as in JSON; masks are BigInt; bytes are Uint8Array.
 
-export const Version = 1;
+export const Version = 2;
 export const MaxMessage = 16 << 10; // bytes in one message
 export const MaxChunks = 64; // chunks in a segment
 export const MaxHaves = 512; // segments in one have
 export const MaxToken = 2 << 10; // bytes in a pass or a segment token
 export const MaxChunk = 4 << 20; // bytes in a chunk
+const haveSize = 8 + 1 + 8 + 4;
 const chunkHeader = 1 + 8 + 1 + 4 + 4;
-export const MaxFragment = MaxMessage - chunkHeader; // bytes of a chunk that fit one message
+const signatureSize = 64;
+export const MaxFragment = MaxMessage - chunkHeader - signatureSize; // bytes of a chunk that fit one message
 
 export const Hello = 1, Status = 2, Have = 3, Request = 4, Cancel = 5, Reject = 6, Proof = 7, Chunk = 8, Ping = 9, Pong = 10, Bye = 11;
 
@@ -24,6 +26,7 @@ export const ByeLeaving = 1, ByeVersion = 2, ByePass = 3, ByeFault = 4, ByeSlow 
  * @property {string} segment
  * @property {number} chunks number of chunks of the segment, 0 if not known
  * @property {bigint} mask
+ * @property {number} [root] first four bytes of the root of its statement, 0 if not known
  */
 
 /**
@@ -36,6 +39,7 @@ export const ByeLeaving = 1, ByeVersion = 2, ByePass = 3, ByeFault = 4, ByeSlow 
  * @property {number} [index] chunk
  * @property {number} [within] request, ms
  * @property {number} [retry] reject, ms
+ * @property {number} [root] request
  * @property {number} [nonce] ping, pong
  * @property {number} [total] chunk
  * @property {number} [offset] chunk
@@ -47,6 +51,7 @@ export const ByeLeaving = 1, ByeVersion = 2, ByePass = 3, ByeFault = 4, ByeSlow 
  * @property {string} [token] hello: the pass; proof: the segment token
  * @property {Uint8Array} [hashes] proof, 32 bytes a chunk
  * @property {Uint8Array} [data] chunk
+ * @property {Uint8Array} [signature] chunk, in the first fragment
  */
 
 /** WireError means that the connection must be closed; code is too_large, short, trailing, type, version or value. */
@@ -87,7 +92,7 @@ class Cursor {
 
 /**
  * A kind of field: how it is written, and how it is read.
- * @typedef {[(c: Cursor, x: any) => void, (c: Cursor) => any]} Kind
+ * @typedef {[(c: Cursor, x: any, m?: any) => void, (c: Cursor, m?: any) => any]} Kind
  */
 
 /** @type {Kind} */ const u8 = [(c, x) => { c.b[c.take(1)] = x; }, (c) => c.b[c.take(1)]];
@@ -126,22 +131,24 @@ class Cursor {
 }, (c) => {
   const n = u16[1](c);
   if (n > MaxHaves) throw new WireError("value");
-  if (c.left() < n * 17) throw new WireError("short");
+  if (c.left() < n * haveSize) throw new WireError("short");
   return Array.from({ length: n }, () => valid(validHave, get(c, have, {})));
 }];
 
-const have = { segment: id, chunks: u8, mask: u64 };
+/** @type {Kind} in the first fragment */ const signature = [(c, x, m) => m.offset || rest[0](c, x), (c, m) => (m.offset ? undefined : c.bytes(signatureSize).slice())];
+
+const have = { segment: id, chunks: u8, mask: u64, root: u32 };
 
 /** The fields of each message after its type, in order. @type {Record<number, Record<string, Kind>>} */
 const messages = {
   [Hello]: { version, flags: u8, peer: id, rendition: id, token },
   [Status]: { flags: u8, rendition: id },
   [Have]: { haves },
-  [Request]: { segment: id, mask: u64, flags: u8, within: u32 },
+  [Request]: { segment: id, mask: u64, flags: u8, within: u32, root: u32 },
   [Cancel]: { segment: id, mask: u64 },
   [Reject]: { segment: id, mask: u64, reason: u8, retry: u32 },
   [Proof]: { segment: id, token, hashes },
-  [Chunk]: { segment: id, index: u8, total: u32, offset: u32, data: rest },
+  [Chunk]: { segment: id, index: u8, total: u32, offset: u32, signature, data: rest },
   [Ping]: { nonce: u32 },
   [Pong]: { nonce: u32 },
   [Bye]: { reason: u8 },
@@ -149,12 +156,12 @@ const messages = {
 
 /** @param {Cursor} c @param {Record<string, Kind>} fields @param {any} from */
 function put(c, fields, from) {
-  for (const name in fields) fields[name][0](c, from[name] ?? 0);
+  for (const name in fields) fields[name][0](c, from[name] ?? 0, from);
 }
 
 /** @param {Cursor} c @param {Record<string, Kind>} fields @param {any} into */
 function get(c, fields, into) {
-  for (const name in fields) into[name] = fields[name][1](c);
+  for (const name in fields) into[name] = fields[name][1](c, into);
   return into;
 }
 
@@ -178,7 +185,7 @@ function fieldsOf(type) {
  * @returns {Uint8Array}
  */
 export function encode(m) {
-  const c = new Cursor(new Uint8Array(64 + (m.token?.length ?? 0) + (m.hashes?.length ?? 0) + (m.data?.length ?? 0) + 17 * (m.haves?.length ?? 0)));
+  const c = new Cursor(new Uint8Array(128 + (m.token?.length ?? 0) + (m.hashes?.length ?? 0) + (m.data?.length ?? 0) + haveSize * (m.haves?.length ?? 0)));
   u8[0](c, m.type);
   if (m.type === Chunk) valid(validFragment, m);
   put(c, fieldsOf(m.type), m);
@@ -191,10 +198,11 @@ export function encode(m) {
  * @param {string} segment
  * @param {number} index
  * @param {Uint8Array} data
+ * @param {Uint8Array} signature
  */
-export function* fragments(segment, index, data) {
+export function* fragments(segment, index, data, signature) {
   for (let offset = 0; offset < data.length; offset += MaxFragment) {
-    yield encode({ type: Chunk, segment, index, total: data.length, offset, data: data.subarray(offset, offset + MaxFragment) });
+    yield encode({ type: Chunk, segment, index, total: data.length, offset, data: data.subarray(offset, offset + MaxFragment), signature });
   }
 }
 
@@ -252,7 +260,7 @@ export class Assembler {
     this.data.set(m.data, this.n);
     this.n = end;
     if (end < m.total) return null;
-    const whole = { ...m, offset: 0, data: this.data };
+    const whole = { ...this.first, data: this.data };
     this.data = this.first = null;
     this.n = 0;
     return whole;

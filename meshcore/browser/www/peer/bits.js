@@ -39,3 +39,6 @@ export function draw(peer, x) {
   z = u64((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
   return z ^ (z >> 31n);
 }
+
+/** same says whether two roots may be of one statement; 0 is not known. @param {number} a @param {number} b */
+export const same = (a, b) => a === b || !a || !b;

@@ -28,7 +28,7 @@ export function flushHaves(e, now) {
   if (!e.haveQueue.length) return;
   const haves = e.haveQueue.map((s) => {
     s.told = s.have;
-    return { segment: s.id, chunks: s.chunks, mask: s.have };
+    return { segment: s.id, chunks: s.chunks, mask: s.have, root: s.root };
   });
   for (const n of e.slots) {
     if (n?.up && e.haveQueue.some((s) => (s.have & ~s.theirs[n.slot]) !== 0n)) e.send(n, { type: wire.Have, haves });
@@ -42,7 +42,7 @@ export function sendAllHaves(e, n) {
   const haves = [];
   for (const s of e.list) {
     if (s.have === 0n || !s.proven || s.shut || s.private) continue;
-    haves.push({ segment: s.id, chunks: s.chunks, mask: s.have });
+    haves.push({ segment: s.id, chunks: s.chunks, mask: s.have, root: s.root });
     s.told |= s.have;
   }
   for (let i = 0; i < haves.length; i += wire.MaxHaves) e.send(n, { type: wire.Have, haves: haves.slice(i, i + wire.MaxHaves) });

@@ -31,6 +31,10 @@ export const CheckProof = 38, CheckChunk = 39, FetchOrigin = 40, CancelOrigin = 
  * @property {number} [within] ns
  * @property {number} [took] ns
  * @property {import("../integrity.js").Layout} [layout]
+ * @property {number} [root]
+ * @property {number} [issued] Unix seconds
+ * @property {boolean} [former]
+ * @property {import("../signal.js").Evidence} [evidence]
  * @property {import("../wire.js").Message} [message]
  * @property {Manifest} [manifest]
  * @property {import("../signal.js").Message} [signal]
@@ -44,6 +48,7 @@ export const CheckProof = 38, CheckChunk = 39, FetchOrigin = 40, CancelOrigin = 
  * @property {number} [chunk]
  * @property {bigint} [chunks]
  * @property {Uint8Array} [data]
+ * @property {Uint8Array} [signature]
  * @property {import("../wire.js").Message} [message]
  * @property {import("../signal.js").Message} [signal]
  */

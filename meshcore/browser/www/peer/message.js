@@ -2,7 +2,7 @@
 
 import * as wire from "../wire.js";
 import { backOff, dropSlow, heard, reached } from "./backoff.js";
-import { bit, full, seconds } from "./bits.js";
+import { bit, full, same, seconds } from "./bits.js";
 import { comingFor, maxBusies, maxHeld, maxHeldOf, maxMisses, maxUnknown, Millisecond, Second } from "./config.js";
 import { CheckChunk, CheckProof, Complete, Disconnect, Signal } from "./input.js";
 import { queueHave } from "./have.js";
@@ -11,6 +11,7 @@ import { onHello } from "./pass.js";
 import { unneed } from "./player.js";
 import { entry } from "./segment.js";
 import { onRequest, unqueue } from "./serve.js";
+import { askDisputed, newer, supersede } from "./versions.js";
 import { cooperates, takenFor } from "./fetch.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -83,8 +84,10 @@ function onHave(e, now, n, haves) {
       continue;
     }
     if (h.chunks !== 0) {
-      if (s.chunks === 0) s.setChunks(h.chunks);
-      else if (s.chunks !== h.chunks) {
+      if (s.chunks === 0) {
+        s.setChunks(h.chunks);
+        s.root = h.root;
+      } else if (s.chunks !== h.chunks || !same(s.root, h.root)) {
         dispute(e, now, n, s, h);
         continue;
       }
@@ -123,7 +126,8 @@ function takes(e, now, s, mask) {
 }
 
 /**
- * dispute notes a have that divides a segment in another way. Which is right the proof will say; until then both are kept.
+ * dispute notes a have of other bytes under the same name. Which are right the proof will say, and which are newer the proof
+ * of the other; until then both are kept.
  * @param {Engine} e
  * @param {number} now
  * @param {Neighbor} n
@@ -132,20 +136,11 @@ function takes(e, now, s, mask) {
  */
 function dispute(e, now, n, s, h) {
   s.theirs[n.slot] = 0n;
-  if (s.proven || h.mask === 0n) return; // it speaks of other bytes under the same name
-  const old = s.disputed.find((c) => c.slot === n.slot);
-  if (old) {
-    old.chunks = h.chunks;
-    old.mask = h.mask;
-    return;
-  }
-  s.disputed.push({ slot: n.slot, chunks: h.chunks, mask: h.mask });
-  if (s.sought() && s.proofFrom < 0) {
-    e.send(n, { type: wire.Request, segment: s.id, mask: 0n, flags: wire.FlagProof });
-    s.proofFrom = n.slot;
-    s.proofBy = now + 3 * n.rtt + Second;
-    e.dirty(now);
-  }
+  if (s.proven && !h.root) return;
+  const asked = s.disputed.find((c) => c.slot === n.slot && c.root === h.root)?.asked;
+  s.disputed = s.disputed.filter((c) => c.slot !== n.slot);
+  s.disputed.push({ slot: n.slot, chunks: h.chunks, mask: h.mask, root: h.root, asked });
+  askDisputed(e, now, s);
 }
 
 /** onReject takes back what a neighbor will not give. Chunks that it announced and does not have count as misses. @param {Engine} e @param {number} now @param {Neighbor} n @param {wire.Message} m */
@@ -186,34 +181,45 @@ export function takePending(n, s, mask) {
 /** @param {Engine} e @param {Neighbor} n @param {wire.Message} m */
 function onProofMessage(e, n, m) {
   const s = e.table.get(m.segment);
-  if (s && !s.proven && s.proofFrom === n.slot) e.emit({ kind: CheckProof, peer: n.id, segment: s.id, message: m });
+  if (s?.proofFrom === n.slot) e.emit({ kind: CheckProof, peer: n.id, segment: s.id, message: m });
 }
 
 /** @param {Engine} e @param {number} now @param {Input} input */
 export function onProof(e, now, input) {
   const s = e.table.get(input.segment);
-  if (!s || s.proven) return;
+  if (!s) return;
   const n = e.byID.get(input.peer);
   if (n && !input.ok) {
     complain(e, n.id, s.id, "proof");
     return fault(e, now, n);
   }
-  if (input.ok) prove(e, now, s, input);
+  if (!input.ok) return;
+  s.proofFrom = -1;
+  prove(e, now, s, input);
+  askDisputed(e, now, s);
 }
 
 /** prove takes the layout of a segment and has what was held checked. @param {Engine} e @param {number} now @param {SegmentState} s @param {Input} input */
 export function prove(e, now, s, input) {
-  if (s.proven) return;
+  const { root = 0, issued = 0 } = input;
+  if (s.proven) {
+    if (!newer(s, root, issued)) return;
+    cancelAll(e, s, full);
+    supersede(e, s);
+  }
   const chunks = input.layout.chunks();
-  if (s.chunks !== chunks) {
+  if (s.chunks !== chunks || !same(s.root, root)) {
     for (const n of e.slots) if (n) takePending(n, s, full);
     s.theirs.fill(0n);
-    for (const c of s.disputed) if (c.chunks === chunks) s.theirs[c.slot] = c.mask;
+    s.requested.fill(0n); // what still comes is of other bytes
+    for (const c of s.disputed) if (c.chunks === chunks && same(c.root, root)) s.theirs[c.slot] = c.mask;
     s.setChunks(chunks);
     s.asked = s.checking = 0n;
     s.held = [];
   }
-  s.disputed = [];
+  s.disputed = s.disputed.filter((c) => !same(c.root, root));
+  s.root = root;
+  s.issued = issued;
   e.usual = input.layout.size;
   s.proven = true;
   s.layout = input.layout;
@@ -227,7 +233,7 @@ export function prove(e, now, s, input) {
   s.held = [];
   for (const h of held) {
     const n = e.slots[h.slot];
-    if (n) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: h.index, data: h.data });
+    if (n) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: h.index, data: h.data, signature: h.signature });
     else s.checking &= ~bit[h.index];
   }
   e.dirty(now);
@@ -271,8 +277,8 @@ function onChunk(e, now, n, m) {
     return;
   }
   s.checking |= b;
-  if (s.proven) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: m.index, data: m.data });
-  else s.held.push({ slot: n.slot, index: m.index, data: m.data });
+  if (s.proven) e.emit({ kind: CheckChunk, peer: n.id, segment: s.id, chunk: m.index, data: m.data, signature: m.signature });
+  else s.held.push({ slot: n.slot, index: m.index, data: m.data, signature: m.signature });
   e.dirty(now);
 }
 
@@ -289,12 +295,18 @@ export function onChunkChecked(e, now, input) {
   const s = e.table.get(input.segment);
   const n = e.byID.get(input.peer);
   const b = bit[input.chunk];
+  if (!input.ok && !input.former) {
+    e.totals.bad_chunks++;
+    complain(e, input.peer, input.segment, "digest", input.evidence);
+    if (n) fault(e, now, n);
+  }
   if (!s || !(s.checking & b)) return;
   s.checking &= ~b;
   if (!input.ok) {
-    e.totals.bad_chunks++;
-    complain(e, input.peer, s.id, "digest");
-    if (n) fault(e, now, n);
+    if (input.former) {
+      e.totals.duplicate_bytes += s.bytes(b);
+      if (n) s.theirs[n.slot] = 0n;
+    }
     e.dirty(now);
     return;
   }
@@ -335,7 +347,7 @@ export function complete(e, s) {
   e.emit({ kind: Complete, segment: s.id });
 }
 
-/** complain tells the edge of a peer that lied. @param {Engine} e @param {string} peer @param {string} segment @param {string} reason */
-function complain(e, peer, segment, reason) {
-  e.emit({ kind: Signal, signal: { type: "complain", peer, segment, reason } });
+/** complain tells the edge of a peer that lied. @param {Engine} e @param {string} peer @param {string} segment @param {string} reason @param {import("../signal.js").Evidence} [evidence] */
+function complain(e, peer, segment, reason, evidence) {
+  e.emit({ kind: Signal, signal: { type: "complain", peer, segment, reason, evidence } });
 }

@@ -10,6 +10,7 @@ import { originTime } from "./measure.js";
 import { cancelAll, complete, gain, prove, takePending } from "./message.js";
 import { takeBack } from "./segment.js";
 import { endSlowFetch, planStripe, waitForPeers } from "./stripes.js";
+import { askDisputed } from "./versions.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {import("./segment.js").SegmentState} SegmentState */
@@ -72,6 +73,7 @@ export function onOrigin(e, now, input) {
   switch (input.kind) {
     case OriginProof:
       prove(e, now, s, input);
+      askDisputed(e, now, s);
       break;
     case OriginChunk: {
       if (!s.proven || input.chunk >= s.chunks) return;

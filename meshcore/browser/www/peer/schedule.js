@@ -162,7 +162,7 @@ function planPeers(e, now, s) {
   e.ready = e.ready.filter((n) => {
     if (mask[n.slot]) {
       /** @type {wire.Message} */
-      const m = { type: wire.Request, segment: s.id, mask: mask[n.slot], flags: 0, within: Math.trunc(Math.min(Math.max(by, 0), 3600 * Second) / Millisecond) };
+      const m = { type: wire.Request, segment: s.id, mask: mask[n.slot], flags: 0, within: Math.trunc(Math.min(Math.max(by, 0), 3600 * Second) / Millisecond), root: s.root };
       if (!s.proven && s.proofFrom < 0) {
         m.flags |= wire.FlagProof;
         s.proofFrom = n.slot;

@@ -10,8 +10,8 @@ import { unneed } from "./player.js";
 import { unqueue } from "./serve.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
-/** @typedef {{slot: number, index: number, data: Uint8Array}} HeldChunk */
-/** @typedef {{slot: number, chunks: number, mask: bigint}} Claim */
+/** @typedef {{slot: number, index: number, data: Uint8Array, signature: Uint8Array}} HeldChunk */
+/** @typedef {{slot: number, chunks: number, mask: bigint, root: number, asked?: boolean}} Claim asked: its proof was asked for */
 
 /** SegmentState is all that the engine knows of one segment. */
 export class SegmentState {
@@ -33,6 +33,8 @@ export class SegmentState {
     this.all = 0n; // mask of all chunks
     /** @type {import("../integrity.js").Layout} */
     this.layout = null;
+    this.root = 0; // of the statement, or of what neighbors first said they have; 0 if not known
+    this.issued = 0; // when the statement was issued
     this.proven = false; // layout is known and may be vouched for to others
     this.have = 0n; // verified and stored
     this.whole = false; // all bytes are stored, proven or not
@@ -72,7 +74,7 @@ export class SegmentState {
     /** @type {bigint[]} */
     this.requested = new Array(slots).fill(0n); // by slot: what it was ever asked for
     /** @type {Claim[]} */
-    this.disputed = []; // haves that do not agree on the number of chunks
+    this.disputed = []; // haves of other bytes than ours
     this.told = 0n; // what neighbors were last told we have
     this.given = new Uint8Array(64); // how often each chunk was given
     this.queued = false; // stands in the list of haves to send

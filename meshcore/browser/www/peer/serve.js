@@ -1,7 +1,7 @@
 // Giving chunks: meshcore/peer/serve.go.
 
 import * as wire from "../wire.js";
-import { bit, seconds, trailingZeros } from "./bits.js";
+import { bit, same, seconds, trailingZeros } from "./bits.js";
 import { maxQueue, Millisecond, pressing, Second, uploadWindow } from "./config.js";
 import { SendChunk, SendProof } from "./input.js";
 import { crowded } from "./measure.js";
@@ -28,11 +28,11 @@ export function onRequest(e, now, n, m) {
   };
   if (!n.up || !e.upload) return reject(m.mask, wire.RejectDenied, 0);
   if (!s || !s.proven || s.shut || s.private) return reject(m.mask, wire.RejectMissing, 0);
-  reject(m.mask & ~s.have, wire.RejectMissing, 0);
+  let mask = same(m.root, s.root) ? m.mask & s.have : 0n;
+  reject(m.mask & ~mask, wire.RejectMissing, 0);
   if (m.flags & wire.FlagProof) e.emit({ kind: SendProof, peer: n.id, segment: s.id });
   const due = m.within ? now + m.within * Millisecond : 0;
   const limit = Math.max(Math.trunc(e.uploadRate * maxQueue), 4 * s.chunkBytes());
-  let mask = m.mask & s.have;
   while (mask) {
     if (e.queueBytes + e.inFlight >= limit) {
       const wait = Math.trunc(((e.queueBytes + e.inFlight) / e.uploadRate) * Second);
