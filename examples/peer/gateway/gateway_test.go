@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,9 @@ type stage struct {
 	server *httptest.Server
 	limit  int    // bytes/s of a segment, 0 for none
 	low    string // the playlist of rendition low
+	// The first answer for a path that is here breaks off in the middle; the next ones
+	// have these bytes.
+	second map[string][]byte
 }
 
 const bootstrap = `v=1, session="/mesh/session", swarm="s"`
@@ -36,8 +40,16 @@ const bootstrap = `v=1, session="/mesh/session", swarm="s"`
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.asked[r.URL.Path]++
+	asked := s.asked[r.URL.Path]
 	s.mu.Unlock()
-	switch {
+	switch second := s.second[r.URL.Path]; {
+	case second != nil && asked == 1:
+		first := contentOf(r.URL.Path)
+		w.Header().Set("Content-Length", strconv.Itoa(len(first)))
+		_, _ = w.Write(first[:len(first)/2])
+		panic(http.ErrAbortHandler)
+	case second != nil:
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(second))
 	case r.URL.Path == "/mesh/session":
 		w.WriteHeader(http.StatusForbidden)
 	case r.URL.Path == "/show/index.m3u8":
@@ -174,6 +186,28 @@ func TestSegments(t *testing.T) {
 	get(t, client, url+"/show/v0/init.mp4")
 	if got := g.Stats().OriginBytes - before; got < int64(2*len(init)) {
 		t.Errorf("two init sections count as %d bytes of the origin, want %d", got, 2*len(init))
+	}
+}
+
+// TestSecondAnswer: when the origin's answer breaks off and the next one is of another
+// version, the player gets no mix of both, but a body that breaks off.
+func TestSecondAnswer(t *testing.T) {
+	s, _, url, client := open(t)
+	const same, other = "/show/v0/seg-3.m4s", "/show/v0/seg-4.m4s"
+	s.second = map[string][]byte{same: contentOf(same), other: bytes.ToUpper(contentOf(other))}
+	get(t, client, url+"/show/index.m3u8")
+	get(t, client, url+"/show/v0/index.m3u8")
+	if _, body := get(t, client, url+same+"?q=3"); body != string(contentOf(same)) {
+		t.Errorf("the same bytes: %d come", len(body))
+	}
+	resp, err := client.Get(url + other + "?q=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if first, second := contentOf(other), s.second[other]; !bytes.HasPrefix(first, body) && !bytes.Equal(second, body) {
+		t.Errorf("a mix of %d bytes comes, then %v", len(body), err)
 	}
 }
 

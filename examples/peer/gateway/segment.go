@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,19 +126,24 @@ func (g *Gateway) header(h http.Header, e *entry, segment *store.Segment) {
 }
 
 // stream sends the bytes up to until, or to the end for -1, and takes the rest
-// from the origin if the store does not get on.
+// from the origin if the store does not get on. The player sees a body that breaks off
+// when what comes is of another version than what it has got.
 func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segment *store.Segment, from, until int64, patience time.Duration) {
 	flush := http.NewResponseController(w)
 	at := from
+	reader := segment.Reader(from)
+	var sent [][]byte
 	var pace pace
 	for until < 0 || at < until {
-		p, err := waitFor(r.Context(), segment, at, patience)
+		p, err := next(r.Context(), reader, patience)
 		switch {
 		case err != nil && r.Context().Err() != nil:
 			return
+		case errors.Is(err, store.ErrChanged):
+			panic(http.ErrAbortHandler)
 		case err != nil:
 			g.log.Debug("taking the rest of a segment straight from the origin", "path", r.URL.Path, "at", at, "err", err)
-			g.rest(w, r, e, at, until)
+			g.rest(w, r, e, from, until, sent)
 			return
 		case p == nil && until >= 0:
 			panic(http.ErrAbortHandler) // shorter than it was said to be
@@ -157,15 +163,22 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, e *entry, segme
 		if err != nil {
 			return
 		}
+		sent = append(sent, p)
+		reader.Advance(n)
 		_ = flush.Flush()
 	}
 }
 
 // waitFor waits for bytes at an offset, and no longer than patience.
 func waitFor(ctx context.Context, segment *store.Segment, at int64, patience time.Duration) ([]byte, error) {
+	return next(ctx, segment.Reader(at), patience)
+}
+
+// next waits for the next bytes of a reader, and no longer than patience.
+func next(ctx context.Context, r *store.Reader, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return segment.Wait(ctx, at)
+	return r.Next(ctx)
 }
 
 // direct has the origin answer.
@@ -199,20 +212,21 @@ func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 var errNoRange = errors.New("origin does not serve ranges")
 
-// rest sends what is missing of a body that has begun, from the origin. If that
-// fails the player sees a body that breaks off.
-func (g *Gateway) rest(w http.ResponseWriter, r *http.Request, e *entry, at, until int64) {
+// rest sends, from the origin, what is missing of a body that has begun at from and of
+// which some is sent. It asks for that, too, because the origin may have another version by
+// now. If it has, or fails, the player sees a body that breaks off.
+func (g *Gateway) rest(w http.ResponseWriter, r *http.Request, e *entry, from, until int64, sent [][]byte) {
 	err := func() error {
 		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, e.resource.URL.String(), nil)
 		if err != nil {
 			return err
 		}
-		first := e.resource.Offset + at
-		bytes := fmt.Sprintf("bytes=%d-", first)
+		first := e.resource.Offset + from
+		span := fmt.Sprintf("bytes=%d-", first)
 		if until >= 0 {
-			bytes += strconv.FormatInt(e.resource.Offset+until-1, 10)
+			span += strconv.FormatInt(e.resource.Offset+until-1, 10)
 		}
-		req.Header.Set("Range", bytes)
+		req.Header.Set("Range", span)
 		req.Header.Set("Accept-Encoding", "identity")
 		resp, err := g.client.Do(req)
 		if err != nil {
@@ -231,18 +245,40 @@ func (g *Gateway) rest(w http.ResponseWriter, r *http.Request, e *entry, at, unt
 		default:
 			return errNoRange
 		}
-		var n int64
-		if until >= 0 {
-			n, err = io.CopyN(w, resp.Body, until-at)
-		} else {
-			n, err = io.Copy(w, resp.Body)
+		n, err := skip(resp.Body, sent)
+		defer func() { e.playlist.show.viewer.CountOrigin(n) }()
+		if err != nil {
+			return err
 		}
-		e.playlist.show.viewer.CountOrigin(n)
+		var more int64
+		if until >= 0 {
+			more, err = io.CopyN(w, resp.Body, until-from-n)
+		} else {
+			more, err = io.Copy(w, resp.Body)
+		}
+		n += more
 		return err
 	}()
 	if err != nil {
+		g.log.Debug("the rest of a segment does not come", "path", r.URL.Path, "err", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// skip reads what was sent, and fails if it is other bytes.
+func skip(from io.Reader, sent [][]byte) (n int64, err error) {
+	for _, p := range sent {
+		got := make([]byte, len(p))
+		k, err := io.ReadFull(from, got)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+		if !bytes.Equal(got, p) {
+			return n, store.ErrChanged
+		}
+	}
+	return n, nil
 }
 
 // parseRange reads a Range of one part of a body of size bytes, -1 if that is not

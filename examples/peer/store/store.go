@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/bits"
 	"net/http"
 	"slices"
@@ -24,6 +23,8 @@ var (
 	ErrGone = errors.New("segment was given up")
 	// ErrStopped: the last fetch from the origin failed and none follows yet.
 	ErrStopped = errors.New("origin did not deliver the segment")
+	// ErrChanged: what comes is of another version than what was read.
+	ErrChanged = errors.New("segment has changed")
 )
 
 // Store keeps segments by id. It is safe for concurrent use.
@@ -49,7 +50,8 @@ func (s *Store) Prove(id wire.SegmentID, p Proof) (g *Segment, ok bool) {
 	if !anew {
 		return g, ok
 	}
-	next := &Segment{ID: id, complete: s.complete, size: -1, changed: make(chan struct{}), former: g.proofs()}
+	next := s.empty(id)
+	next.former = g.proofs()
 	next.prove(p)
 	s.mu.Lock()
 	if s.segments[id] != g { // it was evicted, or begun anew, meanwhile
@@ -68,10 +70,14 @@ func (s *Store) Segment(id wire.SegmentID) *Segment {
 	defer s.mu.Unlock()
 	g := s.segments[id]
 	if g == nil {
-		g = &Segment{ID: id, complete: s.complete, size: -1, changed: make(chan struct{})}
+		g = s.empty(id)
 		s.segments[id] = g
 	}
 	return g
+}
+
+func (s *Store) empty(id wire.SegmentID) *Segment {
+	return &Segment{ID: id, complete: s.complete, size: -1, changed: make(chan struct{})}
 }
 
 // Lookup gives the segment with an id, or nil.
@@ -138,6 +144,8 @@ type Segment struct {
 	have   uint64
 
 	raw []byte // the origin's stream, where there is no proof
+
+	versions versions
 }
 
 // update changes the segment and wakes those who wait.
@@ -238,10 +246,16 @@ func (g *Segment) put(i int, data []byte) {
 	if g.chunks[i] != nil {
 		return
 	}
+	start, _ := g.proof.Layout.Range(i)
+	g.versions.compare(start, data, 0, g.raw)
 	g.chunks[i] = data
 	g.have |= 1 << i
 	if g.have == wire.All(len(g.chunks)) {
 		g.whole = true
+		if g.versions.differ {
+			g.raw = nil
+			g.versions.turn++
+		}
 	}
 }
 
@@ -300,6 +314,7 @@ func (g *Segment) StartRaw(size int64) {
 		if g.whole {
 			return
 		}
+		g.versions.begin(g.raw)
 		g.raw = make([]byte, 0, max(0, min(size, 16<<20)))
 		if size >= 0 {
 			g.size = size
@@ -311,6 +326,7 @@ func (g *Segment) StartRaw(size int64) {
 func (g *Segment) AppendRaw(p []byte) {
 	g.update(func() {
 		if !g.whole {
+			g.versions.stream(int64(len(g.raw)), p, g.proof, g.chunks)
 			g.raw = append(g.raw, p...)
 		}
 	})
@@ -393,8 +409,8 @@ func (g *Segment) from(offset int64) []byte {
 	if offset < int64(len(g.raw)) {
 		return g.raw[offset:len(g.raw):len(g.raw)]
 	}
-	if g.proof == nil {
-		return nil
+	if g.proof == nil || (g.versions.differ && g.raw != nil) {
+		return nil // of two versions, the origin's
 	}
 	i := int(offset / int64(g.proof.Layout.ChunkSize))
 	if offset >= g.proof.Layout.Size || g.chunks[i] == nil {
@@ -407,53 +423,5 @@ func (g *Segment) from(offset int64) []byte {
 // Wait waits until there are bytes at offset and gives them, or nil at the end of
 // the segment. The error is that of ctx, or wraps ErrGone or ErrStopped.
 func (g *Segment) Wait(ctx context.Context, offset int64) ([]byte, error) {
-	for {
-		g.mu.Lock()
-		next, changed := g.from(offset), g.changed
-		whole, gone, stopped := g.whole, g.gone, g.stopped
-		g.mu.Unlock()
-		switch {
-		case next != nil:
-			return next, nil
-		case whole:
-			return nil, nil
-		case gone:
-			return nil, ErrGone
-		case stopped != nil:
-			return nil, stopped
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// Copy writes the bytes from offset up to end, or to the end of the segment if
-// end is negative, as they come, and returns how many it wrote.
-func (g *Segment) Copy(ctx context.Context, w io.Writer, offset, end int64) (int64, error) {
-	var n int64
-	for end < 0 || offset < end {
-		p, err := g.Wait(ctx, offset)
-		if err != nil {
-			return n, err
-		}
-		if p == nil {
-			if end >= 0 && offset < end {
-				return n, io.ErrUnexpectedEOF
-			}
-			return n, nil
-		}
-		if end >= 0 {
-			p = p[:min(int64(len(p)), end-offset)]
-		}
-		k, err := w.Write(p)
-		n += int64(k)
-		offset += int64(k)
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	return g.Reader(offset).Next(ctx)
 }
