@@ -112,14 +112,8 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string,
 		return reply.Refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
 	}
 	answer, renewal, err := s.edge.control.Open(r, s.policy, p, &req)
-	var refused *tokens.Refusal
-	switch {
-	case errors.As(err, &refused):
-		return admission.RefuseViewer(w, refused)
-	case errors.Is(err, admission.ErrBanned):
-		return reply.Refuse(w, http.StatusForbidden, "banned", err.Error())
-	case err != nil:
-		return fmt.Errorf("open session: %w", err)
+	if err != nil {
+		return refuse(w, fmt.Errorf("open session: %w", err))
 	}
 	if renewal != nil {
 		admission.RenewSession(w.Header(), renewal)
@@ -173,6 +167,18 @@ func upgrades(w http.ResponseWriter, r *http.Request, what string) (ok bool, err
 	return false, reply.Refuse(w, http.StatusUpgradeRequired, "upgrade_required", "this is "+what+"; open it with ws: or wss:")
 }
 
+// refuse answers a viewer that is not admitted, or returns an err that says no such thing.
+func refuse(w http.ResponseWriter, err error) error {
+	var refused *tokens.Refusal
+	switch {
+	case errors.As(err, &refused):
+		return admission.RefuseViewer(w, refused)
+	case errors.Is(err, admission.ErrBanned):
+		return reply.Refuse(w, http.StatusForbidden, "banned", admission.ErrBanned.Error())
+	}
+	return err
+}
+
 // serveTracker answers GET /mesh/tracker: it hands the connection of a client of another kind
 // to the tracker and returns.
 func (s *Site) serveTracker(w http.ResponseWriter, r *http.Request, _ string, _ Next) error {
@@ -183,14 +189,8 @@ func (s *Site) serveTracker(w http.ResponseWriter, r *http.Request, _ string, _ 
 		return err
 	}
 	g, err := s.edge.control.Admit(r, s.policy)
-	var refused *tokens.Refusal
-	switch {
-	case errors.As(err, &refused):
-		return admission.RefuseViewer(w, refused)
-	case errors.Is(err, admission.ErrBanned):
-		return reply.Refuse(w, http.StatusForbidden, "banned", err.Error())
-	case err != nil:
-		return fmt.Errorf("admit to the tracker: %w", err)
+	if err != nil {
+		return refuse(w, fmt.Errorf("admit to the tracker: %w", err))
 	}
 	if s.edge.tracker.Full(g, s.policy.MaxSessions) {
 		return reply.RefuseUntil(w, http.StatusTooManyRequests, 30*time.Second, "too_many", "too many connections of this network or viewer; play from the origin")

@@ -11,6 +11,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/internal/shares"
+	"github.com/viewmesh/viewmesh/edge/internal/socket"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 )
@@ -19,8 +20,6 @@ const (
 	// DrainSpread is the time over which peers are sent to open another session
 	// when the edge closes.
 	DrainSpread = 10 * time.Second
-	// drainWait is how long the last messages may take.
-	drainWait = 2 * time.Second
 	// idleSwarm is how long a swarm without peers keeps its numbers.
 	idleSwarm = time.Hour
 	// maxSwarms is the number of swarms from which idle ones are let go.
@@ -242,19 +241,11 @@ func (h *Hub) Close() {
 		after := DrainSpread * time.Duration(i) / time.Duration(len(sessions))
 		s.finish(&signal.Message{Type: signal.Reconnect, AfterMS: 1 + after.Milliseconds()})
 	}
-	done := make(chan struct{})
-	go func() {
-		h.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(drainWait):
+	socket.Drain(&h.work, func() {
 		for _, s := range sessions {
 			s.abort()
 		}
-		<-done
-	}
+	})
 	for _, s := range h.allSwarms() {
 		s.close()
 	}

@@ -19,8 +19,6 @@ import (
 const (
 	// checkEvery is how often connections are looked at.
 	checkEvery = 10 * time.Second
-	// drainWait is how long the last messages may take.
-	drainWait = 2 * time.Second
 )
 
 // Config is what a hub needs of the edge around it. All fields are required.
@@ -213,17 +211,9 @@ func (h *Hub) Close() {
 	for _, c := range conns {
 		c.finish(nil)
 	}
-	done := make(chan struct{})
-	go func() {
-		h.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(drainWait):
+	socket.Drain(&h.work, func() {
 		for _, c := range conns {
 			c.abort()
 		}
-		<-done
-	}
+	})
 }
