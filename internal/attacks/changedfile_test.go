@@ -10,10 +10,9 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// TestChangedFile: a file changes at the origin while a viewer has the bytes of before,
-// for which the edge's statement stays valid for hours. Who comes then plays the new ones
-// and takes the rest from that viewer, whom nobody accuses, and who gives no old ones
-// from then on.
+// TestChangedFile: a file changes at the origin while a viewer holds the old bytes, whose
+// statement stays valid for hours. A viewer that joins later plays the new bytes and takes
+// the other segments from the first, which nobody accuses and which stops giving old bytes.
 func TestChangedFile(t *testing.T) {
 	s := newSite(t, "")
 	a := s.audience()

@@ -16,9 +16,9 @@ import (
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 )
 
-// TestChangedFile: a file changes at the origin while a viewer in Go has the bytes of before,
-// whose statement is valid for hours. A page that comes then plays the new ones, takes the
-// rest from that viewer, and accuses it of nothing.
+// TestChangedFile: a file changes at the origin while a Go viewer holds the old bytes, whose
+// statement stays valid for hours. A page that joins later plays the new bytes, takes other
+// segments from that viewer, and does not accuse it.
 func TestChangedFile(t *testing.T) {
 	browser := startBrowser(t)
 	dir := t.TempDir()

@@ -100,10 +100,10 @@ const measure = `(async () => {
 	};
 })()`
 
-// TestSignatureCost: what signatures take of a page at 5 Mbit/s, in chunks of 64 KiB as
-// segments of two seconds have then, and in the smallest there are. Each chunk that comes
-// is checked, and one is given for each. Times are of one after the other, each with its
-// way to another thread and back.
+// TestSignatureCost logs the share of a page's time that signatures take at 5 Mbit/s, with
+// chunks of 64 KiB (those of two-second segments at that rate) and of 16 KiB, the smallest.
+// The page verifies every chunk it receives and signs one for each. Operations run one at a
+// time, and each includes the hop to a worker thread and back.
 func TestSignatureCost(t *testing.T) {
 	browser := startBrowser(t)
 	e := startEdge(t, options{})

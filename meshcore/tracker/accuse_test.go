@@ -130,7 +130,7 @@ func TestColludingAccusers(t *testing.T) {
 	}
 	for p := wire.PeerID(colluders + 1); p <= all; p++ {
 		if n := len(d.announce(p, live(8)).Peers); n != 8 {
-			t.Fatalf("%v is told of %d peers, want 8", p, n)
+			t.Fatalf("%v got %d peers, want 8", p, n)
 		}
 	}
 	if st := d.s.Stats(); st.Banned != 0 || st.Peers != all {
