@@ -13,9 +13,11 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/caddymodule/locators"
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/edge/locator"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -43,6 +45,9 @@ type App struct {
 	// ICEServers are STUN and TURN servers of other providers, which viewers are told
 	// of behind this one's. Default: none.
 	ICEServers []signal.ICEServer `json:"ice_servers,omitempty"`
+
+	locators.Config
+	locate locator.Chain
 
 	ctx    caddy.Context
 	meshes []mesh  // that this config has
@@ -95,6 +100,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.rt, a.pooled = v.(*runtime), true
 	if err := a.provisionKeys(ctx); err != nil {
+		return err
+	}
+	if a.locate, err = a.Config.Provision(ctx); err != nil {
 		return err
 	}
 	mac := hmac.New(sha256.New, *a.rt.secret.Load())

@@ -26,11 +26,12 @@ func init() {
 //	mesh {
 //		stun      LISTEN|off
 //		keys_file FILE
+//		locator   SOURCE ...
 //		turn { ... }
 //		ice_servers URL... { ... }
 //	}
 //
-// Package turn describes the blocks turn and ice_servers.
+// Package turn describes the blocks turn and ice_servers, package locators the sources.
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next()
 	if existing != nil {
@@ -52,6 +53,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			return option.Wrap(d, err)
 		},
 		"keys_file": option.String(&a.KeysFile),
+		"locator":   a.UnmarshalLocator,
 		"ice_servers": func(d *caddyfile.Dispenser) error {
 			s, err := turn.UnmarshalICEServer(d)
 			a.ICEServers = append(a.ICEServers, s)
@@ -61,7 +63,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			a.TURN = &turn.Config{}
 			return a.TURN.UnmarshalCaddyfile(d)
 		},
-	}, "ice_servers")
+	}, "ice_servers", "locator")
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +89,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		max_told          N
 //		hosts             NAME...
 //		site              NAME NETWORK...
+//		same_asn_only     [on|off]
+//		same_country_only [on|off]
 //		origins           ORIGIN...
 //		relay_only
 //		tracker           on|strict|off
@@ -175,6 +179,8 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			h.Sites = append(h.Sites, Site{args[0], args[1:]})
 			return nil
 		},
+		"same_asn_only":     option.Flag(&h.SameASNOnly),
+		"same_country_only": option.Flag(&h.SameCountryOnly),
 		"origins": func(d *caddyfile.Dispenser) error {
 			if err := option.List(&h.Origins)(d); err != nil {
 				return err

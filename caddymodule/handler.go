@@ -85,6 +85,12 @@ type Handler struct {
 	// Default: none, viewers share a place if they share a public address.
 	Sites []Site `json:"sites,omitempty"`
 
+	// SameASNOnly has viewers meet only those of their own network (ASN), and
+	// SameCountryOnly those of their own country. Both need locators: viewers of whom it is
+	// unknown meet those of their own public address. Default: false.
+	SameASNOnly     bool `json:"same_asn_only,omitempty"`
+	SameCountryOnly bool `json:"same_country_only,omitempty"`
+
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of
@@ -151,6 +157,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.RelayOnly && a.TURN == nil {
 		return errors.New("relay_only needs a relay: configure turn in the global option mesh")
 	}
+	if (h.SameASNOnly || h.SameCountryOnly) && len(a.locate) == 0 {
+		return errors.New("same_asn_only and same_country_only need to know where viewers are: configure locator in the global option mesh")
+	}
 	policy, err := h.policy(ctx)
 	if err != nil {
 		return err
@@ -168,6 +177,7 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins,
 		ViewerParams: h.ViewerParams, ViewerPath: h.ViewerPath,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
+		SameASNOnly: h.SameASNOnly, SameCountryOnly: h.SameCountryOnly,
 		RelayOnly: h.RelayOnly, Tracker: h.Tracker, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
 		Stats: h.Stats, MaxSessions: h.MaxSessions,

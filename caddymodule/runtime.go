@@ -14,6 +14,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/caddymodule/turn"
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/edge/locator"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -49,7 +50,7 @@ func newRuntime(logger *zap.Logger, secret []byte, digests string) (*runtime, er
 	rt.secret.Store(&secret)
 	var err error
 	rt.edge, err = edge.New(edge.Config{
-		Secret: secret, Digests: digests, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Log: rt.logger,
+		Secret: secret, Digests: digests, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Locate: rt.locate, Log: rt.logger,
 		Server: edge.Server{
 			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
 		},
@@ -112,6 +113,10 @@ func (rt *runtime) keys() *tokens.Keyring { return rt.app().keys.Load() }
 
 func (rt *runtime) iceServers(r edge.ICERequest) []signal.ICEServer {
 	return rt.app().relay.ICEServers(turn.KnownAs(r.KnownAs), r.Peer.String(), r.Swarm, r.Expires)
+}
+
+func (rt *runtime) locate(r *http.Request, addr netip.Addr) locator.Place {
+	return rt.app().locate.Locate(r, addr)
 }
 
 func (rt *runtime) relayShare() int64 { return rt.app().relay.Share() }

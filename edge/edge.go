@@ -17,6 +17,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/edge/locator"
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/edge/signaling"
 	"github.com/viewmesh/viewmesh/edge/torrent"
@@ -56,6 +57,9 @@ type Config struct {
 	// if that cannot be told. Sessions follow its policy with their next renewal.
 	// Default: they follow the policy under which the last session was opened there.
 	Current func(at KnownAs, path string) (p *Policy, known bool)
+	// Locate returns where the sender of a request is, whose address is addr; a
+	// locator.Chain has it. Default: nobody knows, and peers are near by address alone.
+	Locate func(r *http.Request, addr netip.Addr) locator.Place
 	// Digests is a file in which digests of segments are kept over a restart, so that
 	// statements are there at once. A process has it for itself. Default: they are kept
 	// in memory alone.
@@ -126,7 +130,7 @@ func New(c Config) (*Edge, error) {
 	e.digests = digest.NewStore(e.disk)
 	e.control = admission.NewControl(admission.Config{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Secret: c.Secret, Keys: c.Keys, ICEServers: c.ICEServers,
-		RelayShare: c.RelayShare, Current: c.Current,
+		RelayShare: c.RelayShare, Current: c.Current, Locate: c.Locate,
 		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
 	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})

@@ -19,8 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/locator"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
-	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
@@ -33,8 +33,8 @@ const (
 	leastSession = 15 * time.Second
 )
 
-// Config is what a Control needs of the edge around it. All fields but Current are
-// required.
+// Config is what a Control needs of the edge around it. All fields but Current and Locate
+// are required.
 type Config struct {
 	Log     *zap.Logger
 	Now     func() time.Time
@@ -53,6 +53,8 @@ type Config struct {
 	// the edge so, by Policy.Path; nil if the mesh is not there any more. known is
 	// false if that cannot be told. Default: it never can.
 	Current func(at KnownAs, path string) (p *Policy, known bool)
+	// Locate returns where the sender of a request is. Default: nobody knows.
+	Locate func(r *http.Request, addr netip.Addr) locator.Place
 }
 
 // ICERequest says for which session ICE servers are wanted.
@@ -80,6 +82,9 @@ type Control struct {
 func NewControl(c Config) *Control {
 	if c.Current == nil {
 		c.Current = func(KnownAs, string) (*Policy, bool) { return nil, false }
+	}
+	if c.Locate == nil {
+		c.Locate = func(*http.Request, netip.Addr) locator.Place { return locator.Place{} }
 	}
 	check := &checker{server: c.Server, log: c.Log, now: c.Now}
 	return &Control{Config: c, checker: check, seal: newSeal(c.Secret), gate: Gate{checker: check, catalog: c.Catalog}}
@@ -147,11 +152,13 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonExpired, Status: http.StatusServiceUnavailable,
 			Detail: "the token expires too soon for a session; come again with a new one"}
 	}
-	standing := ""
+	basis := basis{device: device{Kind: req.Device.Kind, Connection: req.Device.Connection}}
 	if p.required() {
-		if standing, err = c.seal.close(e, peer.String()); err != nil {
-			return nil, nil, fmt.Errorf("seal a standing: %w", err)
-		}
+		basis.entitled = &e
+	}
+	standing, err := c.seal.close(basis, peer.String())
+	if err != nil {
+		return nil, nil, fmt.Errorf("seal a standing: %w", err)
 	}
 	keys := c.Keys()
 	pass, err := keys.SignPass(tokens.Pass{
@@ -249,12 +256,15 @@ type Connection struct {
 	host   string     // Policy.CanonicalHost of the request's
 	source netip.Addr // for limits and bans; a /64 for IPv6
 	prefix string     // the peer's network
+	place  locator.Place
 }
 
 // Connection returns what is known of the sender of r, who opens signaling.
 func (c *Control) Connection(r *http.Request, p *Policy) Connection {
 	addr, https := c.Server.ClientAddr(r), c.Server.HTTPS(r)
-	return Connection{KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr)}
+	return Connection{
+		KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr), place: c.Locate(r, addr),
+	}
 }
 
 // Network returns the network that the connection comes from, a /24 or a /48, or "" if
@@ -274,6 +284,7 @@ type Member struct {
 	key      ed25519.PublicKey
 	standing string       // as the pass carries it
 	based    *entitlement // what the session is based on; nil if the pass does not say
+	device   device
 }
 
 // Account returns who opened the session, if its viewer token names somebody.
@@ -336,26 +347,19 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 		return nil, errPeer.message()
 	}
 	if v.Standing != "" {
-		e, err := c.seal.open(v.Standing, v.Peer)
+		b, err := c.seal.open(v.Standing, v.Peer)
 		if err != nil {
 			return nil, errPass.message()
 		}
-		m.standing, m.based, m.viewer = v.Standing, &e, e.viewer
+		m.standing, m.based, m.device = v.Standing, b.entitled, b.device
+		if b.entitled != nil {
+			m.viewer = b.entitled.viewer
+		}
 	}
 	if c.bans.refuses(m.viewer, now) {
 		return nil, errBanned.message()
 	}
 	return m, nil
-}
-
-// Facts returns the facts of a member for the tracker.
-func (c *Control) Facts(m *Member) tracker.Facts {
-	e, _ := c.standing(m, c.Now())
-	p, _ := c.PolicyOf(m)
-	return tracker.Facts{
-		Scope: group(c.Catalog.Scopes(m.Presentation), e.scope), Prefix: m.prefix, Household: p.Sites.household(m.source),
-		MaxTold: p.MaxTold, ReceiveOnly: m.ReceiveOnly,
-	}
 }
 
 // Renew returns a new pass and new credentials for a member, and when they expire;

@@ -50,24 +50,46 @@ func newSeal(secret []byte) seal {
 // with more of them has its session for the first.
 const maxSealedScope = 512
 
-// sealed is an entitlement as it is encrypted.
-type sealed struct {
-	Scope  []string `json:"s"`
-	Until  int64    `json:"u"` // Unix seconds
-	Viewer []byte   `json:"v,omitempty"`
-	Key    []byte   `json:"k"`
+// basis is what the edge has to know of a session as long as it lasts.
+type basis struct {
+	entitled *entitlement // nil where the site requires no viewer tokens
+	device   device
 }
 
-// close encrypts e for the pass of a peer.
-func (s seal) close(e entitlement, peer string) (string, error) {
-	c := sealed{Until: e.until.Unix(), Key: e.key[:]}
-	for size, i := 0, 0; i < len(e.scope); i++ {
-		if size += len(e.scope[i]); size <= maxSealedScope {
-			c.Scope = append(c.Scope, e.scope[i])
-		}
+// device is what a viewer has said of what it plays on, as in signal.Device.
+type device struct {
+	Kind       string `json:"k,omitempty"`
+	Connection string `json:"c,omitempty"`
+}
+
+// sealed is a basis as it is encrypted.
+type sealed struct {
+	Scope  []string `json:"s,omitempty"`
+	Until  int64    `json:"u,omitempty"` // Unix seconds
+	Viewer []byte   `json:"v,omitempty"`
+	Key    []byte   `json:"k,omitempty"` // empty without entitlement
+	Device *device  `json:"d,omitempty"`
+}
+
+// close encrypts what a session is based on for the pass of a peer; "" if there is nothing
+// to know.
+func (s seal) close(of basis, peer string) (string, error) {
+	var c sealed
+	if of.device != (device{}) {
+		c.Device = &of.device
 	}
-	if e.viewer != (Viewer{}) {
-		c.Viewer = e.viewer[:]
+	if e := of.entitled; e != nil {
+		c.Until, c.Key = e.until.Unix(), e.key[:]
+		for size, i := 0, 0; i < len(e.scope); i++ {
+			if size += len(e.scope[i]); size <= maxSealedScope {
+				c.Scope = append(c.Scope, e.scope[i])
+			}
+		}
+		if e.viewer != (Viewer{}) {
+			c.Viewer = e.viewer[:]
+		}
+	} else if c.Device == nil {
+		return "", nil
 	}
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -79,16 +101,25 @@ func (s seal) close(e entitlement, peer string) (string, error) {
 var errSeal = errors.New("the standing of a pass was not sealed here")
 
 // open decrypts what close has encrypted for the same peer.
-func (s seal) open(text, peer string) (e entitlement, err error) {
+func (s seal) open(text, peer string) (of basis, err error) {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return e, errSeal
+		return of, errSeal
 	}
 	var c sealed
-	if b, err = s.Open(nil, nil, b, []byte(peer)); err != nil || json.Unmarshal(b, &c) != nil || len(c.Key) != len(e.key) {
-		return e, errSeal
+	if b, err = s.Open(nil, nil, b, []byte(peer)); err != nil || json.Unmarshal(b, &c) != nil {
+		return of, errSeal
 	}
-	e = entitlement{scope: c.Scope, until: time.Unix(c.Until, 0), key: [32]byte(c.Key)}
-	copy(e.viewer[:], c.Viewer)
-	return e, nil
+	if c.Device != nil {
+		of.device = *c.Device
+	}
+	switch len(c.Key) {
+	case 0:
+	case 32:
+		of.entitled = &entitlement{scope: c.Scope, until: time.Unix(c.Until, 0), key: [32]byte(c.Key)}
+		copy(of.entitled.viewer[:], c.Viewer)
+	default:
+		return basis{}, errSeal
+	}
+	return of, nil
 }

@@ -24,18 +24,19 @@ func TestIntersect(t *testing.T) {
 // peer that it was made for, and by nobody else.
 func TestSeal(t *testing.T) {
 	e := entitlement{scope: []string{"/a/", "/b/"}, until: time.Unix(1_700_000_000, 0), viewer: Viewer{1}, key: [32]byte{2}}
-	text, err := newSeal([]byte("secret")).close(e, "peer")
+	of := basis{&e, device{"tv", "ethernet"}}
+	text, err := newSeal([]byte("secret")).close(of, "peer")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := newSeal([]byte("secret")).open(text, "peer"); err != nil || !reflect.DeepEqual(got, e) {
-		t.Errorf("%+v, want %+v: %v", got, e, err)
+	if got, err := newSeal([]byte("secret")).open(text, "peer"); err != nil || !reflect.DeepEqual(got, of) {
+		t.Errorf("%+v, want %+v: %v", got, of, err)
 	}
-	for name, open := range map[string]func() (entitlement, error){
-		"another secret": func() (entitlement, error) { return newSeal([]byte("other")).open(text, "peer") },
-		"another peer":   func() (entitlement, error) { return newSeal([]byte("secret")).open(text, "other") },
-		"cut":            func() (entitlement, error) { return newSeal([]byte("secret")).open(text[:len(text)-4], "peer") },
-		"nothing":        func() (entitlement, error) { return newSeal([]byte("secret")).open("", "peer") },
+	for name, open := range map[string]func() (basis, error){
+		"another secret": func() (basis, error) { return newSeal([]byte("other")).open(text, "peer") },
+		"another peer":   func() (basis, error) { return newSeal([]byte("secret")).open(text, "other") },
+		"cut":            func() (basis, error) { return newSeal([]byte("secret")).open(text[:len(text)-4], "peer") },
+		"nothing":        func() (basis, error) { return newSeal([]byte("secret")).open("", "peer") },
 	} {
 		if _, err := open(); err == nil {
 			t.Errorf("%s opens it", name)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/viewmesh/viewmesh/edge/catalog"
-	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -26,6 +25,10 @@ func (g *Guest) Account() (account Viewer, known bool) { return g.viewer, g.view
 
 // Site is the host whose swarms the guest may be in.
 func (g *Guest) Site() string { return g.host }
+
+// Place names the swarms that the guest may be in: those of the site, or of the part of its
+// viewers whom the policy lets the guest meet.
+func (g *Guest) Place(p *Policy) string { return join(g.host, g.within(p)) }
 
 // Admit checks the viewer token of a guest, in the URL of its request, a header or a cookie,
 // against the playlists of the site. The error wraps a *tokens.Refusal for one who is not
@@ -110,9 +113,4 @@ func (c *Control) MayJoin(g *Guest, p *Policy, to *catalog.Presentation) error {
 func (c *Control) GuestPolicy(g *Guest) (p *Policy, there bool) {
 	p, there = c.policyAt(&g.Connection)
 	return p, there && p.Tracks()
-}
-
-// GuestFacts returns the facts of a guest for the choice of its peers.
-func (c *Control) GuestFacts(g *Guest, p *Policy) *tracker.Facts {
-	return &tracker.Facts{Prefix: g.prefix, Household: p.Sites.household(g.source), MaxTold: p.MaxTold}
 }

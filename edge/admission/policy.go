@@ -90,6 +90,9 @@ type Policy struct {
 	// Sites are sets of networks that count as one place each, the first that matches. None:
 	// viewers share a place if they share a public address (a /64 for IPv6).
 	Sites Sites
+	// SameASNOnly and SameCountryOnly have viewers meet only those of their own network or
+	// country; those of whom it is unknown meet those of their own address.
+	SameASNOnly, SameCountryOnly bool
 	// Origins are the origins, such as "https://www.example.com", of pages on other
 	// hosts that may use the mesh; "https://*.example.com" is every host below that
 	// one, "*" is any, without the viewer's cookies. Pages of

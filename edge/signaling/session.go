@@ -124,7 +124,7 @@ func (s *session) enter() (ok bool) {
 	s.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
 	}))
-	sw.join(s.member, s.hub.Control.Facts(who))
+	sw.join(s.member, admission.Facts(s.hub.Control, who))
 	if who.Presentation.Stopped() { // meanwhile, when it was not in the swarm yet
 		s.finish(admission.NotShared())
 	}

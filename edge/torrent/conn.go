@@ -164,7 +164,7 @@ func (c *conn) heard() {
 	c.asked.Store(false)
 }
 
-// check ends the connection if it is dead or of no use at time now, and asks whether it is
+// check ends the connection if it is dead, of no use at time now, or in another place since a reload, and asks whether it is
 // there if it has been silent.
 func (c *conn) check(now time.Duration) {
 	silent := now - time.Duration(c.heardAt.Load())
@@ -174,7 +174,7 @@ func (c *conn) check(now time.Duration) {
 	switch {
 	case silent >= silentFor:
 		c.abort()
-	case !there, idle != 0 && now-time.Duration(idle) >= idleFor:
+	case !there, c.guest.Place(p) != c.place.name, idle != 0 && now-time.Duration(idle) >= idleFor:
 		c.finish(nil)
 	case silent >= pingAfter && !c.asked.Swap(true):
 		c.send(control(pingFrame, ""))

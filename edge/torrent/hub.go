@@ -103,10 +103,10 @@ func (h *Hub) enter(c *conn, p *admission.Policy) bool {
 	if h.draining {
 		return false
 	}
-	host := c.guest.Site()
-	if c.place = h.places[host]; c.place == nil {
-		c.place = newPlace(host, p, h.since)
-		h.places[host] = c.place
+	name := c.guest.Place(p)
+	if c.place = h.places[name]; c.place == nil {
+		c.place = newPlace(name, p, h.since)
+		h.places[name] = c.place
 	}
 	c.place.conns++
 	h.count(c, 1)
@@ -125,7 +125,7 @@ func (h *Hub) leave(c *conn) {
 	h.count(c, -1)
 	if c.place.conns--; c.place.conns == 0 {
 		c.place.close()
-		delete(h.places, c.place.host)
+		delete(h.places, c.place.name)
 	}
 	h.mu.Unlock()
 	h.work.Done()

@@ -9,10 +9,11 @@ import (
 	"github.com/viewmesh/viewmesh/meshcore/webtorrent"
 )
 
-// place is a site with its swarms, apart from those of other sites.
+// place is a site, or the part of one whose viewers may meet, with its swarms, apart from
+// those of others.
 type place struct {
-	host     string
-	interval int // of announces, in seconds
+	name     string // Guest.Place
+	interval int    // of announces, in seconds
 	since    func() time.Duration
 	conns    int // under the hub's lock
 
@@ -23,9 +24,9 @@ type place struct {
 	closed bool
 }
 
-func newPlace(host string, p *admission.Policy, since func() time.Duration) *place {
+func newPlace(name string, p *admission.Policy, since func() time.Duration) *place {
 	s := &place{
-		host: host, interval: int((p.AnnounceInterval + time.Second - 1) / time.Second), since: since,
+		name: name, interval: int((p.AnnounceInterval + time.Second - 1) / time.Second), since: since,
 		engine: webtorrent.New(webtorrent.Config{Seed: new(maphash.Hash).Sum64(), Interval: p.AnnounceInterval, MaxTold: p.MaxTold}),
 	}
 	s.timer = time.AfterFunc(time.Hour, s.tick)
@@ -35,7 +36,7 @@ func newPlace(host string, p *admission.Policy, since func() time.Duration) *pla
 
 // open makes the engine's side of a connection.
 func (s *place) open(c *conn, p *admission.Policy) {
-	facts := c.hub.Control.GuestFacts(c.guest, p)
+	facts := admission.GuestFacts(c.guest, p)
 	now := s.since()
 	s.mu.Lock()
 	defer s.mu.Unlock()

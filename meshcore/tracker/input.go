@@ -137,8 +137,10 @@ type Effect struct {
 type Facts struct {
 	// Scope is what the peer's pass covers; peers of different scopes never meet.
 	Scope string
-	// Region is a coarse place, for example a country code.
+	// Region is where the peer is within its country, for example "DE-BE", or Country again.
 	Region string
+	// Country is a code such as "DE".
+	Country string
 	// ASN is the number of the network the peer comes from.
 	ASN uint32
 	// Prefix is the peer's network, for example its /24 or /48, as a string.
@@ -150,6 +152,8 @@ type Facts struct {
 	MaxTold int
 	// ReceiveOnly says that the peer gives no chunks, whatever it announces.
 	ReceiveOnly bool
+	// Device and Connection are what the peer plays on, as in signal.Device.
+	Device, Connection string
 }
 
 // Stats is the state of a swarm in numbers.
