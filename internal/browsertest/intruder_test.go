@@ -51,7 +51,7 @@ func intrude(t *testing.T, e *edgeAt, seenAs string, opened func(*rtc.Conn)) (to
 	}
 	told = make(chan signal.Message, 1024)
 	var conn *rtc.Conn
-	done := make(chan struct{})
+	done, offered := make(chan struct{}), make(chan struct{}) // conn is set once it has offered
 	go func() {
 		defer close(done)
 		for {
@@ -61,6 +61,9 @@ func intrude(t *testing.T, e *edgeAt, seenAs string, opened func(*rtc.Conn)) (to
 			}
 			switch m.Type {
 			case signal.Peers:
+				if conn != nil {
+					break
+				}
 				conn = own.Offer(rtc.Options{}, rtc.Events{
 					Description: func(kind signal.Type, sdp string) {
 						socket.Send(&signal.Message{Type: kind, To: &e.page, Connection: "i", SDP: sdp})
@@ -69,12 +72,14 @@ func intrude(t *testing.T, e *edgeAt, seenAs string, opened func(*rtc.Conn)) (to
 						socket.Send(&signal.Message{Type: signal.Candidate, To: &e.page, Connection: "i", Candidate: &c})
 					},
 					Open: func(rtc.Path) {
+						<-offered
 						conn.Send(&wire.Message{Type: wire.Hello, Version: wire.Version, Peer: session.Peer, Token: session.Pass})
 						conn.Send(&wire.Message{Type: wire.Status})
 						opened(conn)
 					},
 					Lost: func() {}, Message: func(*wire.Message) {}, Closed: func(error) {},
 				})
+				close(offered)
 			case signal.Answer:
 				conn.SetAnswer(m.SDP)
 				told <- m
