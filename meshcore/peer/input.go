@@ -171,7 +171,7 @@ type Manifest struct {
 	// Wait is how long the edge says that a chunk waits at its origin, which cannot
 	// serve all who ask; 0 where it can, or where nothing is said of it.
 	Wait time.Duration
-	// Segments are in playing order.
+	// Segments are in playing order. Without any the engine takes nothing of peers.
 	Segments []Segment
 }
 

@@ -59,6 +59,9 @@ func (e *Engine) plan(now time.Duration) {
 			p.hoped = sum / float64(measured)
 		}
 	}
+	if e.manifest == nil || len(e.manifest.Segments) == 0 {
+		e.ready = 0 // the viewer takes nothing of peers, not even what its player waits for
+	}
 	for _, s := range e.order {
 		if e.ready == 0 {
 			break

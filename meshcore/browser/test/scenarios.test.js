@@ -31,7 +31,7 @@ function toInput(j) {
     const m = j.manifest;
     input.manifest = {
       rendition: m.rendition, number: m.number, live: !!m.live, from: (m.from_ms ?? 0) * ms, wait: (m.wait_ms ?? 0) * ms,
-      segments: m.segments.map((s) => ({ id: s.id, sequence: s.sequence, start: s.start_ms * ms, duration: s.duration_ms * ms, size: s.size ?? 0, private: !!s.private })),
+      segments: (m.segments ?? []).map((s) => ({ id: s.id, sequence: s.sequence, start: s.start_ms * ms, duration: s.duration_ms * ms, size: s.size ?? 0, private: !!s.private })),
     };
   }
   if (j.message) {

@@ -15,7 +15,8 @@ export const CheckProof = 38, CheckChunk = 39, FetchOrigin = 40, CancelOrigin = 
  * @typedef {{id: string, sequence: number, start: number, duration: number, size: number, private: boolean}} Segment
  *
  * Manifest is a media playlist as the engine sees it. number is 16 hexadecimal digits; what starts before from is not
- * wanted; wait is how long the edge says that a chunk waits at its origin, which cannot serve all who ask.
+ * wanted; wait is how long the edge says that a chunk waits at its origin, which cannot serve all who ask. Without segments
+ * the engine takes nothing of peers.
  * @typedef {{rendition: string, number: string, live: boolean, from: number, wait?: number, segments: Segment[]}} Manifest
  *
  * @typedef {object} Input

@@ -46,6 +46,7 @@ export function plan(e, now) {
     }
   }
   for (const n of e.ready) n.hoped = known > 0 && n.strikes === 0 && !measured(n, now) ? sum / known : 0;
+  if (!e.manifest?.segments.length) e.ready = []; // the viewer takes nothing of peers, not even what its player waits for
   for (const s of e.order) {
     if (!e.ready.length) break;
     wake = Math.min(wake, planPeers(e, now, s));
