@@ -39,7 +39,7 @@ var scattered = map[string]int{
 	"meshcore/peer.Engine":          11,
 	"meshcore/sim.shard":            5,
 	"meshcore/sim.world":            6,
-	"meshcore/tracker.Swarm":        5,
+	"meshcore/tracker.Swarm":        4,
 	"turnserver.intake":             3,
 }
 

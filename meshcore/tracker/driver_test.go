@@ -142,7 +142,7 @@ func checkState(t testing.TB, s *Swarm) {
 	}
 	inPools := 0
 	for i, m := range s.all {
-		if m.at[inAll] != i || s.members[m.id] != m {
+		if int(m.at[inAll]) != i || s.members[m.id] != m {
 			t.Fatalf("%v is not at its place %d", m.id, i)
 		}
 		if !m.announced {
@@ -152,11 +152,11 @@ func checkState(t testing.TB, s *Swarm) {
 			continue
 		}
 		inPools++
-		if m.rendition != s.renditions[groupKey{scope: m.facts.Scope, rendition: m.ann.Rendition}] || m.rendition.all[m.at[inRendition]] != m {
-			t.Fatalf("%v is not at its place in rendition %q", m.id, m.ann.Rendition)
+		if m.rendition != s.renditions[groupKey{scope: m.scope, rendition: m.rendition.key.rendition}] || m.rendition.all[m.at[inRendition]] != m {
+			t.Fatalf("%v is not at its place in rendition %q", m.id, m.rendition.key.rendition)
 		}
-		if m.group != s.groups[groupKey{m.facts.Scope, m.ann.Rendition, m.facts.locality()}] || m.group.all[m.at[inGroup]] != m {
-			t.Fatalf("%v is not at its place in locality %q", m.id, m.facts.locality())
+		if m.group != s.groups[groupKey{m.scope, m.rendition.key.rendition, m.locality}] || m.group.all[m.at[inGroup]] != m {
+			t.Fatalf("%v is not at its place in locality %q", m.id, m.locality)
 		}
 		if m.uploads() != m.gives || m.gives && m.rendition.uploaders[m.at[inUploaders]] != m {
 			t.Fatalf("%v, which uploads: %v, stands among the uploaders: %v", m.id, m.uploads(), m.gives)

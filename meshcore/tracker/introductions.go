@@ -2,20 +2,26 @@ package tracker
 
 import (
 	"container/list"
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
-// maxPast bounds the memory of sessions that left.
-const maxPast = 1 << 16
+const (
+	// maxPast bounds the memory of sessions that left.
+	maxPast = 1 << 16
+	// maxKnown bounds the memory of whom a member was introduced to: twice as many as it has
+	// neighbors.
+	maxKnown = 64
+)
 
 // introductions counts whom a session was introduced to in this hour, because a peer's
 // address is what it shows to whom it meets: who asks for peers again and again
 // must not have the addresses of a whole audience, nor who waits for their offers.
 type introductions struct {
-	told  int // new peers that it was told of
-	shown int // new peers that were told of it
+	told  int32 // new peers that it was told of
+	shown int32 // new peers that were told of it
 	from  time.Duration
 }
 
@@ -27,12 +33,35 @@ func (a *introductions) in(now time.Duration) *introductions {
 	return a
 }
 
-func (s *Swarm) maxTold(m *member) int {
-	if m.facts.MaxTold > 0 {
-		return m.facts.MaxTold
-	}
-	return s.cfg.MaxTold
+// known is whom a member was introduced to by either's announce, the latest last.
+type known struct {
+	ids      []wire.PeerID
+	prefixes []uint16 // of them: the low bits of Place.prefix, which tell whom to look at
 }
+
+// note notes that a member was introduced to o just now, and reports whether that is new to it.
+func (k *known) note(o *card) bool {
+	i := slices.Index(k.ids, o.id)
+	fresh := i < 0
+	if fresh && len(k.ids) < maxKnown {
+		k.ids, k.prefixes = append(k.ids, o.id), append(k.prefixes, uint16(o.place.prefix>>1))
+		return true
+	}
+	if fresh {
+		i = 0 // the one of longest ago is forgotten
+	}
+	copy(k.ids[i:], k.ids[i+1:])
+	copy(k.prefixes[i:], k.prefixes[i+1:])
+	last := len(k.ids) - 1
+	k.ids[last], k.prefixes[last] = o.id, uint16(o.place.prefix>>1)
+	return fresh
+}
+
+// has reports whether a member was introduced to another lately.
+func (k *known) has(id wire.PeerID) bool { return slices.Contains(k.ids, id) }
+
+// haveMet reports whether one of two peers was told of the other.
+func haveMet(m, o *member) bool { return m.known.has(o.id) || o.known.has(m.id) }
 
 // past is what sessions that left were introduced to, the longest ago first.
 type past struct {

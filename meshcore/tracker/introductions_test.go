@@ -11,7 +11,7 @@ import (
 func TestPastKeepsTheLatest(t *testing.T) {
 	s := New(Config{})
 	leave := func(id wire.PeerID) {
-		s.past.remember(&member{id: id, introduced: introductions{told: 1}})
+		s.past.remember(&member{card: card{id: id, introduced: introductions{told: 1}}})
 	}
 	leave(1)
 	s.past.recall(0, 1)

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -10,6 +11,7 @@ import (
 // several connections, and lineRate a second over time. So nobody fills the queue of
 // another's signaling.
 type line struct {
+	to   wire.PeerID
 	left float64
 	at   time.Duration
 }
@@ -20,25 +22,38 @@ const (
 	maxLines  = 256 // that a member has before all are forgotten
 )
 
-// lines are those of one member, by whom it sends to.
-type lines map[wire.PeerID]line
+// refill returns what may be forwarded at time now.
+func (l *line) refill(now time.Duration) float64 {
+	return min(lineBurst, l.left+lineRate*(now-l.at).Seconds())
+}
+
+// lines are those of one member that are in use.
+type lines []line
 
 // take takes bytes from what may be forwarded to a peer; false if there are not so many
-// left.
+// left. Lines that nothing was forwarded on for so long that they are full again are forgotten.
 func (ls *lines) take(now time.Duration, to wire.PeerID, bytes int) bool {
-	l, ok := (*ls)[to]
-	if !ok {
-		if len(*ls) >= maxLines || *ls == nil {
-			*ls = lines{}
+	i := slices.IndexFunc(*ls, func(l line) bool { return l.to == to })
+	if i < 0 {
+		*ls = slices.DeleteFunc(*ls, func(l line) bool { return l.refill(now) == lineBurst })
+		if len(*ls) == maxLines {
+			*ls = nil
 		}
-		l = line{left: lineBurst}
+		i = len(*ls)
+		*ls = append(*ls, line{to: to, left: lineBurst, at: now})
 	}
-	l.left = min(lineBurst, l.left+float64(lineRate*(now-l.at).Seconds()))
-	l.at = now
-	ok = l.left >= float64(bytes)
-	if ok {
-		l.left -= float64(bytes)
+	l := &(*ls)[i]
+	l.left, l.at = l.refill(now), now
+	if l.left < float64(bytes) {
+		return false
 	}
-	(*ls)[to] = l
-	return ok
+	l.left -= float64(bytes)
+	return true
+}
+
+// settle forgets all lines once they are full again.
+func (ls *lines) settle(now time.Duration) {
+	if *ls != nil && !slices.ContainsFunc(*ls, func(l line) bool { return l.refill(now) < lineBurst }) {
+		*ls = nil
+	}
 }

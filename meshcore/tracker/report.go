@@ -22,8 +22,8 @@ const (
 // accounts are what a session has reported.
 type accounts struct {
 	totals   signal.Report
-	base     signal.Report // what it reported first, if that cannot be checked
-	since    time.Duration // when it joined
+	base     *signal.Report // what it reported first, if that cannot be checked; nil for nothing
+	since    time.Duration  // when it joined
 	reported bool
 	unproven bool // something of it is left out
 	lied     bool // all of it is
@@ -39,12 +39,13 @@ func (a *accounts) report(now time.Duration, r *signal.Report) {
 	if !a.possible(now, r) {
 		a.unproven = true
 		if first {
-			a.base = *r
+			base := *r
+			a.base = &base
 		} else {
 			a.lied = true
 		}
 	}
-	t, b := &a.totals, &a.base
+	t, b := &a.totals, a.first()
 	grow := func(have *int64, v, base int64) { *have = max(*have, v-base) }
 	grow(&t.PeerBytes, r.PeerBytes, b.PeerBytes)
 	grow(&t.OriginBytes, r.OriginBytes, b.OriginBytes)
@@ -62,11 +63,21 @@ func (a *accounts) report(now time.Duration, r *signal.Report) {
 	}
 }
 
+var nothing signal.Report
+
+// first is what the session reported first that cannot be checked.
+func (a *accounts) first() *signal.Report {
+	if a.base == nil {
+		return &nothing
+	}
+	return a.base
+}
+
 // possible reports whether a report can be true of the time since the session was opened.
 func (a *accounts) possible(now time.Duration, r *signal.Report) bool {
 	bytes := slack + int64(float64(fastest*(now-a.since).Seconds()))
 	time := (now - a.since + waited).Milliseconds()
-	b := &a.base
+	b := a.first()
 	return max(r.PeerBytes-b.PeerBytes, r.OriginBytes-b.OriginBytes, r.UploadedBytes-b.UploadedBytes) <= bytes &&
 		max(r.RelayedBytes-b.RelayedBytes, r.DuplicateBytes-b.DuplicateBytes, r.BadChunks-b.BadChunks) <= bytes &&
 		max(r.PlayedMS-b.PlayedMS, r.StallMS-b.StallMS, r.StartupMS-b.StartupMS, r.Stalls-b.Stalls) <= time

@@ -1,17 +1,20 @@
 package tracker
 
-import "slices"
-
 // maxOfPrefix is how many peers of one answer come from one prefix, at most, outside of
 // the asking peer's household; of one network (ASN) that is not its own comes a quarter, as
 // long as there are others. Who opens many sessions from one place does not surround a
 // newcomer so (an eclipse attack: Heilman et al., "Eclipse attacks on Bitcoin's
-// peer-to-peer network", 2015).
+// peer-to-peer network", 2015). Whom it was introduced to before, and who is still there, counts
+// as much as the answer does, so that asking again gets no more of them: from another's prefix
+// come a quarter of all, from the own prefix more where nobody else is new.
 const maxOfPrefix = 2
 
+// candidate is a member, and how good it is as a neighbor of the one that asks.
 type candidate struct {
 	m     *member
 	score float64
+	// met is how many others of its prefix the one that asks knows.
+	met int
 }
 
 // closeness is what stands against one more peer in an answer.
@@ -33,7 +36,7 @@ func spread(m *member, c []candidate, want int, near bool) int {
 			break
 		}
 		for i := n; i < len(c) && n < want; i++ {
-			if by := tooCloseFor(m, c[i].m, c[:n], want); by <= allowed {
+			if by := tooCloseFor(m, &c[i], c[:n], want); by <= allowed {
 				chosen := c[i]
 				copy(c[n+1:i+1], c[n:i])
 				c[n] = chosen
@@ -44,39 +47,31 @@ func spread(m *member, c []candidate, want int, near bool) int {
 	return n
 }
 
-// tooClose is tooCloseFor for an answer that has room to spare.
-func tooClose(m, o *member, chosen []candidate) closeness {
-	return tooCloseFor(m, o, chosen, 4*len(chosen)+4)
-}
-
 // tooCloseFor reports what stands against o in an answer of want peers to m, beside those
 // that are chosen.
-func tooCloseFor(m, o *member, chosen []candidate, want int) closeness {
+func tooCloseFor(m *member, o *candidate, chosen []candidate, want int) closeness {
 	prefix, network := 0, 0
+	at := &o.m.place
 	for i := range chosen {
-		f := &chosen[i].m.facts
-		if f.Prefix == o.facts.Prefix {
+		p := &chosen[i].m.place
+		if p.prefix == at.prefix {
 			prefix++
 		}
-		if f.ASN == o.facts.ASN {
+		if p.asn == at.asn {
 			network++
 		}
 	}
-	switch {
-	case o.facts.Prefix != "" && prefix >= maxOfPrefix && !sameHousehold(m, o):
-		return onePrefix
-	case o.facts.ASN != 0 && o.facts.ASN != m.facts.ASN && network >= max(1, want/4):
+	if at.prefix != 0 && !m.place.sameHousehold(at) {
+		most := max(maxOfPrefix, (len(m.known.ids)+want)/4)
+		switch own := m.place.SamePrefix(at); {
+		case prefix >= maxOfPrefix, !own && prefix+o.met >= most:
+			return onePrefix
+		case own && prefix+o.met >= most:
+			return oneNetwork
+		}
+	}
+	if at.asn != 0 && at.asn != m.place.asn && network >= max(1, want/4) {
 		return oneNetwork
 	}
 	return apart
-}
-
-// sameHousehold reports whether two peers share a public address.
-func sameHousehold(m, o *member) bool {
-	return m.facts.Household != "" && m.facts.Household == o.facts.Household
-}
-
-// haveMet reports whether one of two peers was told of the other.
-func haveMet(m, o *member) bool {
-	return slices.Contains(m.known, o.id) || slices.Contains(o.known, m.id)
 }

@@ -10,6 +10,7 @@ import (
 
 // Swarm is the engine.
 type Swarm struct {
+	outbox
 	cfg        Config
 	rng        *rand.Rand
 	members    map[wire.PeerID]*member
@@ -19,13 +20,12 @@ type Swarm struct {
 	pushAt     time.Duration      // when changed duties are pushed, 0 if none changed
 	changed    []*pool
 	sweepAt    time.Duration
+	swept      int // place in all that is looked at next for silence
 	ended      signal.Report
 	doubted    int // sessions that ended in doubt
 	banned     map[wire.PeerID]bool
 	past       past
-	stamp      uint64
-	scratch    []candidate
-	out        []Effect
+	choice     choice
 }
 
 type groupKey struct {
@@ -34,32 +34,50 @@ type groupKey struct {
 
 // member is one peer of the swarm.
 type member struct {
-	id         wire.PeerID
-	facts      Facts
-	ann        signal.Announcement
-	announced  bool
-	at         [4]int // places in all, group, rendition, uploaders of the rendition
-	gives      bool   // it stands among the uploaders
-	octave     int    // where its uplink stands in uplinks, -1 if it is not known
-	rank       int    // place in duty.ranks, -1 if none
-	duty       *pool  // whom it takes turns with in fetching: group or rendition
-	group      *pool  // same scope, rendition and locality
-	rendition  *pool  // same scope and rendition
+	card
+	scope      string
+	locality   string
+	at         [4]int32 // places in all, group, rendition, uploaders of the rendition
+	rank       int32    // place in duty.ranks, -1 if none
+	octave     int16    // where its uplink stands in uplinks, -1 if it is not known
+	gives      bool     // it stands among the uploaders
+	duty       *pool    // whom it takes turns with in fetching: group or rendition
+	group      *pool    // same scope, rendition and locality
 	accounts   accounts
 	heard      time.Duration
-	silent     bool    // it has not answered yet
 	allowance  float64 // messages it may send
 	allowedAt  time.Duration
-	pending    int           // introductions since its last announce
-	known      []wire.PeerID // whom it was introduced to by either's announce, the latest last
-	introduced introductions
+	known      known
 	lines      lines
-	apart      []wire.PeerID // whom it complained of
-	stamp      uint64
+	complained []wire.PeerID // whom it complained of
+}
+
+// card is what choosing looks at of a member. It lies together, and nothing of it behind a
+// pointer, because each candidate of a large swarm is a matter of cache misses.
+type card struct {
+	id          wire.PeerID
+	stamp       uint64
+	rendition   *pool // same scope and rendition; nil before the first announce
+	place       Place
+	scopeKey    uint64
+	positionMS  int64
+	uplinkBPS   int64
+	introduced  introductions
+	maxTold     int32
+	neighbors   int32
+	relayed     int32
+	pending     int32 // introductions since its last announce
+	announced   bool
+	silent      bool // it has not answered yet
+	live        bool
+	upload      bool // by its announcement
+	receiveOnly bool // by its facts
+	accuses     bool // it has complained of somebody
 }
 
 // pool is a set of members with random access.
 type pool struct {
+	key       groupKey
 	all       []*member
 	uploaders []*member // of a rendition
 	ranks     []*member // those who take turns in fetching, by rank
@@ -70,12 +88,15 @@ type pool struct {
 	dirty     bool
 }
 
-func (m *member) uploads() bool { return m.ann.Upload && !m.facts.ReceiveOnly }
+func (m *card) uploads() bool { return m.upload && !m.receiveOnly }
 
-func (s *Swarm) emit(kind Kind, to wire.PeerID, m *signal.Message) {
-	s.out = append(s.out, Effect{Kind: kind, Peer: to, Message: m})
+// outbox gathers the effects of a step.
+type outbox struct{ out []Effect }
+
+func (o *outbox) emit(kind Kind, to wire.PeerID, m *signal.Message) {
+	o.out = append(o.out, Effect{Kind: kind, Peer: to, Message: m})
 }
 
-func (s *Swarm) refuse(to wire.PeerID, code, detail string) {
-	s.emit(Send, to, &signal.Message{Type: signal.ErrorMsg, Code: code, Detail: detail})
+func (o *outbox) refuse(to wire.PeerID, code, detail string) {
+	o.emit(Send, to, &signal.Message{Type: signal.ErrorMsg, Code: code, Detail: detail})
 }

@@ -161,7 +161,7 @@ func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message) {
 		return
 	}
 	to := s.members[*msg.To]
-	if to == nil || to.facts.Scope != from.facts.Scope || !haveMet(from, to) || keptApart(from, to) {
+	if to == nil || to.scope != from.scope || !haveMet(from, to) || keptApart(from, to) {
 		gone := *msg.To
 		s.emit(Send, from.id, &signal.Message{Type: signal.Drop, Peer: &gone, Reason: "left"})
 		return

@@ -16,9 +16,9 @@ type uplinks struct {
 // move puts m where its announcement belongs.
 func (u *uplinks) move(m *member) {
 	u.remove(m)
-	if bps := uint64(m.ann.UplinkBPS); bps > 1 {
+	if bps := uint64(m.uplinkBPS); bps > 1 {
 		n := bits.Len64(bps)
-		m.octave = 2*n + int(bps>>(n-2)&1)
+		m.octave = int16(2*n + int(bps>>(n-2)&1))
 		u.counts[m.octave]++
 		u.known++
 	}

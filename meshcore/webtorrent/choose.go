@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	"github.com/viewmesh/viewmesh/meshcore/tracker"
 )
 
 const (
@@ -105,7 +103,7 @@ func (s *chooser) draw(now time.Duration, p *member, n int) {
 
 // score is how good o is as a peer for p.
 func (s *chooser) score(now time.Duration, p, o *member) float64 {
-	score := s.rng.Float64() + tracker.Locality(p.conn.facts, o.conn.facts)
+	score := s.rng.Float64() + p.conn.place.Locality(&o.conn.place)
 	if now-o.heardAt > s.interval+s.interval/4 {
 		score -= 8 // it may play another rendition by now
 	}
@@ -130,12 +128,12 @@ func (s *chooser) mayMeet(now time.Duration, c, o *Conn) bool {
 
 // crowded reports whether o lies in a network of which enough are chosen.
 func crowded(c, o *Conn, chosen []*member) bool {
-	if o.facts.Prefix == "" || o.facts.Prefix == c.facts.Prefix {
+	if o.facts.Prefix == "" || c.place.SamePrefix(&o.place) {
 		return false
 	}
 	n := 0
 	for i := range chosen {
-		if chosen[i].conn.facts.Prefix == o.facts.Prefix {
+		if chosen[i].conn.place.SamePrefix(&o.place) {
 			n++
 		}
 	}

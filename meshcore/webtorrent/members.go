@@ -16,6 +16,7 @@ type Conn struct {
 	Owner any
 
 	facts     *tracker.Facts
+	place     tracker.Place
 	serial    uint32
 	closed    bool
 	members   []*member

@@ -32,7 +32,7 @@
 // # Who is chosen
 //
 // Candidates are drawn at random where there are many. Three quarters of the offers go to the
-// nearest of them ([tracker.Locality]), one quarter to any others. Whom a peer was introduced to
+// nearest of them ([tracker.Place.Locality]), one quarter to any others. Whom a peer was introduced to
 // lately, and who has missed an interval, come after all others; at most two candidates of an
 // announce are from one network, unless it is the announcing peer's own.
 package webtorrent
@@ -97,7 +97,7 @@ const (
 // Open makes a connection of a client whose network is known. Owner is the driver's.
 func (t *Tracker) Open(now time.Duration, f *tracker.Facts, owner any) *Conn {
 	t.serial++
-	return &Conn{Owner: owner, facts: f, serial: t.serial, allowance: t.cfg.Burst, allowedAt: now, from: now}
+	return &Conn{Owner: owner, facts: f, place: f.Place(), serial: t.serial, allowance: t.cfg.Burst, allowedAt: now, from: now}
 }
 
 // Close ends a connection, and takes all of its peers out of their swarms.

@@ -105,7 +105,7 @@ func TestComplaintsKeepApart(t *testing.T) {
 	for of := wire.PeerID(100); of < 100+2*maxApart; of++ {
 		d.receive(2, complaint(of))
 	}
-	if n := len(d.s.members[2].apart); n != maxApart {
+	if n := len(d.s.members[2].complained); n != maxApart {
 		t.Errorf("a member is kept apart from %d peers, want %d at most", n, maxApart)
 	}
 }

@@ -14,18 +14,18 @@ const maxApart = 64
 // complain keeps a member apart from a peer that it complains of. That is all, whoever
 // and however many complain, because a complaint proves nothing.
 func complain(m *member, of wire.PeerID) {
-	if of == m.id || slices.Contains(m.apart, of) {
+	if of == m.id || slices.Contains(m.complained, of) {
 		return
 	}
-	if len(m.apart) == maxApart {
-		m.apart = slices.Delete(m.apart, 0, 1)
+	if len(m.complained) == maxApart {
+		m.complained = slices.Delete(m.complained, 0, 1)
 	}
-	m.apart = append(m.apart, of)
+	m.complained, m.accuses = append(m.complained, of), true
 }
 
 // keptApart reports whether one of two members has complained of the other.
 func keptApart(a, b *member) bool {
-	return slices.Contains(a.apart, b.id) || slices.Contains(b.apart, a.id)
+	return a.accuses && slices.Contains(a.complained, b.id) || b.accuses && slices.Contains(b.complained, a.id)
 }
 
 // convict bans a peer that evidence has shown to have given a wrong chunk, whether it is
@@ -38,7 +38,7 @@ func convict(s *Swarm, now time.Duration, id wire.PeerID) {
 	m := s.members[id]
 	drop := &signal.Message{Type: signal.Drop, Peer: &id, Reason: "banned"}
 	for _, other := range s.all {
-		if other != m && (len(s.all) <= s.cfg.SmallGroup || m != nil && slices.Contains(m.known, other.id) || slices.Contains(other.known, id)) {
+		if other != m && (len(s.all) <= s.cfg.SmallGroup || m != nil && m.known.has(other.id) || other.known.has(id)) {
 			s.emit(Send, other.id, drop)
 		}
 	}
