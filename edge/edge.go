@@ -17,11 +17,13 @@ import (
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/digest"
+	"github.com/viewmesh/viewmesh/edge/insight"
 	"github.com/viewmesh/viewmesh/edge/locator"
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/edge/signaling"
 	"github.com/viewmesh/viewmesh/edge/torrent"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -64,6 +66,11 @@ type Config struct {
 	// statements are there at once. A process has it for itself. Default: they are kept
 	// in memory alone.
 	Digests string
+	// History is a file in which figures are kept over a restart, for HistoryAge. A process
+	// has it for itself. Default: the last hour is kept in memory alone.
+	History string
+	// HistoryAge is how old figures get, at most. Default: 90 days.
+	HistoryAge time.Duration
 	// Log is the log. Default: none.
 	Log *zap.Logger
 	// Server is how the web server sees a request. Default: net/http alone, without
@@ -108,6 +115,9 @@ type Edge struct {
 	disk      *digest.Disk // nil for none
 	segments  *response.Segments
 	manifests *response.Manifests
+	insight   *insight.Insight
+	facts     *facts
+	switches  switches
 	recalls   singleflight.Group
 	proxied   atomic.Bool // a trusted proxy has asked for a segment
 }
@@ -122,6 +132,7 @@ func New(c Config) (*Edge, error) {
 	}
 	c.setDefaults()
 	e := &Edge{config: c, catalog: catalog.New(c.Secret)}
+	e.insight = insight.New(insight.Config{Log: c.Log, Now: c.now, File: c.History, Age: c.HistoryAge, Sample: sampleEgress(e.catalog)})
 	if c.Digests != "" {
 		e.disk = digest.NewDisk(c.Digests, func(err error) {
 			c.Log.Warn("digests are kept in memory alone: after a restart each segment has to pass from the origin once", zap.Error(err))
@@ -133,7 +144,8 @@ func New(c Config) (*Edge, error) {
 		RelayShare: c.RelayShare, Current: c.Current, Locate: c.Locate,
 		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
-	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control})
+	e.facts = newFacts(e.control)
+	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control, Meter: e.meter, Off: e.off})
 	e.tracker = torrent.NewHub(torrent.Config{Log: c.Log, Now: c.now, Control: e.control, Catalog: e.catalog})
 	e.segments = &response.Segments{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Digests: e.digests, Keys: c.Keys, Slice: c.Server.Slice, Differ: e.stopSharing,
@@ -152,6 +164,7 @@ func (e *Edge) Close() {
 	e.hub.Close()
 	tracker.Wait()
 	e.disk.Close()
+	e.insight.Close()
 }
 
 // Rekey has swarm ids made of another secret from now on, such as that of a storage
@@ -174,6 +187,57 @@ func (e *Edge) Numbers() Numbers {
 	n.Stopped = len(e.catalog.Stopped())
 	return n
 }
+
+// meter returns what counts the session of a member.
+func (e *Edge) meter(m *admission.Member) *insight.Session { return e.insight.Open(e.facts.of(m)) }
+
+// off reports whether the mesh is switched off for a member.
+func (e *Edge) off(m *admission.Member) bool {
+	if e.switches.none() {
+		return false
+	}
+	f := e.facts.of(m)
+	return e.switches.offFor(m.Presentation, &f)
+}
+
+// Insight returns the figures of all sites, and their history.
+func (e *Edge) Insight() *insight.Insight { return e.insight }
+
+// Link returns the key of a link that lets anybody read the figures of a host, in lower case and
+// with its port if that is not the default, for a time of a month at most: PATH/dashboard#key=KEY.
+func (e *Edge) Link(host string, life time.Duration) string {
+	return insight.SignLink(e.config.Secret, host, e.config.now().Add(min(life, insight.MaxLink)))
+}
+
+// Switches returns what is switched off.
+func (e *Edge) Switches() []Switch { return e.switches.list() }
+
+// SwitchOff ends the sessions of a part of the mesh, and opens no more of them; it returns how
+// many have ended. Their peers stop as soon as they have read that. The error wraps ErrSwitch.
+func (e *Edge) SwitchOff(w Switch) (ended int, err error) {
+	if err := e.switches.turnOff(w); err != nil {
+		return 0, err
+	}
+	ended = e.hub.EndSwitchedOff()
+	e.config.Log.Warn("the mesh is switched off", zap.String("of", w.Of), zap.String("value", w.Value), zap.Int("sessions", ended))
+	return ended, nil
+}
+
+// SwitchOn takes SwitchOff back; false if that part was not off.
+func (e *Edge) SwitchOn(w Switch) bool {
+	was := e.switches.turnOn(w)
+	if was {
+		e.config.Log.Info("the mesh is switched on again", zap.String("of", w.Of), zap.String("value", w.Value))
+	}
+	return was
+}
+
+// Drain sends all peers to open another session, each after a time of its own within spread; it
+// returns how many. New sessions are opened as before, here or at another edge.
+func (e *Edge) Drain(spread time.Duration) int { return e.hub.Drain(spread) }
+
+// Ban bans the viewer of the open session of a peer; false if there is none.
+func (e *Edge) Ban(p wire.PeerID) bool { return e.hub.Ban(p) }
 
 // Stopped returns why presentations are not shared any more, by their names, which are
 // their host and the path of their manifest: viewers got different bytes at one URL.

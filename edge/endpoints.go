@@ -41,6 +41,9 @@ var endpoints = map[string]endpoint{
 // serveEndpoint answers a request below Policy.Path; handled is false if there is
 // no such endpoint.
 func (s *Site) serveEndpoint(w http.ResponseWriter, r *http.Request, host, name string, next Next) (handled bool, err error) {
+	if handled, err := serveFigures(s.edge, s.policy.Dashboard, w, r, host, name); handled {
+		return true, err
+	}
 	end, ok := endpoints[name]
 	if !ok || (name == "stats" && !s.policy.Stats) || (name == "tracker" && !s.policy.Tracks()) {
 		return serveScript(w, r, s.policy, s.edge.config.Server.settled, name)
@@ -108,13 +111,15 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string,
 	switch {
 	case p == nil || p.Host != host:
 		return reply.Refuse(w, http.StatusForbidden, "unknown_swarm", "this edge has not handed out that swarm; load the manifest again")
-	case p.Stopped() || s.policy.Share == admission.ShareNone:
+	case p.Stopped() || s.policy.Share == admission.ShareNone || s.edge.switches.any(Switch{Of: SwitchAll}, Switch{SwitchHost, host},
+		Switch{SwitchPresentation, p.Name()}, Switch{SwitchDevice, req.Device.Kind}):
 		return reply.Refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
 	}
 	answer, renewal, err := s.edge.control.Open(r, s.policy, p, &req)
 	if err != nil {
 		return refuse(w, fmt.Errorf("open session: %w", err))
 	}
+	s.edge.facts.devices.Add(answer.Peer, req.Device)
 	if renewal != nil {
 		admission.RenewSession(w.Header(), renewal)
 	}

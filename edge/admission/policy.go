@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/insight"
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -119,6 +120,9 @@ type Policy struct {
 	// Stats answers GET Path/stats with the numbers of the host's swarms, to
 	// anybody.
 	Stats bool
+	// Dashboard says who may read the host's figures: at Path/dashboard, and of the data API
+	// below Path/data. nil: nobody, and they are not there.
+	Dashboard *insight.Access
 	// MaxSessions is the number of sessions of the whole edge from which this site
 	// opens no more. Default: 100,000.
 	MaxSessions int

@@ -313,6 +313,13 @@ func (c *Catalog) Stopped() []*Presentation {
 	return slices.DeleteFunc(c.presentations.Values(), func(p *Presentation) bool { return !p.Stopped() })
 }
 
+// All returns the presentations.
+func (c *Catalog) All() []*Presentation {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.presentations.Values()
+}
+
 // Of returns the presentations of a host.
 func (c *Catalog) Of(host string) []*Presentation {
 	c.mu.RLock()

@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,10 +11,12 @@ import (
 
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/insight"
 	"github.com/viewmesh/viewmesh/edge/internal/shares"
 	"github.com/viewmesh/viewmesh/edge/internal/socket"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
+	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
 const (
@@ -29,11 +32,15 @@ const (
 // ErrDraining refuses a session because the edge closes.
 var ErrDraining = errors.New("the mesh is being taken out of service")
 
-// Config is what a hub needs of the edge around it. All fields are required.
+// Config is what a hub needs of the edge around it. Log, Now and Control are required.
 type Config struct {
 	Log     *zap.Logger
 	Now     func() time.Time
 	Control *admission.Control
+	// Meter returns what counts the session of a member. Default: nothing does.
+	Meter func(*admission.Member) *insight.Session
+	// Off reports whether the operator has switched the mesh off for a member. Default: for none.
+	Off func(*admission.Member) bool
 }
 
 // Hub holds the swarms and the connections of an edge. It is safe for concurrent
@@ -55,6 +62,12 @@ type Hub struct {
 
 // NewHub makes a hub.
 func NewHub(c Config) *Hub {
+	if c.Meter == nil {
+		c.Meter = func(*admission.Member) *insight.Session { return nil }
+	}
+	if c.Off == nil {
+		c.Off = func(*admission.Member) bool { return false }
+	}
 	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{},
 		networks: shares.Counts[string]{}, accounts: shares.Counts[admission.Viewer]{}}
 }
@@ -173,9 +186,46 @@ func (h *Hub) allSwarms() []*swarm {
 func (h *Hub) EndSwarms(p *catalog.Presentation) {
 	for _, s := range h.allSwarms() {
 		if s.presentation == p {
-			s.end(admission.NotShared())
+			s.endSome(func(*member) *signal.Message { return admission.NotShared() })
 		}
 	}
+}
+
+// EndSwitchedOff ends the sessions for which the mesh is switched off; it returns how many.
+func (h *Hub) EndSwitchedOff() (n int) {
+	return h.endAll(func(m *member) *signal.Message {
+		if !h.Off(m.Member) {
+			return nil
+		}
+		return admission.NotShared()
+	})
+}
+
+// Drain sends the peers of all sessions to open other ones, each after a time of its own within
+// spread; it returns how many. New sessions are taken as before.
+func (h *Hub) Drain(spread time.Duration) (n int) {
+	return h.endAll(func(*member) *signal.Message {
+		return &signal.Message{Type: signal.Reconnect, AfterMS: 1 + rand.Int64N(max(1, spread.Milliseconds()))}
+	})
+}
+
+// endAll ends the sessions for which last returns a message.
+func (h *Hub) endAll(last func(*member) *signal.Message) (n int) {
+	for _, s := range h.allSwarms() {
+		n += s.endSome(last)
+	}
+	return n
+}
+
+// Ban bans the viewer of a session by its peer, as evidence would; false if no such session is open.
+func (h *Hub) Ban(p wire.PeerID) bool {
+	for _, s := range h.allSwarms() {
+		if s.isMember(p) {
+			s.convict(p)
+			return true
+		}
+	}
+	return false
 }
 
 // Relayed counts payload bytes that a relay carried from (up) and to (down) the

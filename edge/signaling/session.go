@@ -42,6 +42,7 @@ func (s *session) run() {
 		return
 	}
 	defer s.hub.release(s.swarm)
+	defer s.member.meter.Close()
 	defer s.swarm.leave(s.member)
 	for {
 		m, ok := s.read()
@@ -119,13 +120,13 @@ func (s *session) enter() (ok bool) {
 		return false
 	}
 	s.greet()
-	s.swarm, s.member = sw, &member{s.conn, who}
+	s.swarm, s.member = sw, &member{s.conn, who, s.hub.Meter(who)}
 	s.expires.Store(who.Expires.UnixMilli())
 	s.send(signal.Encode(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
 	}))
 	sw.join(s.member, admission.Facts(s.hub.Control, who))
-	if who.Presentation.Stopped() { // meanwhile, when it was not in the swarm yet
+	if who.Presentation.Stopped() || s.hub.Off(who) { // meanwhile, when it was not in the swarm yet
 		s.finish(admission.NotShared())
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
+	"github.com/viewmesh/viewmesh/edge/insight"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -23,6 +24,7 @@ const maxGone = 1024
 type member struct {
 	*conn
 	*admission.Member
+	meter *insight.Session // nil for none
 }
 
 // swarm drives one tracker engine: it owns the engine's lock, its timer and the
@@ -81,6 +83,19 @@ func (s *swarm) receive(m *member, msg *signal.Message) {
 	defer s.mu.Unlock()
 	if s.members[m.Peer] == m {
 		s.step(tracker.Input{Kind: tracker.Receive, Peer: m.Peer, Message: msg})
+		s.count(m, msg)
+	}
+}
+
+// count has the meter of m count what it says of its playback. s.mu is held.
+func (s *swarm) count(m *member, msg *signal.Message) {
+	switch msg.Type {
+	case signal.Announce:
+		m.meter.Announce(msg.Announcement)
+	case signal.ReportMsg:
+		if totals, ok := s.engine.Reported(m.Peer); ok {
+			m.meter.Report(&totals, msg.Report)
+		}
 	}
 }
 
@@ -198,8 +213,8 @@ func (s *swarm) stats() tracker.Stats {
 	return s.engine.Stats()
 }
 
-// end closes all connections with a last message.
-func (s *swarm) end(msg *signal.Message) {
+// endSome closes the connections for which last returns a message, with that.
+func (s *swarm) endSome(last func(*member) *signal.Message) (n int) {
 	s.mu.Lock()
 	members := make([]*member, 0, len(s.members))
 	for _, m := range s.members {
@@ -207,8 +222,19 @@ func (s *swarm) end(msg *signal.Message) {
 	}
 	s.mu.Unlock()
 	for _, m := range members {
-		m.finish(msg)
+		if msg := last(m); msg != nil {
+			m.finish(msg)
+			n++
+		}
 	}
+	return n
+}
+
+// isMember reports whether a peer has a session here.
+func (s *swarm) isMember(p wire.PeerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[p] != nil
 }
 
 // close stops the timer for good.

@@ -38,8 +38,9 @@ var table = []rule{
 	{pkg: "edge/...", inside: []string{"meshcore/...", "tokens/..."},
 		outside: []string{"go.uber.org/zap", "github.com/gorilla/websocket", "github.com/dunglas/httpsfv",
 			"github.com/hashicorp/golang-lru/v2", "golang.org/x/",
-			"github.com/nats-io/nats.go", "go.etcd.io/bbolt", // for edge/broker; for edge/digest
-			"github.com/oschwald/maxminddb-golang/", "github.com/gaissmai/bart"}}, // for edge/locator; for edge/admission
+			"github.com/nats-io/nats.go", "go.etcd.io/bbolt", // for edge/broker; for edge/digest and edge/insight
+			"github.com/oschwald/maxminddb-golang/", "github.com/gaissmai/bart", // for edge/locator; for edge/admission
+			"github.com/DataDog/sketches-go/", "github.com/axiomhq/hyperloglog"}}, // for edge/insight
 	{pkg: "caddymodule/...", inside: []string{"edge/...", "meshcore/...", "tokens/...", "turnserver/..."},
 		outside: []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/dustin/go-humanize", "github.com/prometheus/",
 			"golang.org/x/", "github.com/oschwald/maxminddb-golang"}},

@@ -44,6 +44,8 @@ type Device struct {
 	MemoryMiB  int      `json:"memory_mib,omitempty"`
 	Battery    *float64 `json:"battery,omitempty"` // 0 to 1; absent on mains power
 	SaveData   bool     `json:"save_data,omitempty"`
+	Player     string   `json:"player,omitempty"` // such as hls.js
+	Label      string   `json:"label,omitempty"`  // what the page says of itself, for the operator's figures
 }
 
 // SessionAnswer is what a viewer gets: its identity and its configuration.
@@ -174,6 +176,9 @@ func jsonType(t reflect.Type) string {
 // maxManifest is the longest SessionRequest.Manifest, in bytes.
 const maxManifest = 4096
 
+// maxLabel is the longest Device.Player or Label, in bytes.
+const maxLabel = 64
+
 func (r *SessionRequest) check() error {
 	if m := r.Manifest; m != "" && (m[0] != '/' || len(m) > maxManifest || strings.ContainsAny(m, " #")) {
 		return &FieldError{"manifest", "must be an escaped path, from the first slash, with its query"}
@@ -202,6 +207,10 @@ func (r *SessionRequest) check() error {
 		return &FieldError{"token", fmt.Sprintf("has %d bytes, at most %d", len(r.Token), 8<<10)}
 	case r.Device.MemoryMiB < 0:
 		return &FieldError{"device.memory_mib", "is negative"}
+	case len(r.Device.Player) > maxLabel:
+		return &FieldError{"device.player", fmt.Sprintf("has %d bytes, at most %d", len(r.Device.Player), maxLabel)}
+	case len(r.Device.Label) > maxLabel:
+		return &FieldError{"device.label", fmt.Sprintf("has %d bytes, at most %d", len(r.Device.Label), maxLabel)}
 	case r.Device.Battery != nil && !(*r.Device.Battery >= 0 && *r.Device.Battery <= 1):
 		return &FieldError{"device.battery", fmt.Sprintf("is %v, want 0 to 1", *r.Device.Battery)}
 	}

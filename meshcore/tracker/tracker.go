@@ -104,6 +104,15 @@ func (s *Swarm) NextDeadline() (at time.Duration, ok bool) {
 	return s.sweepAt, true
 }
 
+// Reported returns what a member has reported in all, as far as it can be true of its time.
+func (s *Swarm) Reported(p wire.PeerID) (totals signal.Report, ok bool) {
+	m := s.members[p]
+	if m == nil || !m.accounts.reported || m.accounts.lied {
+		return totals, false
+	}
+	return m.accounts.totals, true
+}
+
 // Stats sums up the swarm; it takes time in proportion to the members.
 func (s *Swarm) Stats() Stats {
 	st := Stats{Peers: len(s.all), Totals: s.ended, Banned: len(s.banned), Doubted: s.doubted}
