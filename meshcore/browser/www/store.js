@@ -117,8 +117,12 @@ export class Entry {
     let failed = this.gone;
     if (!failed) {
       await new Promise((/** @type {(x?: unknown) => void} */ resolve) => {
-        this.waiters.add(() => ((failed = this.gone || this.failed), resolve()));
         signal.addEventListener("abort", resolve, { once: true });
+        this.waiters.add(() => {
+          failed = this.gone || this.failed;
+          signal.removeEventListener("abort", resolve);
+          resolve();
+        });
       });
     }
     if (failed) throw new Error("segment is not available here");
