@@ -19,6 +19,7 @@ type allocation struct {
 	client tuple
 	addr   netip.AddrPort // the relayed transport address, as given out
 	sock   packetSocket
+	shared bool     // the server's readers read sock
 	txid   [12]byte // of Data indications: any value does, as nobody answers them
 
 	made time.Time
@@ -80,6 +81,10 @@ func (a *allocation) addTo(all map[origin]Relayed) {
 
 // begin relays from peers until the allocation ends.
 func (a *allocation) begin() {
+	if a.shared {
+		a.s.readers.watch(a.sock, a.down, a.end)
+		return
+	}
 	go func() {
 		defer a.s.wg.Done()
 		_ = a.sock.receive(nil, a.down)
@@ -111,6 +116,9 @@ func (a *allocation) end() {
 		a.s.users.release(a.user, 1)
 		a.s.counters.live[a.in.transport].Add(-1)
 		a.audit()
+		if a.shared {
+			a.s.wg.Done()
+		}
 	})
 }
 

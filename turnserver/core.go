@@ -33,6 +33,7 @@ type core struct {
 	names        names
 	users        users
 	relays       relays
+	readers      readers
 	reservations reservations
 	listeners    listeners
 	writers      writers

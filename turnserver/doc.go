@@ -9,7 +9,8 @@
 //   - The data plane is this package: it holds permissions and channels, relays
 //     ChannelData and Send indications (relay.go, upqueue.go), which never reach pion,
 //     meters every datagram, holds quotas, and uses the batched socket calls of Linux
-//     (socket_linux.go).
+//     (socket_linux.go). One goroutine for each core reads the sockets of all
+//     allocations; at medium rates datagrams wait a moment for company (reader_linux.go).
 //
 // Every way in (a UDP socket, a TCP or TLS connection) is an intake (intake.go)
 // with a pion server of its own, so that a flood on one does not hold up another

@@ -159,6 +159,7 @@ func (in *intake) make(p *Policy, public, bind netip.Addr, wish portWish) (*allo
 		s.wg.Done()
 		return nil, code
 	}
+	a.shared = s.readers.watches(a.sock)
 	a.expiry = time.AfterFunc(time.Duration(a.granted)*time.Second, a.end)
 	s.relays.put(a)
 	s.counters.live[in.transport].Add(1)

@@ -60,6 +60,10 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.desks = append(s.desks, d)
 	}
+	if err := s.readers.open(s.core); err != nil {
+		s.closeDesks()
+		return nil, err
+	}
 	s.wg.Add(1)
 	go s.reportUsage()
 	return s, nil

@@ -27,8 +27,7 @@ const (
 type packetSocket interface {
 	// receive calls f with every batch that comes in, until f returns false (then
 	// it returns nil) or the socket is closed (then it returns net.ErrClosed). It
-	// reads into b; where b is nil it borrows a batch while there is something to
-	// read, so that a silent socket holds no buffers.
+	// reads into b, or into a batch of its own where b is nil.
 	receive(b *batch, f func(*batch) bool) error
 
 	// send sends each of msgs to addr as a datagram of its own, in order. All but

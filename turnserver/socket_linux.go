@@ -3,8 +3,10 @@ package turnserver
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,11 +21,36 @@ const canShare = true
 // systemSocket is a packetSocket that reads with recvmmsg and writes with sendmsg,
 // several datagrams at a time by UDP_SEGMENT (generic segmentation offload).
 type systemSocket struct {
-	*net.UDPConn
+	io.Closer
+	local net.Addr
 	raw   syscall.RawConn
+	fd    int
 	inet6 bool        // the socket is AF_INET6, so IPv4 addresses are written mapped
 	any   bool        // it is bound to no address: each datagram tells the one it was sent to
 	noGSO atomic.Bool // UDP_SEGMENT has failed on this socket
+
+	failures int // in a row, of receiving
+
+	reading sync.Mutex // held while a reader of many sockets works on a batch
+	closed  bool
+	by      *reader
+	work    func(*batch) bool
+	failed  func()
+}
+
+func (s *systemSocket) LocalAddr() net.Addr { return s.local }
+
+// Close closes the socket. Where a reader of many sockets reads it, that is done with it
+// when Close returns.
+func (s *systemSocket) Close() error {
+	s.reading.Lock()
+	by := s.by
+	s.closed = true
+	s.reading.Unlock()
+	if by != nil {
+		by.forget(s)
+	}
+	return s.Closer.Close()
 }
 
 func listenSystem(network, address string, shared bool) (packetSocket, error) {
@@ -35,20 +62,47 @@ func listenSystem(network, address string, shared bool) (packetSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := overSystem(conn.(*net.UDPConn))
-	if err != nil {
-		_ = conn.Close()
-	}
-	return s, err
+	defer conn.Close()
+	return ownSocket(conn.(*net.UDPConn))
 }
 
-// overSystem makes a packetSocket of a socket.
-func overSystem(conn *net.UDPConn) (s *systemSocket, err error) {
-	s = &systemSocket{UDPConn: conn}
-	if s.raw, err = s.SyscallConn(); err == nil {
-		err = s.raw.Control(func(fd uintptr) { s.setUp(int(fd)) })
+// ownSocket takes a socket out of Go's poller.
+func ownSocket(conn *net.UDPConn) (*systemSocket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	fd := -1
+	if cerr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); cerr != nil {
+		return nil, cerr
+	}
+	if err == nil {
+		err = unix.SetNonblock(fd, false) // every call says that it does not wait
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	file := os.NewFile(uintptr(fd), "udp")
+	s := &systemSocket{Closer: file, local: conn.LocalAddr(), fd: fd}
+	if s.raw, err = file.SyscallConn(); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	s.setUp()
+	return s, nil
+}
+
+// overSystem makes a packetSocket, to send by, of a socket that others read.
+func overSystem(conn *net.UDPConn) (packetSocket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &systemSocket{Closer: conn, local: conn.LocalAddr(), raw: raw}
+	return s, raw.Control(func(fd uintptr) {
+		s.fd = int(fd)
+		s.setUp()
+	})
 }
 
 // reusePort lets other sockets of this user have the address of a socket, too.
@@ -64,7 +118,8 @@ func reusePort(_, _ string, c syscall.RawConn) error {
 
 // setUp asks for large buffers, as much of them as the system gives, and looks up the
 // socket's family.
-func (s *systemSocket) setUp(fd int) {
+func (s *systemSocket) setUp() {
+	fd := s.fd
 	for _, opt := range [][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt[0], socketBuffer) != nil {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt[1], socketBuffer)
@@ -151,47 +206,6 @@ func localOf(infos []byte) netip.Addr {
 		}
 	}
 	return netip.Addr{}
-}
-
-// receive waits for the socket as Go's poller does. The poller is edge-triggered and
-// remembers an edge that comes while the batch is worked on, so a batch that was not
-// full means that there is nothing to read until the poller says so: the read that
-// would only find that out is saved.
-func (s *systemSocket) receive(own *batch, f func(*batch) bool) error {
-	stopped, failures := false, 0
-	err := s.raw.Read(func(fd uintptr) bool {
-		b := own
-		if b == nil {
-			b = batches.Get().(*batch)
-			defer batches.Put(b)
-		}
-		for {
-			full, errno := b.recv(fd)
-			switch {
-			case errno == unix.EAGAIN:
-				return false
-			case errno == unix.EINTR:
-				continue
-			case errno != 0:
-				if failures++; failures == maxFailures {
-					return true
-				}
-				continue // what a socket reports of earlier sends
-			}
-			failures = 0
-			if !f(b) {
-				stopped = true
-				return true
-			}
-			if !full {
-				return false
-			}
-		}
-	})
-	if err == nil && stopped {
-		return nil
-	}
-	return net.ErrClosed
 }
 
 // sender is the room that a sendmsg call takes.
