@@ -89,7 +89,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 				return nil, fmt.Errorf("draw a secret: %w", err)
 			}
 		}
-		rt, err := newRuntime(a.logger, secret, digestsFile(a.storage))
+		rt, err := newRuntime(a.logger, secret, dataFile(a.storage, "digests.db"), dataFile(a.storage, "history.db"))
 		if err == nil {
 			rt.secretLost.Store(lost)
 		}

@@ -98,6 +98,10 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		announce_interval DURATION
 //		report_interval   DURATION
 //		stats             [on|off]
+//		dashboard {
+//			token TOKEN
+//			allow MATCHER...
+//		}
 //		max_sessions      N
 //	}
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -198,7 +202,11 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"announce_interval": option.Duration(&h.AnnounceInterval),
 		"report_interval":   option.Duration(&h.ReportInterval),
 		"stats":             option.Flag(&h.Stats),
-		"max_sessions":      option.Int(&h.MaxSessions),
+		"dashboard": func(d *caddyfile.Dispenser) error {
+			h.Dashboard = &Dashboard{}
+			return h.Dashboard.UnmarshalCaddyfile(d)
+		},
+		"max_sessions": option.Int(&h.MaxSessions),
 	}, "exclude", "hosts", "origins", "site", "viewer_params")
 }
 

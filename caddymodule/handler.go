@@ -121,6 +121,9 @@ type Handler struct {
 	// anybody. Default: false.
 	Stats bool `json:"stats,omitempty"`
 
+	// Dashboard shows the site's figures at PATH/dashboard. Default: none.
+	Dashboard *Dashboard `json:"dashboard,omitempty"`
+
 	// MaxSessions is the number of sessions of the whole server from which this
 	// site opens no more. Default: 100000.
 	MaxSessions int `json:"max_sessions,omitempty"`
@@ -202,6 +205,12 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 			return p, fmt.Errorf("load the matchers of exclude: %w", err)
 		}
 		p.Exclude = h.excludes
+	}
+	if h.Dashboard != nil {
+		var err error
+		if p.Dashboard, err = h.Dashboard.access(ctx); err != nil {
+			return p, err
+		}
 	}
 	if h.Token != nil {
 		var err error

@@ -106,14 +106,13 @@ func storedRandom(ctx context.Context, storage certmagic.Storage) ([]byte, error
 	return secret, nil
 }
 
-// digestsFile returns the file of digests: beside what Caddy stores, on this machine
-// alone.
-func digestsFile(storage certmagic.Storage) string {
+// dataFile returns a file of the mesh beside what Caddy stores, on this machine alone.
+func dataFile(storage certmagic.Storage, name string) string {
 	dir := caddy.AppDataDir()
 	if files, ok := storage.(*certmagic.FileStorage); ok && files.Path != "" {
 		dir = files.Path
 	}
-	return filepath.Join(dir, "mesh", "digests.db")
+	return filepath.Join(dir, "mesh", name)
 }
 
 // locked calls f while it holds the storage's lock of the mesh.

@@ -44,13 +44,13 @@ type runtime struct {
 	started []*App // configs that run, the current one last
 }
 
-func newRuntime(logger *zap.Logger, secret []byte, digests string) (*runtime, error) {
+func newRuntime(logger *zap.Logger, secret []byte, digests, history string) (*runtime, error) {
 	log := newCurrentLog(logger)
 	rt := &runtime{log: log, logger: zap.New(log).Named("mesh")}
 	rt.secret.Store(&secret)
 	var err error
 	rt.edge, err = edge.New(edge.Config{
-		Secret: secret, Digests: digests, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Locate: rt.locate, Log: rt.logger,
+		Secret: secret, Digests: digests, History: history, Keys: rt.keys, ICEServers: rt.iceServers, RelayShare: rt.relayShare, Current: rt.policyOf, Locate: rt.locate, Log: rt.logger,
 		Server: edge.Server{
 			ClientAddr: clientAddr, HTTPS: isHTTPS, URL: originalURL, Slice: bodySlice, Direct: direct, Prepare: prepare,
 		},

@@ -239,6 +239,9 @@ func TestRestart(t *testing.T) {
 		s.Report(&signal.Report{PeerBytes: 10, StartupMS: 800}, &signal.Report{})
 		now = now.Add(Interval)
 		s.Close()
+		in.mu.Lock()
+		in.record(now)
+		in.mu.Unlock()
 		in.Close()
 	}
 	in := New(Config{Log: zap.NewNop(), Now: func() time.Time { return now }, File: path})

@@ -179,7 +179,7 @@ func (in *Insight) rows(from, to time.Time, step time.Duration, split bool, f fu
 	return nil
 }
 
-// Close writes what there is and closes the file.
+// Close writes what there is since the last row, if the file is open, and closes it.
 func (in *Insight) Close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -187,7 +187,9 @@ func (in *Insight) Close() {
 		return
 	}
 	in.timer.Stop()
-	in.record(in.config.Now())
+	if in.history != nil {
+		in.record(in.config.Now())
+	}
 	in.closed = true
 	close(in.done)
 	if in.history != nil {
