@@ -97,6 +97,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		session_ttl       DURATION
 //		announce_interval DURATION
 //		report_interval   DURATION
+//		capacity          SIZE
+//		overload          refuse|degrade|pass
 //		stats             [on|off]
 //		dashboard {
 //			token TOKEN
@@ -201,6 +203,8 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 		"session_ttl":       option.Duration(&h.SessionTTL),
 		"announce_interval": option.Duration(&h.AnnounceInterval),
 		"report_interval":   option.Duration(&h.ReportInterval),
+		"capacity":          option.Size(&h.Capacity),
+		"overload":          option.OneOf(&h.Overload, admission.OverloadRefuse, admission.OverloadDegrade, admission.OverloadPass),
 		"stats":             option.Flag(&h.Stats),
 		"dashboard": func(d *caddyfile.Dispenser) error {
 			h.Dashboard = &Dashboard{}

@@ -117,6 +117,18 @@ type Handler struct {
 	// ReportInterval is how often a peer reports its traffic. Default: 10s.
 	ReportInterval caddy.Duration `json:"report_interval,omitempty"`
 
+	// Capacity is how many bytes a second the server can send. Segments of this site then
+	// wait for each other, so that manifests, sessions and signaling go out at once, and
+	// viewers learn how scarce the origin is before they ask it. Default: 0, unknown.
+	Capacity int64 `json:"capacity,omitempty"`
+
+	// Overload says what becomes of viewers who come while segments wait for more than 4 s
+	// all the same, because viewers give each other too little. "degrade": what they ask
+	// the server for waits for all that others do, so that those who play go on; "refuse":
+	// they get no session either; "pass": they are as others. The first two need capacity.
+	// Default: pass.
+	Overload string `json:"overload,omitempty"`
+
 	// Stats answers GET PATH/stats with the numbers of this host's swarms, to
 	// anybody. Default: false.
 	Stats bool `json:"stats,omitempty"`
@@ -183,7 +195,7 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 		SameASNOnly: h.SameASNOnly, SameCountryOnly: h.SameCountryOnly,
 		RelayOnly: h.RelayOnly, Tracker: h.Tracker, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
-		Stats: h.Stats, MaxSessions: h.MaxSessions,
+		Capacity: h.Capacity, Overload: h.Overload, Stats: h.Stats, MaxSessions: h.MaxSessions,
 	}
 	for _, s := range h.Sites {
 		site := admission.Site{Name: s.Name}

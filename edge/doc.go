@@ -33,5 +33,7 @@
 //	response/     the writers that pass bodies on
 //	admission/    policy, viewer tokens, sessions, limits and bans
 //	signaling/    WebSocket connections and the drivers of swarms
+//	uplink/       what the server can send: whose bytes go out next, and how scarce that is
+//	overload.go   what becomes of viewers who come when that is not enough
 //	torrent/      the tracker for clients that exist already
 package edge

@@ -22,6 +22,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/response"
 	"github.com/viewmesh/viewmesh/edge/signaling"
 	"github.com/viewmesh/viewmesh/edge/torrent"
+	"github.com/viewmesh/viewmesh/edge/uplink"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -118,6 +119,7 @@ type Edge struct {
 	insight   *insight.Insight
 	facts     *facts
 	switches  switches
+	uplink    uplink.Uplink
 	recalls   singleflight.Group
 	proxied   atomic.Bool // a trusted proxy has asked for a segment
 }
@@ -145,10 +147,11 @@ func New(c Config) (*Edge, error) {
 		Server: admission.Server{ClientAddr: c.Server.ClientAddr, HTTPS: c.Server.HTTPS},
 	})
 	e.facts = newFacts(e.control)
-	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control, Meter: e.meter, Off: e.off})
+	e.hub = signaling.NewHub(signaling.Config{Log: c.Log, Now: c.now, Control: e.control, Meter: e.meter, Off: e.off, OriginWait: e.uplink.Wait})
 	e.tracker = torrent.NewHub(torrent.Config{Log: c.Log, Now: c.now, Control: e.control, Catalog: e.catalog})
 	e.segments = &response.Segments{
 		Log: c.Log, Now: c.now, Catalog: e.catalog, Digests: e.digests, Keys: c.Keys, Slice: c.Server.Slice, Differ: e.stopSharing,
+		Uplink: &e.uplink, Last: func(r *http.Request, p *Policy) bool { return goesLast(e, r, p) },
 	}
 	e.manifests = &response.Manifests{Log: c.Log, Now: c.now, Catalog: e.catalog}
 	return e, nil
@@ -175,6 +178,7 @@ func (e *Edge) Rekey(secret []byte) { e.catalog.Rekey(secret) }
 // (up) and to (down) its peer. first is set with the first bytes of a session.
 func (e *Edge) Relayed(swarm string, up, down int64, first bool) {
 	e.hub.Relayed(swarm, up, down, first)
+	e.uplink.Spend(up + down)
 }
 
 // Stats sums up the swarms of a host, in lower case and with its port if that is

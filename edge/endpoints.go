@@ -115,11 +115,16 @@ func (s *Site) serveSession(w http.ResponseWriter, r *http.Request, host string,
 		Switch{SwitchPresentation, p.Name()}, Switch{SwitchDevice, req.Device.Kind}):
 		return reply.Refuse(w, http.StatusForbidden, "not_shared", "this presentation is not shared; play from the origin")
 	}
+	if ok, err := carries(s, w); !ok {
+		return err
+	}
 	answer, renewal, err := s.edge.control.Open(r, s.policy, p, &req)
 	if err != nil {
 		return refuse(w, fmt.Errorf("open session: %w", err))
 	}
 	s.edge.facts.devices.Add(answer.Peer, req.Device)
+	s.edge.uplink.Join(s.policy.Capacity)
+	answer.OriginWaitMS = s.edge.uplink.Wait().Milliseconds()
 	if renewal != nil {
 		admission.RenewSession(w.Header(), renewal)
 	}

@@ -43,6 +43,13 @@ const (
 	TrackerOff    = "off"
 )
 
+// The values of Policy.Overload.
+const (
+	OverloadRefuse  = "refuse"
+	OverloadDegrade = "degrade"
+	OverloadPass    = "pass"
+)
+
 // Policy is what the configuration of a site allows. Default sets the defaults of
 // fields that are zero; a policy must not be changed once it is in use.
 type Policy struct {
@@ -117,6 +124,16 @@ type Policy struct {
 	// ReportInterval is how often a peer reports its traffic, 1s to 2m. Default:
 	// 10s.
 	ReportInterval time.Duration
+	// Capacity is how many bytes a second the server can send. Segments of the site then
+	// wait for each other, so that what is small goes out at once, and viewers learn how
+	// long they wait. Zero: unknown, and nothing waits.
+	Capacity int64
+	// Overload says what becomes of viewers who come while segments wait for more than 4 s
+	// all the same, because peers give too little. With OverloadDegrade what they ask the
+	// server for waits for all that others do, so that those who play go on; with
+	// OverloadRefuse they get no session either. With OverloadPass they are as others.
+	// Default: OverloadPass.
+	Overload string
 	// Stats answers GET Path/stats with the numbers of the host's swarms, to
 	// anybody.
 	Stats bool
@@ -156,6 +173,7 @@ func (p *Policy) Default() {
 	def(&p.Path, "/mesh")
 	def(&p.Share, ShareAll)
 	def(&p.Tracker, TrackerOn)
+	def(&p.Overload, OverloadPass)
 	if p.Tokens != nil {
 		def(&p.Tokens.Enforce, EnforceRequire)
 	}
@@ -188,8 +206,12 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("ads %q: write origin_only or share", p.Ads)
 	case p.Tracker != TrackerOn && p.Tracker != TrackerStrict && p.Tracker != TrackerOff:
 		return fmt.Errorf("tracker %q: write on, strict or off", p.Tracker)
-	case p.UploadLimit < 0 || p.UploadRatio < 0 || p.Neighbors < 0 || p.MaxTold < 0 || p.MaxSessions < 0:
-		return errors.New("upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
+	case p.Overload != OverloadRefuse && p.Overload != OverloadDegrade && p.Overload != OverloadPass:
+		return fmt.Errorf("overload %q: write refuse, degrade or pass", p.Overload)
+	case p.Overload != OverloadPass && p.Capacity <= 0:
+		return fmt.Errorf("overload %s needs capacity: write what the server can send in a second, such as capacity 100MiB", p.Overload)
+	case p.Capacity < 0 || p.UploadLimit < 0 || p.UploadRatio < 0 || p.Neighbors < 0 || p.MaxTold < 0 || p.MaxSessions < 0:
+		return errors.New("capacity, upload_limit, upload_ratio, neighbors, max_told and max_sessions cannot be negative")
 	case p.SessionTTL < 30*time.Second || p.SessionTTL > 24*time.Hour:
 		return fmt.Errorf("session_ttl %s: write 30s to 24h", p.SessionTTL)
 	case p.AnnounceInterval < time.Second || p.AnnounceInterval > 2*time.Minute:

@@ -11,6 +11,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
+	"github.com/viewmesh/viewmesh/edge/uplink"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 	"github.com/viewmesh/viewmesh/meshcore/manifest"
 	"github.com/viewmesh/viewmesh/tokens"
@@ -31,6 +32,10 @@ type Segments struct {
 	// Slice returns the size of the limited readers into which the server splits the
 	// body of a response, in bytes; 0 for none.
 	Slice func(*http.Request) int64
+	// Uplink is what the server sends by.
+	Uplink *uplink.Uplink
+	// Last reports whether a segment waits for all those of which it does not.
+	Last func(*http.Request, *admission.Policy) bool
 	// Differ is called when viewers are seen to get different bytes at one URL.
 	Differ func(p *catalog.Presentation, path, why string)
 

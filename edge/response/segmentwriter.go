@@ -9,6 +9,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/digest"
 	"github.com/viewmesh/viewmesh/edge/internal/reply"
+	"github.com/viewmesh/viewmesh/edge/uplink"
 	"github.com/viewmesh/viewmesh/meshcore/integrity"
 )
 
@@ -40,9 +41,10 @@ type segmentWriter struct {
 	held    int  // status that is held, 0 for none
 	target  target
 
-	digester digester // nil if the body is not digested
-	claimed  bool     // in the store, for the target
-	ending   ending   // of a body without Content-Length
+	body     *uplink.Body // nil while the server's capacity is unknown
+	digester digester     // nil if the body is not digested
+	claimed  bool         // in the store, for the target
+	ending   ending       // of a body without Content-Length
 }
 
 // digester digests a body that passes through.
@@ -241,7 +243,7 @@ func (w *segmentWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	w.letGo()
-	n, err := w.ResponseWriter.Write(p)
+	n, err := w.inTurn(p)
 	w.count(int64(n))
 	if w.digester != nil {
 		_, derr := w.digester.Write(p[:n])
@@ -270,9 +272,12 @@ func (w *segmentWriter) ReadFrom(src io.Reader) (int64, error) {
 	}
 	var sent int64
 	var err error
-	if isFile {
-		sent, err = sendFile(w.Writer, f, n, w.segments.Slice(w.request))
-	} else {
+	switch w.begin(); {
+	case isFile:
+		sent, err = w.sendInTurn(f, n)
+	case w.body != nil:
+		return copyThrough(w, src)
+	default:
 		sent, err = w.Writer.ReadFrom(src)
 	}
 	w.count(sent)
@@ -330,8 +335,12 @@ func (w *segmentWriter) dropDigester() {
 	w.digester = nil
 }
 
-// abandon gives back what the digester holds; also when next panicked.
+// abandon gives back what the digester and the body hold; also when next panicked.
 func (w *segmentWriter) abandon() {
+	if w.body != nil {
+		w.body.End()
+		w.body = nil
+	}
 	if spool, ok := w.digester.(*digest.Spool); ok {
 		spool.Free()
 	}

@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"errors"
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ const (
 	DrainSpread = 10 * time.Second
 	// idleSwarm is how long a swarm without peers keeps its numbers.
 	idleSwarm = time.Hour
+	// lookEvery is how often members learn how scarce the origin is, if that has changed.
+	lookEvery = time.Second
 	// maxSwarms is the number of swarms from which idle ones are let go.
 	maxSwarms = 64
 )
@@ -41,6 +44,9 @@ type Config struct {
 	Meter func(*admission.Member) *insight.Session
 	// Off reports whether the operator has switched the mesh off for a member. Default: for none.
 	Off func(*admission.Member) bool
+	// OriginWait returns how long a segment waits at the origin now, 0 if that is not
+	// scarce. Default: it never is.
+	OriginWait func() time.Duration
 }
 
 // Hub holds the swarms and the connections of an edge. It is safe for concurrent
@@ -54,10 +60,13 @@ type Hub struct {
 	retired  signal.Report // of swarms that were let go
 	sessions map[*session]struct{}
 	networks shares.Counts[string]
+	came     map[string]time.Time // of each of networks, when its first session did
 	accounts shares.Counts[admission.Viewer]
 	open     atomic.Int64
 	work     sync.WaitGroup // goroutines of connections
 	draining bool
+	looks    *time.Timer
+	level    int // how scarce the origin is, as members know
 }
 
 // NewHub makes a hub.
@@ -68,8 +77,34 @@ func NewHub(c Config) *Hub {
 	if c.Off == nil {
 		c.Off = func(*admission.Member) bool { return false }
 	}
-	return &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{},
-		networks: shares.Counts[string]{}, accounts: shares.Counts[admission.Viewer]{}}
+	if c.OriginWait == nil {
+		c.OriginWait = func() time.Duration { return 0 }
+	}
+	h := &Hub{Config: c, started: c.Now(), swarms: map[string]*swarm{}, sessions: map[*session]struct{}{},
+		networks: shares.Counts[string]{}, came: map[string]time.Time{}, accounts: shares.Counts[admission.Viewer]{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.looks = time.AfterFunc(lookEvery, h.look)
+	return h
+}
+
+// look tells all members how scarce the origin is, if that has changed by half or more.
+func (h *Hub) look() {
+	wait := h.OriginWait()
+	level := bits.Len64(uint64(wait.Milliseconds()))
+	h.mu.Lock()
+	draining, same := h.draining, level == h.level
+	h.level = level
+	if !draining {
+		h.looks.Reset(lookEvery)
+	}
+	h.mu.Unlock()
+	if draining || same {
+		return
+	}
+	for _, s := range h.allSwarms() {
+		s.scarce(wait)
+	}
 }
 
 // since is the engines' time.
@@ -93,7 +128,9 @@ func (h *Hub) enter(s *session) error {
 		return ErrDraining
 	}
 	h.sessions[s] = struct{}{}
-	h.networks.Add(s.on.Network(), 1)
+	if h.networks.Add(s.on.Network(), 1); h.networks[s.on.Network()] == 1 {
+		h.came[s.on.Network()] = time.Now()
+	}
 	h.open.Add(1)
 	h.work.Add(1)
 	return nil
@@ -104,6 +141,15 @@ func (h *Hub) Crowded(network string, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return network != "" && h.networks.Full(network, len(h.sessions), most, shares.Network)
+}
+
+// Came returns since when there has been a session of a network; ok is false if there is
+// none.
+func (h *Hub) Came(network string) (at time.Time, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, ok = h.came[network]
+	return at, ok
 }
 
 // admit counts a session for its account; false if that has its share.
@@ -121,7 +167,9 @@ func (h *Hub) admit(s *session, account admission.Viewer, most int) bool {
 func (h *Hub) leave(s *session) {
 	h.mu.Lock()
 	delete(h.sessions, s)
-	h.networks.Add(s.on.Network(), -1)
+	if h.networks.Add(s.on.Network(), -1); h.networks[s.on.Network()] == 0 {
+		delete(h.came, s.on.Network())
+	}
 	if s.account != nil {
 		h.accounts.Add(*s.account, -1)
 	}
@@ -144,6 +192,7 @@ func (h *Hub) hold(id string, p *catalog.Presentation) (*swarm, error) {
 			h.retireIdle()
 		}
 		s = newSwarm(id, p, h.Control, h.since)
+		s.scarce(h.OriginWait())
 		h.swarms[id] = s
 	}
 	s.holds++
@@ -282,6 +331,7 @@ func (h *Hub) Totals() signal.Report {
 func (h *Hub) Close() {
 	h.mu.Lock()
 	h.draining = true
+	h.looks.Stop()
 	sessions := make([]*session, 0, len(h.sessions))
 	for s := range h.sessions {
 		sessions = append(sessions, s)

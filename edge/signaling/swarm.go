@@ -132,6 +132,15 @@ func (s *swarm) convict(p wire.PeerID) {
 	}
 }
 
+// scarce tells all members how long a segment waits at the origin.
+func (s *swarm) scarce(wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.step(tracker.Input{Kind: tracker.Scarce, Wait: wait})
+	}
+}
+
 // has reports whether m is a member.
 func (s *swarm) has(m *member) bool {
 	s.mu.Lock()

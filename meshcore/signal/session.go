@@ -65,6 +65,9 @@ type SessionAnswer struct {
 	// signaling WebSocket and of the segment statements.
 	Signal  string `json:"signal"`
 	Segment string `json:"segment"`
+	// OriginWaitMS is how long a segment waits at the origin now, in milliseconds, because
+	// that cannot serve all who ask; 0 where it can, or where that is unknown.
+	OriginWaitMS int64 `json:"origin_wait_ms,omitempty"`
 	// Limits are what the peer must keep to.
 	Limits Limits `json:"limits"`
 	// AnnounceMS and ReportMS are intervals in milliseconds.

@@ -17,7 +17,7 @@
 //	hello      peer   pass
 //	welcome    edge   announce_ms, report_ms
 //	announce   peer   rendition, live, position_ms, neighbors, want, upload, uplink_bps, failed
-//	peers      edge   peers, duty, swarm_size
+//	peers      edge   peers, duty, swarm_size, origin_wait_ms
 //	offer      both   to/from, connection, sdp
 //	answer     both   to/from, connection, sdp
 //	candidate  both   to/from, connection, candidate
@@ -114,6 +114,8 @@ type Message struct {
 	Duty *Duty `json:"duty,omitempty"`
 	// SwarmSize is how many peers the swarm has, this one included (peers).
 	SwarmSize int `json:"swarm_size,omitempty"`
+	// OriginWaitMS is that of SessionAnswer, now (peers).
+	OriginWaitMS int64 `json:"origin_wait_ms,omitempty"`
 
 	// To names the receiver (offer, answer, candidate, refuse from a peer).
 	To *wire.PeerID `json:"to,omitempty"`

@@ -49,6 +49,8 @@ var frames = []struct{ name, frame, code string }{
 	{"announce with an id that is a number", `{"type":"announce","failed":[1]}`, "bad_field"},
 	{"announce with an id that is not hexadecimal", `{"type":"announce","failed":["00000000000000zz"]}`, "bad_field"},
 	{"peers", `{"type":"peers","peers":[{"id":"00000000000000a1","rendition":"v0","upload":true,"initiate":true}],"duty":{"rank":1,"of":2,"fetchers":1},"swarm_size":3}`, ""},
+	{"peers where the origin is scarce", `{"type":"peers","swarm_size":40,"origin_wait_ms":1500}`, ""},
+	{"peers with a wait that is a word", `{"type":"peers","origin_wait_ms":"long"}`, "bad_field"},
 	{"peers with nobody", `{"type":"peers","swarm_size":1}`, ""},
 	{"peers with a rank over its group", `{"type":"peers","duty":{"rank":2,"of":2,"fetchers":1}}`, "bad_field"},
 	{"peers with a negative rank", `{"type":"peers","duty":{"rank":-1,"of":2,"fetchers":1}}`, "bad_field"},

@@ -117,7 +117,12 @@ func (s *Swarm) pushDuties() {
 }
 
 func (s *Swarm) tellDuty(m *member) {
-	s.emit(Send, m.id, &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)})
+	s.emit(Send, m.id, s.peersMessage(m))
+}
+
+// peersMessage is a list of peers for m without any.
+func (s *Swarm) peersMessage(m *member) *signal.Message {
+	return &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all), OriginWaitMS: s.originWait.Milliseconds()}
 }
 
 func (s *Swarm) duty(m *member) *signal.Duty {

@@ -99,6 +99,9 @@ const (
 	Silent
 	// Heard: Peer has answered. A Join or Receive says the same.
 	Heard
+	// Scarce: a segment waits for Wait at the origin; 0 if that is not scarce any more. All
+	// members are told.
+	Scarce
 	// Convicted: evidence that the driver has checked shows that Peer, a member or one that
 	// was, gave a wrong chunk (signal.Evidence).
 	Convicted
@@ -124,6 +127,7 @@ type Input struct {
 	Peer    wire.PeerID
 	Facts   Facts           // Join
 	Message *signal.Message // Receive
+	Wait    time.Duration   // Scarce
 }
 
 // Effect is one effect.

@@ -28,7 +28,7 @@ type choice struct {
 func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement) {
 	s.regroup(now, m, ann)
 	m.lines.settle(now)
-	answer := &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all)}
+	answer := s.peersMessage(m)
 	want := min(ann.Want, int(m.maxTold-m.introduced.in(now).told), signal.MaxPeers)
 	chosen := s.choose(now, m, want, ann.Failed)
 	if len(chosen) > 0 {

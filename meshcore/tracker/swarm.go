@@ -26,6 +26,7 @@ type Swarm struct {
 	banned     map[wire.PeerID]bool
 	past       past
 	choice     choice
+	originWait time.Duration // as the driver said last
 }
 
 type groupKey struct {

@@ -76,6 +76,11 @@ func (s *Swarm) Step(now time.Duration, in Input) []Effect {
 		if m := s.members[in.Peer]; m != nil {
 			s.remove(now, m)
 		}
+	case Scarce:
+		s.originWait = in.Wait
+		for _, m := range s.all {
+			s.tellDuty(m)
+		}
 	case Convicted:
 		convict(s, now, in.Peer)
 	case Silent, Heard:
