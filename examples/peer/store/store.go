@@ -287,6 +287,13 @@ func (g *Segment) Begin(header http.Header) {
 	})
 }
 
+// Empty reports whether no byte has come yet.
+func (g *Segment) Empty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.have == 0 && len(g.raw) == 0
+}
+
 // Stop says that a fetch from the origin failed.
 func (g *Segment) Stop(err error) {
 	g.update(func() { g.stopped = fmt.Errorf("%w: %w", ErrStopped, err) })

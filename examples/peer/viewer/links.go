@@ -250,6 +250,9 @@ func (v *Viewer) offered(m *signal.Message) {
 func (v *Viewer) fromEdge(m *signal.Message) {
 	switch m.Type {
 	case signal.Peers, signal.Drop:
+		if m.Type == signal.Peers {
+			v.originWaits(time.Duration(m.OriginWaitMS) * time.Millisecond)
+		}
 		v.input(peer.Input{Kind: peer.SignalIn, Signal: m})
 	case signal.Offer:
 		v.offered(m)

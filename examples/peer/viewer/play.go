@@ -98,7 +98,7 @@ func (v *Viewer) SetManifest(m Manifest) {
 	v.call(func() {
 		escaped, query, _ := strings.Cut(m.Rendition, "?")
 		rendition := v.name(escaped, query)
-		out := &peer.Manifest{Rendition: rendition, Number: number(rendition), Live: m.Live, Segments: make([]peer.Segment, len(m.Segments))}
+		out := &peer.Manifest{Rendition: rendition, Number: number(rendition), Live: m.Live, Wait: v.wait, Segments: make([]peer.Segment, len(m.Segments))}
 		if len(out.Rendition) > signal.MaxText {
 			out.Rendition = fmt.Sprintf("%016x", out.Number)
 		}
@@ -117,6 +117,20 @@ func (v *Viewer) SetManifest(m Manifest) {
 		v.input(peer.Input{Kind: peer.ManifestIn, Manifest: out})
 		v.hinted(m.Hints, func(id wire.SegmentID) bool { _, ok := resources[id]; return ok })
 	})
+}
+
+// originWaits tells the engine how long a segment waits at the origin, if that has changed.
+func (v *Viewer) originWaits(wait time.Duration) {
+	if wait == v.wait {
+		return
+	}
+	v.wait = wait
+	if v.manifest != nil {
+		m := *v.manifest
+		m.Wait = wait
+		v.manifest = &m
+		v.input(peer.Input{Kind: peer.ManifestIn, Manifest: v.manifest})
+	}
 }
 
 // number is the rendition on the wire.

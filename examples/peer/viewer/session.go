@@ -246,11 +246,13 @@ func (v *Viewer) adopt(s *edge.Session) {
 		AnnounceInterval: time.Duration(s.AnnounceMS) * time.Millisecond,
 		ReportInterval:   time.Duration(s.ReportMS) * time.Millisecond,
 	})
+	v.wait = time.Duration(s.OriginWaitMS) * time.Millisecond
 	v.input(peer.Input{Kind: peer.Play, Position: v.position(), Playing: v.playing})
 	if v.manifest == nil {
 		return
 	}
 	m := *v.manifest // the engine before has the other one
+	m.Wait = v.wait
 	m.Segments = slices.Clone(m.Segments)
 	for i := range m.Segments {
 		s := &m.Segments[i]
@@ -260,6 +262,9 @@ func (v *Viewer) adopt(s *edge.Session) {
 	v.input(peer.Input{Kind: peer.ManifestIn, Manifest: v.manifest})
 	for f := range v.fetches {
 		f.orphan = !f.early
+		if v.wait > 0 && f.orphan && v.store.Segment(f.id).Empty() {
+			f.cancel() // what has not begun neighbors may have sooner
+		}
 	}
 	listed := map[wire.SegmentID]bool{}
 	for _, m := range v.manifest.Segments {

@@ -117,6 +117,7 @@ type Viewer struct {
 	engine    *peer.Engine
 	pending   []peer.Input
 	manifest  *peer.Manifest
+	wait      time.Duration // that a segment waits at the origin, as the edge says
 	resources map[wire.SegmentID]manifest.Resource
 	playing   bool
 	playPos   time.Duration

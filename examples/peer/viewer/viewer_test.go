@@ -50,6 +50,8 @@ type stage struct {
 	asked  map[string]int // by path
 	// hold, if not nil, is waited for before a session is opened.
 	hold chan struct{}
+	// wait is how long a segment waits at the origin, as a session says, in ms.
+	wait int64
 	// talk is what the edge does with a socket after the welcome.
 	talk func(n int, ws *websocket.Conn)
 }
@@ -118,7 +120,7 @@ func (s *stage) session(w http.ResponseWriter, r *http.Request) {
 	}
 	n := len(s.sessions)
 	_ = json.NewEncoder(w).Encode(signal.SessionAnswer{V: 1, Peer: wire.PeerID(n), Pass: fmt.Sprintf("pass %d", n), ExpiresMS: s.life.Milliseconds(),
-		Keys: public, Signal: "/mesh/signal", Segment: "/mesh/segment", AnnounceMS: 60_000, ReportMS: 100})
+		Keys: public, Signal: "/mesh/signal", Segment: "/mesh/segment", AnnounceMS: 60_000, ReportMS: 100, OriginWaitMS: s.wait})
 }
 
 func (s *stage) signal(w http.ResponseWriter, r *http.Request) {

@@ -47,6 +47,15 @@ test("a busy page fetches nothing that passed before its player had begun", asyn
   assert.deepEqual(fetched.filter((segment) => passed.includes(segment)), []);
 });
 
+test("the engine knows how long a segment waits at the origin", async (t) => {
+  const viewer = await scene(t, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.2,\n0.ts");
+  viewer.request("https://x/0.ts", null, AbortSignal.abort());
+  viewer.heard({ type: "peers", swarm_size: 9, origin_wait_ms: 1500 });
+  assert.equal(viewer.engine.originWait, 1.5e9);
+  viewer.heard({ type: "peers", swarm_size: 9 });
+  assert.equal(viewer.engine.originWait, 0);
+});
+
 test("a part that a neighbor fetches on its hint is waited for until it is listed", async (t) => {
   const low = (/** @type {string} */ lines) => `#EXTM3U
 #EXT-X-TARGETDURATION:1

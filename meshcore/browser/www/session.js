@@ -59,6 +59,7 @@ export function bootstrap(header, base) {
  * @property {string} signal URL of the WebSocket
  * @property {string} segment URL of the statements
  * @property {Record<string, any>} limits
+ * @property {number} originWaitMS that a segment waits at the origin
  * @property {number} announceMS
  * @property {number} reportMS
  * @property {number} expires by performance.now()
@@ -98,7 +99,7 @@ export async function open(b, request, requests) {
   return {
     swarm: b.swarm, key, peer: a.peer, pass: a.pass, verifier: await Verifier.create(a.keys), iceServers: a.ice_servers ?? [],
     relayOnly: a.relay_only === true, signal: url.href, segment: new URL(a.segment, b.session).href, limits: a.limits ?? {},
-    announceMS: a.announce_ms, reportMS: a.report_ms, expires: performance.now() + a.expires_ms,
+    originWaitMS: a.origin_wait_ms ?? 0, announceMS: a.announce_ms, reportMS: a.report_ms, expires: performance.now() + a.expires_ms,
     now: () => (Date.now() + ahead) / 1000,
   };
 }

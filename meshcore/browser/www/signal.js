@@ -14,7 +14,7 @@ export const MaxPeers = 64;
  * @typedef {{pass: string, token: string, hashes: string, index: number, hash: string, signature: string}} Evidence bytes are base64
  * @typedef {{type: string, pass?: string, expires_ms?: number, ice_servers?: RTCIceServer[], announce_ms?: number,
  *   report_ms?: number, rendition?: string, live?: boolean, position_ms?: number, neighbors?: number, relayed?: number, want?: number,
- *   upload?: boolean, uplink_bps?: number, failed?: string[], peers?: PeerInfo[], duty?: Duty, swarm_size?: number,
+ *   upload?: boolean, uplink_bps?: number, failed?: string[], peers?: PeerInfo[], duty?: Duty, swarm_size?: number, origin_wait_ms?: number,
  *   to?: string, from?: string, connection?: string, sdp?: string, candidate?: RTCIceCandidateInit, report?: Report,
  *   peer?: string, segment?: string, reason?: string, evidence?: Evidence, after_ms?: number, code?: string, detail?: string}} Message
  */
@@ -33,7 +33,7 @@ const shape = {
   type: "s", pass: 2048, expires_ms: "i", ice_servers: [{ urls: ["s"], username: "s", credential: "s" }],
   announce_ms: "i", report_ms: "i", rendition: "s", live: "b", position_ms: "i", neighbors: "i", relayed: "i", want: "i", upload: "b",
   uplink_bps: "i", failed: ["x"], peers: [{ id: "x", rendition: "s", upload: "b", initiate: "b" }],
-  duty: { rank: "i", of: "i", fetchers: "i" }, swarm_size: "i", to: "x", from: "x", connection: MaxText, sdp: MaxSDP,
+  duty: { rank: "i", of: "i", fetchers: "i" }, swarm_size: "i", origin_wait_ms: "i", to: "x", from: "x", connection: MaxText, sdp: MaxSDP,
   candidate: { candidate: 2048, sdpMid: MaxText, sdpMLineIndex: "i", usernameFragment: MaxText },
   report: Object.fromEntries("peer origin relayed uploaded duplicate".split(" ").map((n) => [n + "_bytes", "i"])
     .concat("bad_chunks startup_ms stalls stall_ms played_ms buffer_ms neighbors".split(" ").map((n) => [n, "i"]))),

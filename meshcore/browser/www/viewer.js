@@ -79,6 +79,7 @@ export class Viewer {
     this.trust = null;
     /** @type {Engine} */
     this.engine = null;
+    this.wait = 0; // ns that a segment waits at the origin, as the edge says
     this.failed = false; // the engine has
     this.moved = false; // the network has changed, and neighbors are still talked to over the old one
     this.resting = true;
@@ -156,6 +157,7 @@ export class Viewer {
     if (this.opening !== opening) return;
     this.session = session;
     this.reloaded = false;
+    this.wait = session.originWaitMS * 1e6;
     this.trust = new Trust(this.session);
     const { limits, peer, pass, announceMS, reportMS } = this.session;
     const own = this.mesh.device.memory(), cap = limits.cache_bytes ?? 0;
@@ -184,10 +186,7 @@ export class Viewer {
       },
       renewed: (pass) => this.step({ kind: k.Renewed, pass }),
       network: () => this.step({ kind: k.NetworkChanged }),
-      message: (m) => {
-        if (m.type === "peers" || m.type === "drop") this.step({ kind: k.SignalIn, signal: m });
-        else this.connections.signal(m);
-      },
+      message: (m) => this.heard(m),
       lost: (after) => {
         this.#end();
         this.retry = setTimeout(() => this.#open(), after);
@@ -308,6 +307,17 @@ export class Viewer {
     return this.presentation.read(asked, url, text);
   }
 
+  /** heard takes a message of the edge. @param {import("./signal.js").Message} m */
+  heard(m) {
+    const wait = (m.origin_wait_ms ?? 0) * 1e6;
+    if (m.type === "peers" && wait !== this.wait) {
+      this.wait = wait;
+      this.#manifest();
+    }
+    if (m.type === "peers" || m.type === "drop") this.step({ kind: k.SignalIn, signal: m });
+    else this.connections.signal(m);
+  }
+
   /**
    * #manifest tells the engine what the player plays. Before the player has begun that is nothing yet, but the engine may
    * look for neighbors.
@@ -315,6 +325,7 @@ export class Viewer {
   #manifest() {
     const manifest = this.engine && this.presentation.manifest(this.begun && this.mesh.state.download);
     if (!manifest) return;
+    manifest.wait = this.wait;
     if (!this.begun) Object.assign(manifest, { rendition: "", number: "0".repeat(16) });
     this.step({ kind: k.ManifestIn, manifest });
   }
