@@ -132,7 +132,7 @@ func (in *intake) allocate() (*allocation, int) {
 		}
 	}
 	in.mu.Lock()
-	in.allocs[a.client] = a
+	in.hold(a.client, a)
 	in.mu.Unlock()
 	for one := a; one != nil; one = one.second.Load() {
 		one.begin()
@@ -145,11 +145,6 @@ func (in *intake) make(p *Policy, public, bind netip.Addr, wish portWish) (*allo
 	s, r := in.s, &in.req
 	a := &allocation{
 		s: s, in: in, client: r.from, made: time.Now(), madeBy: in.msg.txid, granted: in.lifetime(p),
-		permissions: permissions{
-			until:    map[netip.Addr]int64{},
-			channels: map[uint16]*channel{},
-			bound:    map[netip.AddrPort]*channel{},
-		},
 	}
 	a.policy.Store(p)
 	if !s.enter() {

@@ -40,7 +40,28 @@ type intake struct {
 	req request
 
 	mu     sync.RWMutex
-	allocs map[tuple]*allocation
+	allocs map[tuple]*allocation // nil where there is one client, of a connection
+	only   *allocation           // that client's
+}
+
+// held returns a client's allocation, and hold makes a its allocation, which may be nil. mu
+// is held.
+func (in *intake) held(client tuple) *allocation {
+	if in.allocs == nil {
+		return in.only
+	}
+	return in.allocs[client]
+}
+
+func (in *intake) hold(client tuple, a *allocation) {
+	switch {
+	case in.allocs == nil:
+		in.only = a
+	case a == nil:
+		delete(in.allocs, client)
+	default:
+		in.allocs[client] = a
+	}
 }
 
 // lookup returns the client's allocation, also where it was made by way of another
@@ -72,7 +93,7 @@ func (in *intake) lookup(client tuple) *allocation {
 func (in *intake) find(client tuple) *allocation {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return in.allocs[client]
+	return in.held(client)
 }
 
 func (in *intake) remove(a *allocation) {
@@ -86,12 +107,12 @@ func (in *intake) remove(a *allocation) {
 			}
 		})
 	}
-	switch first := in.allocs[a.client]; {
+	switch first := in.held(a.client); {
 	case first == nil:
 	case first == a && a.second.Load() != nil:
-		in.allocs[a.client] = a.second.Swap(nil)
+		in.hold(a.client, a.second.Swap(nil))
 	case first == a:
-		delete(in.allocs, a.client)
+		in.hold(a.client, nil)
 	default:
 		first.second.CompareAndSwap(a, nil)
 	}
@@ -101,10 +122,14 @@ func (in *intake) remove(a *allocation) {
 func (in *intake) endAll() {
 	in.mu.RLock()
 	var all []*allocation
-	for _, a := range in.allocs {
+	add := func(a *allocation) {
 		for ; a != nil; a = a.second.Load() {
 			all = append(all, a)
 		}
+	}
+	add(in.only)
+	for _, a := range in.allocs {
+		add(a)
 	}
 	in.mu.RUnlock()
 	for _, a := range all {
@@ -115,6 +140,9 @@ func (in *intake) endAll() {
 func (in *intake) count() int {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
+	if in.only != nil {
+		return 1
+	}
 	return len(in.allocs)
 }
 

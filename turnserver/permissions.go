@@ -1,8 +1,8 @@
 package turnserver
 
 import (
-	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,12 +18,17 @@ const (
 const maxPeers = 256
 
 // permissions are the peers that an allocation relays to and from: RFC 8656, sections 9
-// and 12. Times are nanoseconds of the server's clock.
+// and 12. Most have a few, so that lists take less memory than maps, and no more time.
+// Times are nanoseconds of the server's clock.
 type permissions struct {
 	mu       sync.RWMutex
-	until    map[netip.Addr]int64
-	channels map[uint16]*channel
-	bound    map[netip.AddrPort]*channel // the same ones, by peer
+	allowed  []permission
+	channels []channel
+}
+
+type permission struct {
+	peer    netip.Addr
+	expires int64
 }
 
 type channel struct {
@@ -32,15 +37,44 @@ type channel struct {
 	expires int64
 }
 
+// find returns the permission for peer, or nil. mu is held.
+func (ps *permissions) find(peer netip.Addr) *permission {
+	for i := range ps.allowed {
+		if ps.allowed[i].peer == peer {
+			return &ps.allowed[i]
+		}
+	}
+	return nil
+}
+
+// numbered and to return the channel with a number, or to a peer, or nil. mu is held.
+func (ps *permissions) numbered(number uint16) *channel {
+	for i := range ps.channels {
+		if ps.channels[i].number == number {
+			return &ps.channels[i]
+		}
+	}
+	return nil
+}
+
+func (ps *permissions) to(peer netip.AddrPort) *channel {
+	for i := range ps.channels {
+		if ps.channels[i].peer == peer {
+			return &ps.channels[i]
+		}
+	}
+	return nil
+}
+
 // allow adds or renews permissions for peers, all or none. It returns 0 or the error
 // code to answer with.
 func (ps *permissions) allow(peers []netip.AddrPort, now int64) (code int) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	maps.DeleteFunc(ps.until, func(_ netip.Addr, until int64) bool { return until <= now })
-	n := len(ps.until)
+	ps.allowed = slices.DeleteFunc(ps.allowed, func(p permission) bool { return p.expires <= now })
+	n := len(ps.allowed)
 	for _, peer := range peers {
-		if ps.until[peer.Addr()] == 0 {
+		if ps.find(peer.Addr()) == nil {
 			n++ // an address named twice counts twice, which does no harm
 		}
 	}
@@ -48,7 +82,12 @@ func (ps *permissions) allow(peers []netip.AddrPort, now int64) (code int) {
 		return codeInsufficient
 	}
 	for _, peer := range peers {
-		ps.until[peer.Addr()] = now + int64(permissionLifetime)
+		p := ps.find(peer.Addr())
+		if p == nil {
+			ps.allowed = append(ps.allowed, permission{peer: peer.Addr()})
+			p = &ps.allowed[len(ps.allowed)-1]
+		}
+		p.expires = now + int64(permissionLifetime)
 	}
 	return 0
 }
@@ -62,11 +101,10 @@ func (ps *permissions) bind(number uint16, peer netip.AddrPort, now int64) (code
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	maps.DeleteFunc(ps.channels, func(_ uint16, c *channel) bool { return c.expires <= now })
-	maps.DeleteFunc(ps.bound, func(_ netip.AddrPort, c *channel) bool { return c.expires <= now })
-	c := ps.channels[number]
+	ps.channels = slices.DeleteFunc(ps.channels, func(c channel) bool { return c.expires <= now })
+	c := ps.numbered(number)
 	switch {
-	case c != ps.bound[peer]:
+	case c != ps.to(peer):
 		return codeBadRequest
 	case c != nil:
 		c.expires = now + int64(channelLifetime)
@@ -74,8 +112,7 @@ func (ps *permissions) bind(number uint16, peer netip.AddrPort, now int64) (code
 	case len(ps.channels) == maxPeers:
 		return codeInsufficient
 	}
-	c = &channel{number, peer, now + int64(channelLifetime)}
-	ps.channels[number], ps.bound[peer] = c, c
+	ps.channels = append(ps.channels, channel{number, peer, now + int64(channelLifetime)})
 	return 0
 }
 
@@ -83,23 +120,23 @@ func (ps *permissions) bind(number uint16, peer netip.AddrPort, now int64) (code
 func (ps *permissions) revoke(denied func(netip.Addr) bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	maps.DeleteFunc(ps.until, func(peer netip.Addr, _ int64) bool { return denied(peer) })
-	maps.DeleteFunc(ps.channels, func(_ uint16, c *channel) bool { return denied(c.peer.Addr()) })
-	maps.DeleteFunc(ps.bound, func(peer netip.AddrPort, _ *channel) bool { return denied(peer.Addr()) })
+	ps.allowed = slices.DeleteFunc(ps.allowed, func(p permission) bool { return denied(p.peer) })
+	ps.channels = slices.DeleteFunc(ps.channels, func(c channel) bool { return denied(c.peer.Addr()) })
 }
 
 // permitted reports whether datagrams may pass to and from peer.
 func (ps *permissions) permitted(peer netip.Addr, now int64) bool {
 	ps.mu.RLock()
 	defer ps.mu.RUnlock()
-	return ps.until[peer] > now
+	p := ps.find(peer)
+	return p != nil && p.expires > now
 }
 
 // peerOf returns the peer that a channel is bound to.
 func (ps *permissions) peerOf(number uint16, now int64) (netip.AddrPort, bool) {
 	ps.mu.RLock()
 	defer ps.mu.RUnlock()
-	c := ps.channels[number]
+	c := ps.numbered(number)
 	if c == nil || c.expires <= now {
 		return netip.AddrPort{}, false
 	}
@@ -110,7 +147,7 @@ func (ps *permissions) peerOf(number uint16, now int64) (netip.AddrPort, bool) {
 func (ps *permissions) channelOf(peer netip.AddrPort, now int64) uint16 {
 	ps.mu.RLock()
 	defer ps.mu.RUnlock()
-	if c := ps.bound[peer]; c != nil && c.expires > now {
+	if c := ps.to(peer); c != nil && c.expires > now {
 		return c.number
 	}
 	return 0

@@ -91,7 +91,7 @@ func TestForbiddenPeersGetNoPermission(t *testing.T) {
 	s.relays.each(func(a *allocation) {
 		a.mu.RLock()
 		defer a.mu.RUnlock()
-		granted += len(a.until) + len(a.channels)
+		granted += len(a.allowed) + len(a.channels)
 	})
 	if granted != 0 {
 		t.Errorf("%d permissions and channels were granted", granted)

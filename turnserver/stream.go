@@ -25,8 +25,7 @@ func serveConn(s *core, conn net.Conn, listener string, own *corkConn) {
 	}
 	limitUnsent(conn)
 	st := &streamIntake{conn: conn, peer: client, active: time.Now()}
-	st.intake = intake{s: s, desk: s.deskFor(), transport: TCP, client: st, local: conn.LocalAddr(), listener: listener,
-		allocs: map[tuple]*allocation{}}
+	st.intake = intake{s: s, desk: s.deskFor(), transport: TCP, client: st, local: conn.LocalAddr(), listener: listener}
 	if _, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		st.transport = TLS
 	}
