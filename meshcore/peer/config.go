@@ -91,6 +91,7 @@ const (
 	maxQueue        = 800 * time.Millisecond // of our uplink is promised at once
 	uploadWindow    = 128 << 10              // bytes handed to the driver and not yet sent, at most
 	pressing        = time.Second            // a neighbor that needs a chunk within it is served before others
+	startGoal       = 3 * time.Second        // from when a peer comes until its player is to begin, where the origin is scarce
 	maxStrikes      = 3                      // timeouts in a row after which a neighbor is slow or silent
 	maxMisses       = 2                      // announced chunks that were not there, after which it is dropped
 	maxBusies       = 4                      // times that the wait is doubled which a busy neighbor asks for

@@ -61,7 +61,8 @@
 // Where the edge says that its origin cannot serve all who ask, or a crowd sees that its
 // fetches crawl, the swarm cooperates (stripes.go): who comes waits for its neighbors,
 // takes what they have, and of what none of them has the stripe whose turn is its own, one
-// fetch at a time; a slow fetch that others can spare it is cancelled. Where neighbors do
+// fetch at a time; a slow fetch of what others can spare it is cancelled. After the origin
+// was far behind turns are longer, because all lack the same. Where neighbors do
 // not bring what they have, a peer steps aside and plays as before.
 //
 // What the origin gives is learned from how long its answers took, those included that
@@ -86,7 +87,10 @@
 // What the measured uplink would not deliver within maxQueue is rejected at once,
 // so that the other side can ask elsewhere. The viewer's own download comes first: the
 // driver has no more chunks than leave within a quarter of a second, because our requests
-// wait behind them, and while the player waits half the uplink is given.
+// wait behind them, and while the player waits half the uplink is given. Where the origin
+// is scarce that would cost everybody who waits: all of it is given, the earlier deadline
+// goes before chunks that have their second home, and takes the place of a later one in a
+// full queue. A player that has yet to begin is due startGoal after it came.
 //
 // # Trust
 //

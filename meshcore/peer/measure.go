@@ -22,6 +22,7 @@ type origin struct {
 	under       []*segment    // that they are of
 	originWait  time.Duration // that the edge says a chunk waits there
 	share       share         // of it in what comes
+	farAt       time.Duration // when the edge last said that a chunk waits there for asideWait or longer
 	asideUntil  time.Duration // until when this peer does not cooperate
 	scarceUntil time.Duration // until when it is taken for one that cannot serve all who ask
 }
@@ -95,3 +96,6 @@ func (o *origin) learnOrigin(now time.Duration, in *Input) {
 func (o *origin) originTime(bytes int64) time.Duration {
 	return o.originDelay + time.Duration(float64(bytes)/o.originRate*float64(time.Second))
 }
+
+// scarce reports that the origin is taken for one that cannot serve all who ask.
+func (o *origin) scarce(now time.Duration) bool { return now < o.scarceUntil }

@@ -15,6 +15,7 @@ type player struct {
 	manifest  *Manifest
 	wanted    []*segment // in playing order, from the playhead on
 	playing   bool
+	begun     bool          // it has played
 	playAt    time.Duration // when the playhead was at playPos
 	playPos   time.Duration
 	newest    *segment      // the last of the manifest
@@ -61,6 +62,9 @@ func (e *Engine) onManifest(now time.Duration, m *Manifest) {
 		e.scarceUntil = 0
 	}
 	e.originWait = m.Wait
+	if m.Wait >= asideWait {
+		e.farAt = now
+	}
 	e.manifest, e.rendition, e.number, e.live = m, m.Rendition, m.Number, m.Live
 	for i := range m.Segments {
 		in := &m.Segments[i]

@@ -157,6 +157,9 @@ func (e *Engine) planPeers(now time.Duration, s *segment) time.Duration {
 	if !together && left > own {
 		by -= own // from then on it comes from the origin
 	}
+	if rest := startGoal - (now - e.startedAt); together && !e.begun && rest > startGoal/4 {
+		by += rest // those who play, or came before, need theirs sooner
+	}
 	var mask [64]uint64
 	size := s.chunkBytes()
 	start := uint(e.chance(s) % uint64(s.chunks))

@@ -61,21 +61,43 @@ func (e *Engine) onRequest(now time.Duration, n *neighbor, m *wire.Message) {
 	}
 	limit := max(int64(e.uploadRate*maxQueue.Seconds()), 4*s.chunkBytes())
 	for mask != 0 {
-		if e.queueBytes+e.inFlight >= limit {
+		c := bits.TrailingZeros64(mask)
+		bit := uint64(1) << c
+		it := item{n: n, seg: s, index: uint8(c), due: due, bytes: s.bytes(bit)}
+		if e.queueBytes+e.inFlight >= limit && !e.giveWay(now, &it) {
 			wait := time.Duration(float64(e.queueBytes+e.inFlight) / e.uploadRate * float64(time.Second))
 			reject(mask, wire.RejectBusy, wait/2)
 			return
 		}
-		c := bits.TrailingZeros64(mask)
-		bit := uint64(1) << c
 		mask &^= bit
 		if e.queuedFor(n, s, uint8(c)) {
 			continue
 		}
-		it := item{n: n, seg: s, index: uint8(c), due: due, bytes: s.bytes(bit)}
 		e.queue = append(e.queue, it)
 		e.queueBytes += it.bytes
 	}
+}
+
+// giveWay rejects, where the origin is scarce, the chunk whose turn comes last, if that of
+// another comes sooner; it reports whether it does.
+func (e *Engine) giveWay(now time.Duration, it *item) bool {
+	if !e.scarce(now) || len(e.queue) == 0 {
+		return false
+	}
+	turns, last := e.turns(now), 0
+	for i := 1; i < len(e.queue); i++ {
+		if turns.sooner(&e.queue[last], &e.queue[i]) {
+			last = i
+		}
+	}
+	if !turns.sooner(it, &e.queue[last]) {
+		return false
+	}
+	x := e.queue[last]
+	e.queue = slices.Delete(e.queue, last, last+1)
+	e.queueBytes -= x.bytes
+	e.send(x.n, wire.Message{Type: wire.Reject, Segment: x.seg.ID, Mask: 1 << x.index, Reason: wire.RejectBusy, Retry: lateRetry})
+	return true
 }
 
 func (e *Engine) queuedFor(n *neighbor, s *segment, index uint8) bool {
@@ -87,21 +109,44 @@ func (e *Engine) queuedFor(n *neighbor, s *segment, index uint8) bool {
 	return false
 }
 
-// sooner is the order in which the uplink is given, one chunk after another: what
-// is due by a time comes first; when the uplink is short, those who give come before those who only take; then
-// chunks that were given less often, so that each new chunk has its second
-// home soon; then the earlier deadline.
-func sooner(by time.Duration, a, b *item, short bool) bool {
-	if pa, pb := a.due < by, b.due < by; pa != pb {
+// turns is the order in which the uplink is given, one chunk after another.
+type turns struct {
+	by     time.Duration // what is due by then comes first
+	short  bool          // those who give come before those who only take
+	scarce bool          // the origin is scarce
+}
+
+func (e *Engine) turns(now time.Duration) turns {
+	t := turns{short: float64(e.queueBytes) > e.uploadRate/2, scarce: e.scarce(now)}
+	if e.crowded() {
+		t.by = now + pressing
+	}
+	return t
+}
+
+// sooner reports that a comes before b: what is due by a time; when the uplink is short,
+// what those want who give; then chunks that were given less often, so that each new chunk
+// has its second home soon; then the earlier deadline. Where the origin is scarce the
+// deadline counts more than any home but the second, and of those who wait the one
+// that came first: many who have half a segment each play nothing.
+func (t *turns) sooner(a, b *item) bool {
+	if pa, pb := a.due < t.by, b.due < t.by; pa != pb {
 		return pa
 	}
-	if short {
+	if t.short {
 		if fa, fb := a.n.onlyTakes(), b.n.onlyTakes(); fa != fb {
 			return fb
 		}
 	}
-	if ga, gb := a.seg.given[a.index], b.seg.given[b.index]; ga != gb {
+	ga, gb := a.seg.given[a.index], b.seg.given[b.index]
+	if t.scarce {
+		ga, gb = min(ga, 1), min(gb, 1)
+	}
+	if ga != gb {
 		return ga < gb
+	}
+	if t.scarce && a.due == b.due {
+		return a.n.since < b.n.since
 	}
 	return a.due < b.due
 }
@@ -127,13 +172,9 @@ func (e *Engine) dropLate(now time.Duration) {
 func (e *Engine) serve(now time.Duration) {
 	e.dropLate(now)
 	for len(e.queue) > 0 && e.inFlight < e.window() && now >= e.paceAt && !e.overRatio() {
-		short, by := float64(e.queueBytes) > e.uploadRate/2, time.Duration(0)
-		if e.crowded() {
-			by = now + pressing
-		}
-		best := 0
+		turns, best := e.turns(now), 0
 		for i := 1; i < len(e.queue); i++ {
-			if sooner(by, &e.queue[i], &e.queue[best], short) {
+			if turns.sooner(&e.queue[i], &e.queue[best]) {
 				best = i
 			}
 		}
@@ -151,7 +192,7 @@ func (e *Engine) serve(now time.Duration) {
 		it.n.tookFromUs += it.bytes
 		it.n.tookRecent += it.bytes
 		e.report.UploadedBytes += it.bytes
-		if limit := e.limit(); limit > 0 {
+		if limit := e.limit(now); limit > 0 {
 			e.paceAt = max(e.paceAt, now-100*time.Millisecond) + time.Duration(float64(it.bytes)/limit*float64(time.Second))
 		}
 		e.emit(Effect{Kind: SendChunk, Peer: it.n.id, Segment: it.seg.ID, Chunk: it.index})
@@ -160,10 +201,11 @@ func (e *Engine) serve(now time.Duration) {
 
 // limit is the most that is given, in bytes a second, 0 for no limit: what the
 // configuration says, and half the uplink while our own player waits, whose requests and
-// acknowledgments go the same way. It is not nothing, because where all wait some must give.
-func (e *Engine) limit() float64 {
+// acknowledgments go the same way. Where the origin is scarce all wait, for what others
+// give: there is no such limit.
+func (e *Engine) limit(now time.Duration) float64 {
 	limit := e.cfg.UploadRate
-	if half := e.uploadRate / 2; e.waits && (limit == 0 || half < limit) {
+	if half := e.uploadRate / 2; e.waits && !e.scarce(now) && (limit == 0 || half < limit) {
 		limit = half
 	}
 	return limit

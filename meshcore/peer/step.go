@@ -38,6 +38,7 @@ func (e *Engine) Step(now time.Duration, in *Input) []Effect {
 		e.onManifest(now, in.Manifest)
 	case Play:
 		e.playing, e.playAt, e.playPos = in.Playing, now, in.Position
+		e.begun = e.begun || in.Playing
 		e.refreshWanted(now)
 		e.dirty(now)
 	case Need:

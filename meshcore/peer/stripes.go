@@ -21,13 +21,14 @@ const (
 	asideFor    = time.Minute             // that a peer does not cooperate whom cooperation has let wait
 	asideWait   = 1500 * time.Millisecond // that a chunk waits at an origin at which it is no use to step aside
 	hangAfter   = 4 * time.Second         // that a fetch has begun another may begin
+	recovery    = 20 * time.Second        // from when the origin was last far behind, in which turns are longer
 	stripeGrace = 2 * time.Second         // that the player waits, after which the origin is asked for what neighbors have
 )
 
 // cooperates reports that the origin is scarce and that there are neighbors, of which we
 // know what they have.
 func cooperates(e *Engine, now time.Duration) bool {
-	return now < e.scarceUntil && !aside(e, now) && e.connected() > 0 && now >= e.upAt+hearing/4
+	return e.scarce(now) && !aside(e, now) && e.connected() > 0 && now >= e.upAt+hearing/4
 }
 
 // waitForPeers is until when a peer that has just come waits for its neighbors with s,
@@ -65,8 +66,10 @@ func covered(e *Engine, s *segment) uint64 {
 	return mask
 }
 
-// takenFor is how long what neighbors take is waited for.
-func takenFor(e *Engine) time.Duration { return max(comingFor, e.originTime(e.usual/stripes)) }
+// takenFor is how long what neighbors take is waited for, in the origin's queue too.
+func takenFor(e *Engine) time.Duration {
+	return max(comingFor, e.originTime(e.usual/stripes)) + e.originWait
+}
 
 // crawls reports that the fetch of s, as it goes, would take long yet.
 func crawls(e *Engine, now time.Duration, s *segment) bool {
@@ -81,7 +84,7 @@ func crawls(e *Engine, now time.Duration, s *segment) bool {
 	return time.Duration(float64(rest)/float64(s.fetched)*float64(took)) > slowRest
 }
 
-// endSlowFetch cancels a fetch of s that others can spare us, or that is better taken in
+// endSlowFetch cancels a fetch of s that others can spare us any of, or that is better taken in
 // stripes, and returns when to look again.
 func endSlowFetch(e *Engine, now time.Duration, s *segment) time.Duration {
 	if s.fetching == 0 || s.Private || !e.crowded() || s.proven && !s.fetchedWhole && !cooperates(e, now) {
@@ -96,7 +99,7 @@ func endSlowFetch(e *Engine, now time.Duration, s *segment) time.Duration {
 	}
 	switch {
 	case !s.proven && (s.copies == 0 || peersLate(e, now, s)):
-	case s.proven && s.origin&^covered(e, s) != 0 && !(s.fetchedWhole && e.swarmSize > 2 && 2*s.bytes(s.origin) > s.Size):
+	case s.proven && s.origin&covered(e, s) == 0 && !(s.fetchedWhole && e.swarmSize > 2 && 2*s.bytes(s.origin) > s.Size):
 	default:
 		cancelFetch(e, s)
 	}
@@ -169,6 +172,9 @@ func turn(e *Engine, now time.Duration, s *segment) (stripe uint64, at time.Dura
 		size = s.layout.Size
 	}
 	unit := max(slowAfter, 2*e.originTime(size/stripes), s.slack/10, 2*e.originWait)
+	if e.farAt > 0 && now-e.farAt < recovery { // all lack the same
+		unit *= 2
+	}
 	d, n := e.duty.Distance(s.Sequence), min(stripes, e.duty.Of)
 	turns := time.Duration((e.duty.Of + n - 1) / n)
 	slot := max(0, now-from) / unit
@@ -206,12 +212,13 @@ func peersLate(e *Engine, now time.Duration, s *segment) bool {
 	return waited(e, now) > 3*stripeGrace
 }
 
-// waited is for how long the player, which does not play, has waited with neighbors there.
+// waited is for how long the player, which does not play, has waited with neighbors there,
+// and with an origin that is not far behind: neighbors are not late with what nobody has.
 func waited(e *Engine, now time.Duration) time.Duration {
 	if e.playing {
 		return 0
 	}
-	return now - max(e.playAt, e.upAt)
+	return now - max(e.playAt, e.upAt, e.farAt)
 }
 
 // cancelObsolete cancels slow fetches of what the playhead has passed, or left behind.

@@ -58,6 +58,7 @@ export const remeasure = 20 * Second; // after which the rate of a neighbor that
 export const maxQueue = 0.8; // s of our uplink that is promised at once
 export const uploadWindow = 128 << 10; // bytes handed to the driver and not yet sent
 export const pressing = Second; // a neighbor that needs a chunk within it is served before others
+export const startGoal = 3 * Second; // from when a peer comes until its player is to begin, where the origin is scarce
 export const maxStrikes = 3; // timeouts in a row after which a neighbor is slow or silent
 export const maxMisses = 2; // announced chunks that were not there, after which it is dropped
 export const maxBusies = 4; // times that the wait is doubled which a busy neighbor asks for

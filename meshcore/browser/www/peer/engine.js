@@ -37,6 +37,7 @@ export class Engine {
     /** @type {SegmentState[]} */
     this.wanted = []; // in playing order, from the playhead on
     this.playing = false;
+    this.begun = false; // it has played
     this.playAt = 0; // when the playhead was at playPos
     this.playPos = 0;
     /** @type {SegmentState|null} */
@@ -82,6 +83,7 @@ export class Engine {
     this.under = []; // that they are of
     this.usual = 0; // bytes of a segment, about
     this.originWait = 0; // that the edge says a chunk waits there
+    this.farAt = 0; // when the edge last said that a chunk waits there for asideWait or longer
     this.asideUntil = 0; // until when this peer does not cooperate
     this.scarceUntil = 0; // until when it is taken for one that cannot serve all who ask
 
@@ -137,6 +139,7 @@ export class Engine {
         this.playing = !!input.playing;
         this.playAt = now;
         this.playPos = input.position;
+        this.begun ||= this.playing;
         refreshWanted(this, now);
         this.dirty(now);
         break;

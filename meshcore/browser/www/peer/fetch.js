@@ -3,7 +3,7 @@
 import * as wire from "../wire.js";
 import { comingFor, hearing, Millisecond, stripes } from "./config.js";
 import { CancelOrigin, FetchOrigin } from "./input.js";
-import { originTime } from "./measure.js";
+import { originTime, scarce } from "./measure.js";
 import { connected } from "./neighbor.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -20,10 +20,10 @@ export const asideWait = 1500 * Millisecond; // that a chunk waits at an origin 
 export const aside = (e, now) => now < e.asideUntil && e.originWait < asideWait;
 
 /** cooperates reports that the origin is scarce and that there are neighbors, of which we know what they have. @param {Engine} e @param {number} now */
-export const cooperates = (e, now) => now < e.scarceUntil && !aside(e, now) && connected(e) > 0 && now >= e.upAt + hearing / 4;
+export const cooperates = (e, now) => scarce(e, now) && !aside(e, now) && connected(e) > 0 && now >= e.upAt + hearing / 4;
 
-/** takenFor is how long what neighbors take is waited for. @param {Engine} e */
-export const takenFor = (e) => Math.max(comingFor, originTime(e, Math.trunc(e.usual / stripes)));
+/** takenFor is how long what neighbors take is waited for, in the origin's queue too. @param {Engine} e */
+export const takenFor = (e) => Math.max(comingFor, originTime(e, Math.trunc(e.usual / stripes))) + e.originWait;
 
 /**
  * fetch takes chunks of s from the origin; without a proof it takes all of it. Of a stripe, and

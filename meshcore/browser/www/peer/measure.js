@@ -73,3 +73,6 @@ export const originTime = (e, bytes) => e.originDelay + Math.trunc((bytes / e.or
 
 /** crowded reports that the origin may have too little for all: the edge says so, or they are many. @param {Engine} e */
 export const crowded = (e) => e.originWait > 0 || e.swarmSize >= crowd;
+
+/** scarce reports that the origin is taken for one that cannot serve all who ask. @param {{scarceUntil: number}} e @param {number} now */
+export const scarce = (e, now) => now < e.scarceUntil;

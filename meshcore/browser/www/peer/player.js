@@ -2,6 +2,7 @@
 
 import * as wire from "../wire.js";
 import { announceFloor, maxNeeded, never, scarceFor, tolerance } from "./config.js";
+import { asideWait } from "./fetch.js";
 import { entry } from "./segment.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -35,6 +36,7 @@ export function onManifest(e, now, m) {
   if (m.wait > 0) e.scarceUntil = now + scarceFor;
   else if (e.originWait > 0) e.scarceUntil = 0;
   e.originWait = m.wait ?? 0;
+  if (e.originWait >= asideWait) e.farAt = now;
   e.manifest = m;
   e.rendition = m.rendition;
   e.number = m.number;

@@ -3,7 +3,7 @@
 import * as wire from "../wire.js";
 import { dropSilent, dropSlow } from "./backoff.js";
 import { bit, full, trailingZeros } from "./bits.js";
-import { maxStrikes, Millisecond, never, pipeline, remeasure, Second, silence } from "./config.js";
+import { maxStrikes, Millisecond, never, pipeline, remeasure, Second, silence, startGoal } from "./config.js";
 import { takePending } from "./message.js";
 import { hurried, urgent } from "./fetchrules.js";
 import { planOrigin } from "./origin.js";
@@ -123,7 +123,9 @@ function planPeers(e, now, s) {
   if (left <= own && s.retryAt <= now && !together) return wake; // planOrigin has it
   const mask = new Array(e.slots.length).fill(0n);
   const size = s.chunkBytes();
-  const by = !together && left > own ? left - own : left; // from then on it comes from the origin
+  let by = !together && left > own ? left - own : left; // from then on it comes from the origin
+  const rest = startGoal - (now - e.startedAt);
+  if (together && !e.begun && rest > startGoal / 4) by += rest; // those who play, or came before, need theirs sooner
   const start = Number(chance(e, s) % BigInt(s.chunks));
   let asked = false;
   let [over, relayAt] = overRelay(e, now, s);

@@ -4,7 +4,7 @@ import * as wire from "../wire.js";
 import { bit, same, seconds, trailingZeros } from "./bits.js";
 import { maxQueue, Millisecond, pressing, Second, uploadWindow } from "./config.js";
 import { SendChunk, SendProof } from "./input.js";
-import { crowded } from "./measure.js";
+import { crowded, scarce } from "./measure.js";
 
 const lateRetry = 200; // ms that a neighbor does not ask again whose chunk would have come too late
 
@@ -34,29 +34,56 @@ export function onRequest(e, now, n, m) {
   const due = m.within ? now + m.within * Millisecond : 0;
   const limit = Math.max(Math.trunc(e.uploadRate * maxQueue), 4 * s.chunkBytes());
   while (mask) {
-    if (e.queueBytes + e.inFlight >= limit) {
+    const c = trailingZeros(mask);
+    const it = { n, seg: s, index: c, due, bytes: s.bytes(bit[c]) };
+    if (e.queueBytes + e.inFlight >= limit && !giveWay(e, now, it)) {
       const wait = Math.trunc(((e.queueBytes + e.inFlight) / e.uploadRate) * Second);
       return reject(mask, wire.RejectBusy, Math.trunc(wait / 2));
     }
-    const c = trailingZeros(mask);
     mask &= ~bit[c];
     if (e.queue.some((it) => it.n === n && it.seg === s && it.index === c)) continue;
-    const bytes = s.bytes(bit[c]);
-    e.queue.push({ n, seg: s, index: c, due, bytes });
-    e.queueBytes += bytes;
+    e.queue.push(it);
+    e.queueBytes += it.bytes;
   }
 }
 
-/** sooner is the order in which the uplink is given, one chunk after another. @param {number} by @param {Item} a @param {Item} b @param {boolean} short */
-function sooner(by, a, b, short) {
-  const pa = a.due < by, pb = b.due < by;
-  if (pa !== pb) return pa;
-  if (short) {
-    const fa = onlyTakes(a.n), fb = onlyTakes(b.n);
-    if (fa !== fb) return fb;
-  }
-  const ga = a.seg.given[a.index], gb = b.seg.given[b.index];
-  return ga !== gb ? ga < gb : a.due < b.due;
+/**
+ * giveWay rejects, where the origin is scarce, the chunk whose turn comes last, if that of another comes sooner; it reports
+ * whether it does.
+ * @param {Engine} e
+ * @param {number} now
+ * @param {Item} it
+ */
+function giveWay(e, now, it) {
+  if (!scarce(e, now) || !e.queue.length) return false;
+  const sooner = order(e, now);
+  let last = 0;
+  for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[last], e.queue[i])) last = i;
+  if (!sooner(it, e.queue[last])) return false;
+  const [x] = e.queue.splice(last, 1);
+  e.queueBytes -= x.bytes;
+  e.send(x.n, { type: wire.Reject, segment: x.seg.id, mask: bit[x.index], reason: wire.RejectBusy, retry: lateRetry });
+  return true;
+}
+
+/** order is that in which the uplink is given, one chunk after another. @param {Engine} e @param {number} now */
+function order(e, now) {
+  const short = e.queueBytes > e.uploadRate / 2, by = crowded(e) ? now + pressing : 0, few = scarce(e, now);
+  return (/** @type {Item} */ a, /** @type {Item} */ b) => {
+    const pa = a.due < by, pb = b.due < by;
+    if (pa !== pb) return pa;
+    if (short) {
+      const fa = onlyTakes(a.n), fb = onlyTakes(b.n);
+      if (fa !== fb) return fb;
+    }
+    let ga = a.seg.given[a.index], gb = b.seg.given[b.index];
+    if (few) {
+      ga = Math.min(ga, 1);
+      gb = Math.min(gb, 1);
+    }
+    if (ga !== gb) return ga < gb;
+    return few && a.due === b.due ? a.n.since < b.n.since : a.due < b.due;
+  };
 }
 
 /** onlyTakes says whether a neighbor takes much and gives nothing. @param {Neighbor} n */
@@ -75,9 +102,9 @@ function dropLate(e, now) {
 export function serve(e, now) {
   dropLate(e, now);
   while (e.queue.length && e.inFlight < openWindow(e) && now >= e.paceAt && !overRatio(e)) {
-    const short = e.queueBytes > e.uploadRate / 2, by = crowded(e) ? now + pressing : 0;
+    const sooner = order(e, now);
     let best = 0;
-    for (let i = 1; i < e.queue.length; i++) if (sooner(by, e.queue[i], e.queue[best], short)) best = i;
+    for (let i = 1; i < e.queue.length; i++) if (sooner(e.queue[i], e.queue[best])) best = i;
     const [it] = e.queue.splice(best, 1);
     e.queueBytes -= it.bytes;
     if (it.seg.given[it.index] < 255) it.seg.given[it.index]++;
@@ -87,7 +114,7 @@ export function serve(e, now) {
     it.n.tookFromUs += it.bytes;
     it.n.tookRecent += it.bytes;
     e.totals.uploaded_bytes += it.bytes;
-    const rate = limit(e);
+    const rate = limit(e, now);
     if (rate > 0) e.paceAt = Math.max(e.paceAt, now - 100 * Millisecond) + Math.trunc((it.bytes / rate) * Second);
     e.emit({ kind: SendChunk, peer: it.n.id, segment: it.seg.id, chunk: it.index });
   }
@@ -95,13 +122,14 @@ export function serve(e, now) {
 
 /**
  * limit is the most that is given, in bytes a second, 0 for no limit: what the configuration says, and half the uplink
- * while our own player waits, whose requests and acknowledgments go the same way. It is not nothing, because where all
- * wait some must give.
+ * while our own player waits, whose requests and acknowledgments go the same way. Where the origin is scarce all wait, for
+ * what others give: there is no such limit.
  * @param {Engine} e
+ * @param {number} now
  */
-function limit(e) {
+function limit(e, now) {
   const rate = e.cfg.uploadRate, half = e.uploadRate / 2;
-  return e.waits && (rate === 0 || half < rate) ? half : rate;
+  return e.waits && !scarce(e, now) && (rate === 0 || half < rate) ? half : rate;
 }
 
 /**

@@ -15,6 +15,7 @@ const slowAfter = 500 * Millisecond; // from when a fetch runs until it may be f
 const slowRest = Second; // that the rest of a fetch takes of one that is not
 const hangAfter = 4 * Second; // that a fetch has begun another may begin
 const asideFor = 60 * Second; // that a peer does not cooperate whom cooperation has let wait
+const recovery = 20 * Second; // from when the origin was last far behind, in which turns are longer
 const stripeGrace = 2 * Second; // that the player waits, after which the origin is asked for what neighbors have
 
 /**
@@ -56,7 +57,7 @@ function crawls(e, now, s) {
 }
 
 /**
- * endSlowFetch cancels a fetch of s that others can spare us, or that is better taken in stripes, and returns when to look
+ * endSlowFetch cancels a fetch of s that others can spare us any of, or that is better taken in stripes, and returns when to look
  * again.
  * @param {Engine} e
  * @param {number} now
@@ -68,7 +69,7 @@ export function endSlowFetch(e, now, s) {
   e.scarceUntil = now + scarceFor;
   if (!cooperates(e, now)) return now + slowAfter / 2;
   const keep = s.proven
-    ? (s.origin & ~covered(e, s)) !== 0n && !(s.fetchedWhole && e.swarmSize > 2 && 2 * s.bytes(s.origin) > s.size)
+    ? (s.origin & covered(e, s)) === 0n && !(s.fetchedWhole && e.swarmSize > 2 && 2 * s.bytes(s.origin) > s.size)
     : s.copies === 0 || peersLate(e, now, s);
   if (!keep) cancelFetch(e, s);
   return now + slowAfter / 2;
@@ -116,7 +117,8 @@ function turn(e, now, s) {
   const from = e.live ? Math.max(published(e, s), e.startedAt) : s.due - e.cfg.originGoal;
   if (!e.duty || s.sequence < 0) return [stripeOf(s, Number(chance(e, s) % BigInt(stripes)), stripes), Math.max(from, now) + hearing];
   const size = s.proven ? s.layout.size : s.size;
-  const unit = Math.max(slowAfter, 2 * originTime(e, Math.trunc(size / stripes)), Math.trunc(s.slack / 10), 2 * e.originWait);
+  let unit = Math.max(slowAfter, 2 * originTime(e, Math.trunc(size / stripes)), Math.trunc(s.slack / 10), 2 * e.originWait);
+  if (e.farAt > 0 && now - e.farAt < recovery) unit *= 2; // all lack the same
   const d = distance(e, s.sequence), n = Math.min(stripes, e.duty.of);
   const turns = Math.trunc((e.duty.of + n - 1) / n);
   const slot = Math.trunc(Math.max(0, now - from) / unit);
@@ -144,9 +146,9 @@ function peersLate(e, now, s) {
   return waited(e, now) > 3 * stripeGrace;
 }
 
-/** waited is for how long the player, which does not play, has waited with neighbors there. @param {Engine} e @param {number} now */
+/** waited is for how long the player, which does not play, has waited with neighbors there, and an origin not far behind. @param {Engine} e @param {number} now */
 function waited(e, now) {
-  return e.playing ? 0 : now - Math.max(e.playAt, e.upAt);
+  return e.playing ? 0 : now - Math.max(e.playAt, e.upAt, e.farAt);
 }
 
 /** cancelObsolete cancels slow fetches of what the playhead has passed, or left behind. @param {Engine} e @param {number} now */
