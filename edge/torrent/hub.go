@@ -75,7 +75,7 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, p *admission.Policy
 	if err != nil {
 		return // the library has answered
 	}
-	c := &conn{hub: h, guest: g, ws: ws}
+	c := &conn{hub: h, guest: g, Link: socket.Link{WS: ws, Work: &h.work, MaxFrames: maxQueued, MaxBytes: maxQueuedBytes, Sent: &h.sent}}
 	c.policy.Store(p)
 	c.heard()
 	if !h.enter(c, p) {
@@ -209,11 +209,11 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	conns := h.all()
 	for _, c := range conns {
-		c.finish(nil)
+		c.Finish(nil)
 	}
 	socket.Drain(&h.work, func() {
 		for _, c := range conns {
-			c.abort()
+			c.Abort()
 		}
 	})
 }

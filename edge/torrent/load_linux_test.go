@@ -22,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/viewmesh/viewmesh/edge"
+	"github.com/viewmesh/viewmesh/edge/internal/load"
 	"github.com/viewmesh/viewmesh/tokens"
 )
 
@@ -68,38 +69,7 @@ server.listen(0, "127.0.0.1");
 process.stdin.on("end", () => process.exit()).resume();
 `
 
-// child is a server in a process of its own.
-type child struct {
-	url string
-	pid int
-}
-
-func start(b *testing.B, cmd *exec.Cmd) child {
-	b.Helper()
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		in.Close()
-		_ = cmd.Wait()
-	})
-	url, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return child{strings.TrimSpace(url), cmd.Process.Pid}
-}
-
-func startEdge(b *testing.B, kind string) child {
+func startEdge(b *testing.B, kind string) load.Child {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -107,12 +77,12 @@ func startEdge(b *testing.B, kind string) child {
 	}
 	cmd := exec.CommandContext(b.Context(), self)
 	cmd.Env = append(os.Environ(), serveEnv+"="+kind)
-	return start(b, cmd)
+	return load.Start(b, cmd, true)
 }
 
 // startNPM starts npm's tracker if it is where the tests of package browsertest have installed
 // it; ok is false if it is not.
-func startNPM(b *testing.B) (c child, ok bool) {
+func startNPM(b *testing.B) (c load.Child, ok bool) {
 	b.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -124,56 +94,14 @@ func startNPM(b *testing.B) (c child, ok bool) {
 	}
 	cmd := exec.CommandContext(b.Context(), "node", "--input-type=module", "--eval", npmTracker)
 	cmd.Dir = filepath.Dir(filepath.Dir(found[0]))
-	return start(b, cmd), true
-}
-
-// cpu is the time that all threads of a process have run (proc_pid_schedstat).
-func (c child) cpu(b *testing.B) (sum time.Duration) {
-	b.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue // the thread has ended
-		}
-		ns, _, _ := strings.Cut(string(text), " ")
-		n, err := strconv.ParseInt(ns, 10, 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum += time.Duration(n)
-	}
-	return sum
-}
-
-// rss is the resident memory of a process, in KiB.
-func (c child) rss(b *testing.B) float64 {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
-			n, err := strconv.ParseFloat(f[1], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return n
-		}
-	}
-	b.Fatal("no VmRSS")
-	return 0
+	return load.Start(b, cmd, true), true
 }
 
 // dial opens a connection from a network of its own.
-func (c child) dial(b *testing.B, i int) *websocket.Conn {
+func dial(b *testing.B, c load.Child, i int) *websocket.Conn {
 	b.Helper()
 	d := websocket.Dialer{ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10, WriteBufferPool: &writeBuffers, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	ws, resp, err := d.Dial(fmt.Sprintf("%s?from=20.%d.%d.1", c.url, i>>8&255, i&255), nil)
+	ws, resp, err := d.Dial(fmt.Sprintf("%s?from=20.%d.%d.1", c.Said, i>>8&255, i&255), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -229,14 +157,14 @@ func BenchmarkTracker(b *testing.B) {
 	})
 }
 
-func throughput(b *testing.B, c child) {
+func throughput(b *testing.B, c load.Child) {
 	const clients, swarm, measured = 2500, 50, 5 * time.Second
 	var received, bad atomic.Int64
 	var over atomic.Bool
 	var all sync.WaitGroup
 	conns := make([]*websocket.Conn, clients)
 	for i := range conns {
-		conns[i] = c.dial(b, i)
+		conns[i] = dial(b, c, i)
 	}
 	for i, ws := range conns {
 		hash, peer := fmt.Sprintf("%020d", i/swarm), fmt.Sprintf("peer%016d", i)
@@ -272,9 +200,9 @@ func throughput(b *testing.B, c child) {
 	}
 	time.Sleep(2 * time.Second)
 	for b.Loop() {
-		n, cpu := received.Load(), c.cpu(b)
+		n, cpu := received.Load(), c.CPU(b)
 		time.Sleep(measured)
-		n, cpu = received.Load()-n, c.cpu(b)-cpu
+		n, cpu = received.Load()-n, c.CPU(b)-cpu
 		b.ReportMetric(float64(n)/cpu.Seconds(), "messages/core-s")
 		b.ReportMetric(float64(n)/measured.Seconds(), "messages/s")
 		b.ReportMetric(float64(bad.Load()), "refused")
@@ -288,17 +216,17 @@ func throughput(b *testing.B, c child) {
 
 // memory opens connections that announce once, with one offer, into swarms of 50, and measures
 // when they have been silent for a while.
-func memory(b *testing.B, c child) {
+func memory(b *testing.B, c load.Child) {
 	const clients = 4000
 	for b.Loop() {
-		before := c.rss(b)
+		before := c.RSS(b)
 		for i := range clients {
-			ws := c.dial(b, i)
+			ws := dial(b, c, i)
 			if err := ws.WriteMessage(websocket.TextMessage, announce(fmt.Sprintf("%020d", i/50), fmt.Sprintf("peer%016d", i), 1)); err != nil {
 				b.Fatal(err)
 			}
 		}
 		time.Sleep(3 * time.Second)
-		b.ReportMetric((c.rss(b)-before)/clients, "KiB/connection")
+		b.ReportMetric((c.RSS(b)-before)/clients, "KiB/connection")
 	}
 }
