@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/viewmesh/viewmesh/meshcore/signal"
@@ -48,13 +49,19 @@ func rewriteSDP(sdp string, may func(candidate string) (string, bool), hide bool
 		case strings.HasPrefix(kind, "a=rtcp:"):
 			line = "a=rtcp:9 IN IP4 0.0.0.0"
 		case strings.HasPrefix(kind, "o="):
-			if f := strings.Fields(line); len(f) == 6 {
-				line = strings.Join(append(f[:3], "IN IP4 0.0.0.0"), " ")
-			}
+			line = hideOrigin(line)
 		}
 		b.WriteString(line + "\r\n")
 	}
 	return b.String()
+}
+
+// hideOrigin takes the address out of a line o=.
+func hideOrigin(line string) string {
+	if f := strings.Fields(line); len(f) == 6 {
+		return strings.Join(append(f[:3], "IN IP4 0.0.0.0"), " ")
+	}
+	return line
 }
 
 // relayCandidate gives a relay's candidate without its related address, which is
@@ -83,4 +90,53 @@ func withoutRelated(f []string) string {
 		}
 	}
 	return strings.Join(f, " ")
+}
+
+// appendSDP appends an SDP that stands in a JSON string, with no other escapes than \r and \n and
+// no other characters than ASCII, as rewriteSDP would leave it: for a peer that is near or not,
+// and with the candidates of relays only if relayOnly is set.
+func appendSDP(b, sdp []byte, near, relayOnly bool) []byte {
+	hide := relayOnly || !near
+	for len(sdp) > 0 {
+		line := sdp
+		if i := bytes.IndexByte(sdp, '\\'); i >= 0 {
+			line, sdp = sdp[:i], sdp[i+2:]
+		} else {
+			sdp = nil
+		}
+		if len(line) == 0 {
+			continue
+		}
+		switch kind := bytes.TrimLeft(line, " "); {
+		case startsWith(kind, "a=remote-candidates"):
+			continue
+		case startsWith(kind, "a=candidate"):
+			c, ok := string(bytes.TrimSpace(line)[len("a="):]), true
+			if relayOnly {
+				c, ok = relayCandidate(c)
+			}
+			if ok {
+				c, ok = publicCandidate(c, near)
+			}
+			if !ok {
+				continue
+			}
+			b = append(append(b, "a="...), c...)
+		case hide && startsWith(kind, "c="):
+			b = append(b, "c=IN IP4 0.0.0.0"...)
+		case hide && startsWith(kind, "a=rtcp:"):
+			b = append(b, "a=rtcp:9 IN IP4 0.0.0.0"...)
+		case hide && startsWith(kind, "o="):
+			b = append(b, hideOrigin(string(line))...)
+		default:
+			b = append(b, line...)
+		}
+		b = append(b, `\r\n`...)
+	}
+	return b
+}
+
+// startsWith reports whether a line of ASCII starts with a word, in letters of any case.
+func startsWith(line []byte, word string) bool {
+	return len(line) >= len(word) && line[0]|0x20 == word[0] && strings.EqualFold(string(line[:len(word)]), word)
 }

@@ -26,6 +26,9 @@ func between(m *signal.Message, near bool) *signal.Message {
 	switch m.Type {
 	case signal.Offer, signal.Answer:
 		out.SDP = rewriteSDP(m.SDP, func(c string) (string, bool) { return publicCandidate(c, near) }, !near)
+		if len(out.SDP) > signal.MaxSDP { // lines end in more bytes than they did
+			return nil
+		}
 	case signal.Candidate:
 		if m.Candidate == nil {
 			return nil

@@ -2,13 +2,13 @@ package signaling
 
 import (
 	"errors"
-	"io"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
+	"github.com/viewmesh/viewmesh/edge/internal/socket"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 )
 
@@ -17,8 +17,6 @@ const (
 	helloWait = 10 * time.Second // for the first message
 	pingAfter = 10 * time.Second // without a message or pong
 	silentFor = 16 * time.Second // without either the connection is dead
-	writeWait = 10 * time.Second // for one frame
-	lingerFor = 2 * time.Second  // for the other side to read the last message and close
 	// maxQueued and maxQueuedBytes bound what waits for a slow reader; beyond, the
 	// connection is cut. An introduction to 30 peers is some 300 messages.
 	maxQueued      = 2048
@@ -26,37 +24,33 @@ const (
 )
 
 // conn is one WebSocket. It belongs to the hub, not to the request or the policy
-// it came with. One goroutine reads; another one writes while there is something
-// to write, so that an idle connection costs one.
+// it came with. One goroutine reads, and the link writes.
 type conn struct {
-	ws   *websocket.Conn
-	log  *zap.Logger
-	work *sync.WaitGroup // of the hub: all goroutines
+	socket.Link
+	log *zap.Logger
 	// mayPing is called before each ping; false ends the pings.
 	mayPing func() bool
 	// turned is called when silent has changed.
 	turned func()
+	ping   *time.Timer
 
 	mu      sync.Mutex
 	heardAt time.Time
 	asked   bool // a ping was sent, and nothing came since
 	greeted bool // the first message was a good hello
-	queue   [][]byte
-	queued  int  // bytes in queue
-	writing bool // a writer is at work
-	ending  bool // nothing may be queued any more; the writer closes at the end
-	dead    bool // the socket is closed
-	ping    *time.Timer
 }
 
 // open starts the pings and bounds the time until the first message.
 func (c *conn) open() {
 	c.mu.Lock()
 	c.heardAt = time.Now()
-	c.ping = time.AfterFunc(pingAfter, c.sendPing)
 	c.mu.Unlock()
-	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
-	c.ws.SetPongHandler(func(string) error { return c.alive() })
+	c.ping = time.AfterFunc(time.Hour, c.sendPing)
+	c.ping.Reset(pingAfter)
+	_ = c.WS.SetReadDeadline(time.Now().Add(helloWait))
+	c.WS.SetPongHandler(func(string) error { return c.alive() })
+	c.WS.SetPingHandler(func(payload string) error { c.Send(socket.Control(socket.Pong, payload)); return c.alive() })
+	c.WS.SetCloseHandler(func(int, string) error { c.Finish(nil); return nil })
 }
 
 // alive notes that something came, and puts the read deadline off.
@@ -73,7 +67,7 @@ func (c *conn) alive() error {
 	if !greeted { // whatever control frames come, the hello is due
 		return nil
 	}
-	return c.ws.SetReadDeadline(now.Add(silentFor))
+	return c.WS.SetReadDeadline(now.Add(silentFor))
 }
 
 // greet notes that the hello was good, from which on silence counts.
@@ -91,28 +85,39 @@ func (c *conn) silent() bool {
 	return c.asked
 }
 
-// read returns the next message. ok is false when the connection ends; a peer that
-// broke the rules is sent an error.
-func (c *conn) read() (m signal.Message, ok bool) {
-	kind, r, err := c.ws.NextReader()
+// read returns the next message, which its reader frees. ok is false when the connection ends; a
+// peer that broke the rules is sent an error.
+func (c *conn) read() (m *socket.Message, ok bool) {
+	kind, r, err := c.WS.NextReader()
 	if err != nil {
-		return m, false
+		return nil, false
 	}
-	frame, err := io.ReadAll(io.LimitReader(r, signal.MaxMessage+1))
-	if err != nil {
-		return m, false
+	if m, err = socket.Read(r, signal.MaxMessage); err != nil {
+		return nil, false
 	}
 	if kind != websocket.TextMessage {
-		err = errors.Join(signal.ErrJSON, errors.New("binary frame: send text"))
-	} else {
-		m, err = signal.Decode(frame)
+		c.refuse(errors.Join(signal.ErrJSON, errors.New("binary frame: send text")))
+	} else if c.alive() == nil {
+		return m, true
 	}
+	m.Free()
+	return nil, false
+}
+
+// decode decodes a message that was read, and frees it.
+func (c *conn) decode(read *socket.Message) (m signal.Message, ok bool) {
+	defer read.Free()
+	m, err := signal.Decode(read.Data)
 	if err != nil {
-		c.log.Debug("signaling message refused", zap.String("code", signal.Code(err)))
-		c.fail(signal.Code(err), err.Error())
-		return m, false
+		c.refuse(err)
 	}
-	return m, c.alive() == nil
+	return m, err == nil
+}
+
+// refuse ends the connection of a peer that has sent something wrong.
+func (c *conn) refuse(err error) {
+	c.log.Debug("signaling message refused", zap.String("code", signal.Code(err)))
+	c.fail(signal.Code(err), err.Error())
 }
 
 // fail sends an error and ends the connection.
@@ -123,108 +128,28 @@ func (c *conn) fail(code, detail string) {
 	c.finish(&signal.Message{Type: signal.ErrorMsg, Code: code, Detail: detail})
 }
 
-// linger reads and drops what the peer still sends after the last message to it,
-// because closing a socket with unread bytes would take the message from it.
-func (c *conn) linger() {
-	c.mu.Lock()
-	ending := c.ending && !c.dead
-	c.mu.Unlock()
-	if !ending {
-		return
-	}
-	_ = c.ws.SetReadDeadline(time.Now().Add(lingerFor))
-	_, _ = io.Copy(io.Discard, io.LimitReader(c.ws.NetConn(), 1<<20))
-}
-
-// forward queues a frame of another peer, unless much is queued already: no peer has
-// another's connection cut.
-func (c *conn) forward(frame []byte) {
-	c.mu.Lock()
-	full := 2*len(c.queue) >= maxQueued || 2*(c.queued+len(frame)) > maxQueuedBytes
-	c.mu.Unlock()
-	if !full {
-		c.send(frame)
-	}
-}
-
-// send queues a frame. It never waits.
-func (c *conn) send(frame []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ending || c.dead {
-		return
-	}
-	if len(c.queue) >= maxQueued || c.queued+len(frame) > maxQueuedBytes {
-		c.cut()
+// send queues a message. It never waits.
+func (c *conn) send(m *signal.Message) {
+	if !c.Send(frameOf(m)) {
 		c.log.Debug("signaling connection cut: its peer does not read")
-		return
 	}
-	c.enqueue(frame)
 }
 
-// finish queues a last message, if any, after which the socket is closed. It
-// never waits.
+// finish queues a last message, nil for none, after which the socket is closed. It never waits.
 func (c *conn) finish(m *signal.Message) {
-	var frame []byte
-	if m != nil {
-		frame = signal.Encode(m)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ending || c.dead {
+	if m == nil {
+		c.Finish(nil)
 		return
 	}
-	c.ending = true
-	c.enqueue(frame)
+	c.Finish(frameOf(m))
 }
 
-// enqueue adds a frame, nil for none, and starts a writer unless one is at work.
-// c.mu is held.
-func (c *conn) enqueue(frame []byte) {
-	if frame != nil {
-		c.queue = append(c.queue, frame)
-		c.queued += len(frame)
-	}
-	if !c.writing {
-		c.writing = true
-		c.work.Add(1) // the reader is still counted, so this is no race with Wait
-		go c.write()
-	}
-}
-
-// write writes what is queued.
-func (c *conn) write() {
-	defer c.work.Done()
-	for {
-		c.mu.Lock()
-		batch := c.queue
-		c.queue, c.queued = nil, 0
-		if c.dead || len(batch) == 0 {
-			c.writing = false
-			end := c.ending && !c.dead
-			c.mu.Unlock()
-			if end {
-				c.sayGoodbye()
-			}
-			return
-		}
-		c.mu.Unlock()
-		for _, frame := range batch {
-			_ = c.ws.SetWriteDeadline(time.Now().Add(writeWait))
-			if err := c.ws.WriteMessage(websocket.TextMessage, frame); err != nil {
-				c.abort()
-				break
-			}
-		}
-	}
-}
-
-// sayGoodbye sends the close frame and gives the peer a moment to close; the
-// reader then ends.
-func (c *conn) sayGoodbye() {
-	now := time.Now()
-	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), now.Add(writeWait))
-	_ = c.ws.SetReadDeadline(now.Add(lingerFor))
+// frameOf encodes a message.
+func frameOf(m *signal.Message) *socket.Frame {
+	f := socket.NewFrame()
+	f.Buffer = append(f.Buffer, signal.Encode(m)...)
+	f.Seal(socket.Text)
+	return f
 }
 
 // sendPing asks a peer that is silent whether it is there, which keeps the connection
@@ -240,39 +165,9 @@ func (c *conn) sendPing() {
 	if left <= 0 {
 		left = pingAfter
 		c.turned()
-		if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
-			c.abort()
-			return
-		}
+		c.Send(socket.Control(socket.Ping, ""))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.dead {
+	if !c.Dead() {
 		c.ping.Reset(left)
 	}
-}
-
-// abort closes the socket.
-func (c *conn) abort() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cut()
-}
-
-// cut closes the socket; c.mu is held, and often a swarm's lock. It does not wait:
-// closing a TLS connection may take seconds when its peer does not read.
-func (c *conn) cut() {
-	if c.dead {
-		return
-	}
-	c.dead, c.ending = true, true
-	c.queue, c.queued = nil, 0
-	if c.ping != nil {
-		c.ping.Stop()
-	}
-	c.work.Add(1) // the reader, or the caller, is still counted
-	go func() {
-		defer c.work.Done()
-		_ = c.ws.NetConn().Close()
-	}()
 }

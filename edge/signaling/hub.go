@@ -343,7 +343,7 @@ func (h *Hub) Close() {
 	}
 	socket.Drain(&h.work, func() {
 		for _, s := range sessions {
-			s.abort()
+			s.Abort()
 		}
 	})
 	for _, s := range h.allSwarms() {

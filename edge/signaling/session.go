@@ -35,33 +35,47 @@ type session struct {
 // run reads until the connection ends.
 func (s *session) run() {
 	defer s.hub.leave(s)
-	defer s.abort()
+	defer s.Abort()
 	s.open()
+	defer s.ping.Stop()
 	if !s.enter() {
-		s.linger()
+		s.Linger()
 		return
 	}
 	defer s.hub.release(s.swarm)
 	defer s.member.meter.Close()
 	defer s.swarm.leave(s.member)
-	for {
-		m, ok := s.read()
-		if !ok || s.expired() {
-			s.linger()
-			return
-		}
-		if m.Type == signal.Renew {
-			s.renew()
-			continue
-		}
-		if m.Evidence != nil {
-			s.convict(&m)
-		}
-		if s.relayOnly(&m) && !hideAddresses(&m) {
-			continue
-		}
-		s.swarm.receive(s.member, &m)
+	for s.next() {
 	}
+	s.Linger()
+}
+
+// next takes the next message; it returns false when the connection ends.
+func (s *session) next() (ok bool) {
+	read, ok := s.read()
+	if !ok || s.expired() {
+		return false
+	}
+	var passed signal.Passed
+	if passed.Read(read.Data) {
+		s.swarm.pass(s.member, &passed, s.relayOnly(passed.Type))
+		read.Free()
+		return true
+	}
+	m, ok := s.decode(read)
+	switch {
+	case !ok:
+		return false
+	case m.Type == signal.Renew:
+		s.renew()
+		return true
+	case m.Evidence != nil:
+		s.convict(&m)
+	case s.relayOnly(m.Type) && !hideAddresses(&m):
+		return true
+	}
+	s.swarm.receive(s.member, &m)
+	return true
 }
 
 // convict has the swarm ban a peer if the evidence of a complaint convicts it. To check it
@@ -78,9 +92,9 @@ func (s *session) convict(m *signal.Message) {
 	s.swarm.convict(*m.Peer)
 }
 
-// relayOnly reports whether a message may name no address but a relay's.
-func (s *session) relayOnly(m *signal.Message) bool {
-	switch m.Type {
+// relayOnly reports whether a message of a type may name no address but a relay's.
+func (s *session) relayOnly(t signal.Type) bool {
+	switch t {
 	case signal.Offer, signal.Answer, signal.Candidate:
 		p, _ := s.hub.Control.PolicyOf(s.member.Member)
 		return p.RelayOnly
@@ -91,7 +105,11 @@ func (s *session) relayOnly(m *signal.Message) bool {
 // enter takes the hello and puts the peer into its swarm. ok is false if the
 // connection ends; the peer has been sent the reason.
 func (s *session) enter() (ok bool) {
-	m, ok := s.read()
+	read, ok := s.read()
+	if !ok {
+		return false
+	}
+	m, ok := s.decode(read)
 	if !ok {
 		return false
 	}
@@ -122,9 +140,9 @@ func (s *session) enter() (ok bool) {
 	s.greet()
 	s.swarm, s.member = sw, &member{s.conn, who, s.hub.Meter(who)}
 	s.expires.Store(who.Expires.UnixMilli())
-	s.send(signal.Encode(&signal.Message{
+	s.send(&signal.Message{
 		Type: signal.Welcome, AnnounceMS: policy.AnnounceInterval.Milliseconds(), ReportMS: policy.ReportInterval.Milliseconds(),
-	}))
+	})
 	sw.join(s.member, admission.Facts(s.hub.Control, who))
 	if who.Presentation.Stopped() || s.hub.Off(who) { // meanwhile, when it was not in the swarm yet
 		s.finish(admission.NotShared())
@@ -158,7 +176,7 @@ func (s *session) renew() {
 		s.fail("refused", "the session is not renewed; play from the origin")
 		return
 	case now.Sub(s.renewed) < renewEvery:
-		s.send(signal.Encode(&signal.Message{Type: signal.ErrorMsg, Code: "too_soon", Detail: "renew once in half the life of a pass"}))
+		s.send(&signal.Message{Type: signal.ErrorMsg, Code: "too_soon", Detail: "renew once in half the life of a pass"})
 		return
 	}
 	s.renewed = now
@@ -168,5 +186,5 @@ func (s *session) renew() {
 		return
 	}
 	s.expires.Store(expires.UnixMilli())
-	s.send(signal.Encode(answer))
+	s.send(answer)
 }

@@ -148,9 +148,9 @@ func TestSlowConsumer(t *testing.T) {
 	fast, a, _ := b.join()
 	// Fill the socket from within, so that the tracker's own limit on messages is
 	// not what ends it.
-	frame := signal.Encode(&signal.Message{Type: signal.Offer, From: &a.Peer, Connection: "1", SDP: strings.Repeat("x", 30_000)})
+	large := &signal.Message{Type: signal.Offer, From: &a.Peer, Connection: "1", SDP: strings.Repeat("x", 30_000)}
 	for range 1000 {
-		slow.send(frame)
+		slow.send(large)
 	}
 	b.left(1)
 	send(t, fast, &signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Want: 0}})

@@ -11,6 +11,7 @@ import (
 	"github.com/viewmesh/viewmesh/edge/admission"
 	"github.com/viewmesh/viewmesh/edge/catalog"
 	"github.com/viewmesh/viewmesh/edge/insight"
+	"github.com/viewmesh/viewmesh/edge/internal/socket"
 	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/tracker"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -79,11 +80,39 @@ func (s *swarm) join(m *member, f tracker.Facts) {
 
 // receive hands a message of m to the engine.
 func (s *swarm) receive(m *member, msg *signal.Message) {
+	var own outgoing
+	s.hand(m, tracker.Input{Kind: tracker.Receive, Peer: m.Peer, Message: msg}, &own)
+	own.send()
+}
+
+// pass hands an offer or answer of m to the engine, and on as it stands but for what it may not
+// name.
+func (s *swarm) pass(m *member, p *signal.Passed, relayOnly bool) {
+	var own outgoing
+	s.hand(m, tracker.Input{Kind: tracker.Receive, Peer: m.Peer, Size: len(p.SDP), Message: &signal.Message{Type: p.Type, To: &p.To}}, &own)
+	if own.from == nil {
+		own.send()
+		return
+	}
+	f := socket.NewFrame()
+	f.Buffer = p.AppendFrom(f.Buffer, m.Peer)
+	from := len(f.Buffer)
+	f.Buffer = appendSDP(f.Buffer, p.SDP, own.near, relayOnly)
+	if len(f.Buffer)-from > signal.MaxSDP { // lines end in more bytes than they did
+		return
+	}
+	f.Buffer = append(f.Buffer, `"}`...)
+	f.Seal(socket.Text)
+	own.to.Forward(f)
+}
+
+// hand feeds the engine with what m has sent.
+func (s *swarm) hand(m *member, in tracker.Input, own *outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.members[m.Peer] == m {
-		s.step(tracker.Input{Kind: tracker.Receive, Peer: m.Peer, Message: msg})
-		s.count(m, msg)
+		s.stepFor(in, own)
+		s.count(m, in.Message)
 	}
 }
 
@@ -95,6 +124,27 @@ func (s *swarm) count(m *member, msg *signal.Message) {
 	case signal.ReportMsg:
 		if totals, ok := s.engine.Reported(m.Peer); ok {
 			m.meter.Report(&totals, msg.Report)
+		}
+	}
+}
+
+// outgoing is the one message that becomes of what a member has sent, in nearly all cases. It is
+// encoded and written outside of the swarm's lock.
+type outgoing struct {
+	to      *member
+	message *signal.Message
+	from    *member // of whom it is passed on, nil if it is the edge's
+	near    bool    // the two are in one place
+}
+
+func (o *outgoing) send() {
+	switch {
+	case o.to == nil:
+	case o.from == nil:
+		o.to.send(o.message)
+	default:
+		if told := between(o.message, o.near); told != nil {
+			o.to.Forward(frameOf(told))
 		}
 	}
 }
@@ -166,7 +216,11 @@ func (s *swarm) tick() {
 
 // step feeds the engine, carries its effects out and sets the timer. s.mu is
 // held; nothing here waits for a connection.
-func (s *swarm) step(in tracker.Input) {
+func (s *swarm) step(in tracker.Input) { s.stepFor(in, &outgoing{}) }
+
+// stepFor is step for an input of a member; the first message to it, or from it to another, is
+// left to the caller.
+func (s *swarm) stepFor(in tracker.Input, own *outgoing) {
 	now := s.since()
 	var last *signal.Message
 	var frame []byte
@@ -181,15 +235,20 @@ func (s *swarm) step(in tracker.Input) {
 		switch e.Kind {
 		case tracker.Send:
 			if from := e.Message.From; from != nil {
-				if told := between(e.Message, s.near(*from, m)); told != nil {
-					m.forward(signal.Encode(told))
-				}
+				*own = outgoing{m, e.Message, s.members[*from], s.near(*from, m)}
+				continue
+			}
+			if e.Peer == in.Peer && own.to == nil && in.Kind == tracker.Receive {
+				*own = outgoing{to: m, message: e.Message}
 				continue
 			}
 			if e.Message != last {
 				last, frame = e.Message, signal.Encode(e.Message)
 			}
-			m.send(frame)
+			f := socket.NewFrame()
+			f.Buffer = append(f.Buffer, frame...)
+			f.Seal(socket.Text)
+			m.Send(f)
 		case tracker.Close:
 			delete(s.members, e.Peer)
 			s.gone.Add(e.Peer, m.Member)

@@ -10,13 +10,12 @@ import (
 	"github.com/viewmesh/viewmesh/edge/internal/socket"
 )
 
-// upgrader makes WebSockets with small buffers of their own, so that the
-// server's larger ones are freed when the handler returns. Write buffers are
-// shared. Compression costs several times what it saves here. The caller has
-// checked the Origin.
+// upgrader makes WebSockets that are read in the pieces of package socket, and written frame by
+// frame by its Link: their own buffers are as small as may be. Compression costs several times
+// what it saves here. The caller has checked the Origin.
 var upgrader = websocket.Upgrader{
-	ReadBufferSize:  1024,
-	WriteBufferSize: 1024,
+	ReadBufferSize:  128,
+	WriteBufferSize: 128,
 	WriteBufferPool: &sync.Pool{},
 	CheckOrigin:     func(*http.Request) bool { return true },
 }
@@ -31,7 +30,7 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, on admission.Connec
 	if err != nil {
 		return // the library has answered
 	}
-	s := &session{hub: h, on: on, conn: &conn{ws: ws, log: h.Log, work: &h.work}}
+	s := &session{hub: h, on: on, conn: &conn{log: h.Log, Link: socket.Link{WS: ws, Work: &h.work, MaxFrames: maxQueued, MaxBytes: maxQueuedBytes}}}
 	s.mayPing, s.turned = func() bool { return !s.expired() }, s.silenceTurned
 	if err := h.enter(s); err != nil {
 		_ = ws.NetConn().Close()

@@ -128,6 +128,8 @@ type Input struct {
 	Facts   Facts           // Join
 	Message *signal.Message // Receive
 	Wait    time.Duration   // Scarce
+	// Size is how many bytes the SDP of Message has, if it is not in it (Receive).
+	Size int
 }
 
 // Effect is one effect.

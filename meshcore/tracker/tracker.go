@@ -70,7 +70,7 @@ func (s *Swarm) Step(now time.Duration, in Input) []Effect {
 		s.join(now, in.Peer, in.Facts)
 	case Receive:
 		if m := s.members[in.Peer]; m != nil {
-			s.receive(now, m, in.Message)
+			s.receive(now, m, in.Message, in.Size)
 		}
 	case Leave:
 		if m := s.members[in.Peer]; m != nil {
@@ -137,7 +137,7 @@ func (s *Swarm) Stats() Stats {
 }
 
 // receive takes one message of a member.
-func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
+func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message, size int) {
 	m.heard, m.silent = now, false
 	m.allowance = min(s.cfg.Burst, m.allowance+s.cfg.Rate*(now-m.allowedAt).Seconds())
 	m.allowedAt = now
@@ -151,7 +151,7 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 	case signal.Announce:
 		s.announce(now, m, msg.Announcement)
 	case signal.Offer, signal.Answer, signal.Candidate, signal.Refuse:
-		s.forward(now, m, msg)
+		s.forward(now, m, msg, size+len(msg.SDP))
 	case signal.ReportMsg:
 		m.accounts.report(now, msg.Report)
 	case signal.Complain:
@@ -169,7 +169,7 @@ func (s *Swarm) receive(now time.Duration, m *member, msg *signal.Message) {
 // forward hands an offer, answer, candidate or refusal to the peer it is for, if the two
 // were introduced: the fields of these types and nothing else that the sender put in its
 // message, and no more of them than connections take.
-func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message) {
+func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message, size int) {
 	if msg.To == nil {
 		s.refuse(from.id, "bad_field", "to is missing")
 		return
@@ -180,7 +180,7 @@ func (s *Swarm) forward(now time.Duration, from *member, msg *signal.Message) {
 		s.emit(Send, from.id, &signal.Message{Type: signal.Drop, Peer: &gone, Reason: "left"})
 		return
 	}
-	if !from.lines.take(now, to.id, 256+len(msg.SDP)) {
+	if !from.lines.take(now, to.id, 256+size) {
 		return
 	}
 	id := from.id
