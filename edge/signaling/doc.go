@@ -5,7 +5,7 @@
 //	upgrade.go    from a request to a WebSocket
 //	session.go    a connection's way: hello, messages, renewals
 //	swarm.go      one tracker engine, its lock, its timer, its members
-//	conn.go       one WebSocket: frames in, a bounded queue of frames out
+//	conn.go       one WebSocket: messages in, pings; its link has the queue of frames out
 //	shares.go     how many connections a network and an account may have
 //	candidates.go which addresses one peer may name to another
 //	addresses.go  what is forwarded where viewers must not learn addresses

@@ -3,8 +3,7 @@
 //
 //	hub.go    Hub: all connections, their bounds and their end
 //	place.go  one site's engine and its lock
-//	conn.go   one WebSocket: messages in, a bounded queue of frames out
-//	frame.go  frames as they are written
+//	conn.go   one WebSocket: messages in; its link has the queue of frames out
 //
 // The lock of a site is held while the engine says whom a message goes to. Messages are decoded
 // before, and what is passed on is copied and written after it, by a goroutine of each receiver:
