@@ -110,9 +110,10 @@ func (u *Uplink) fade(now time.Time) {
 	u.joinsAt = now
 }
 
-// look notes whether the origin is scarce, or overloaded. One segment makes it neither.
+// look notes whether the origin is scarce, or overloaded. The two segments that one viewer
+// asks for at once make it neither.
 func (u *Uplink) look(now time.Time) {
-	if u.wait(u.expected()-u.usual) > scarceAfter {
+	if u.wait(u.expected()-2*u.usual) > scarceAfter {
 		u.scarceUntil = now.Add(scarceFor)
 	}
 	if u.wait(float64(u.left)) < tooLong {
