@@ -31,6 +31,13 @@ type EdgeConfig struct {
 	Relay Relay // default NoRelay
 	// HTTP: without TLS.
 	HTTP bool
+	// Link is what the edge stands behind; default a cable.
+	Link Link
+	// Window bounds what a TCP connection of the edge has under way, in bytes; 0 is no
+	// bound.
+	Window int
+	// Options are further lines of the directive mesh.
+	Options string
 }
 
 // Edge is Caddy with the mesh and a live stream.
@@ -42,13 +49,21 @@ type Edge struct {
 	url    string
 	log    *lines
 	run    *process
+	wire   *wire // nil for a cable
 }
 
 // Edge starts the edge of a lab. There can be one.
 func (l *Lab) Edge(c EdgeConfig) *Edge {
 	l.t.Helper()
 	e := &Edge{lab: l, ns: l.namespace("edge"), log: &lines{}}
-	l.join(l.core, "s1", e.ns, "wan")
+	if c.Link == (Link{}) {
+		l.join(l.core, "s1", e.ns, "wan")
+	} else {
+		e.wire = l.link(l.core, "s1", e.ns, "wan", c.Link)
+	}
+	if c.Window > 0 {
+		l.sysctl(e.ns, fmt.Sprintf("net.ipv4.tcp_wmem=4096 %d %d", c.Window, c.Window))
+	}
 	l.address(l.core, "s1", v4(1, 1)+"/24")
 	l.address(l.core, "s1", v6(1, 1)+"/64")
 	l.address(e.ns, "wan", v4(1, 2)+"/24")
@@ -96,6 +111,7 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 		stats
 		report_interval 2s
 		%s
+		%s
 	}
 	metrics /metrics
 	handle /live* {
@@ -103,7 +119,7 @@ func (l *Lab) Edge(c EdgeConfig) *Edge {
 		demo_live
 	}
 }
-`, storage, mesh, servers, site, tls, only)
+`, storage, mesh, servers, site, tls, only, c.Options)
 	if err := os.WriteFile(e.config, []byte(text), 0o644); err != nil {
 		l.t.Fatal(err)
 	}
@@ -191,6 +207,9 @@ func (e *Edge) get(path string) string {
 
 // Stream returns the URL of a live stream; those of different names are different swarms.
 func (e *Edge) Stream(name string) string { return e.url + name + "/index.m3u8" }
+
+// Share has the edge's link carry so much of what it did at first.
+func (e *Edge) Share(s float64) { e.wire.share(s) }
 
 // Stop ends the edge without a goodbye to anybody.
 func (e *Edge) Stop() {
