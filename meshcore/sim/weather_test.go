@@ -26,6 +26,8 @@ func TestWeather(t *testing.T) {
 		viewers int
 		minutes float64
 	}{
+		{"crowd-200", 120, 1.5},
+		{"crowd-200-5", 200, 1.5},
 		{"crowd-film-200", 120, 1.5},
 		{"far-origin-20", 20, 2},
 		{"thin-uplinks-20", 20, 5},
