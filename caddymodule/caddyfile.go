@@ -88,7 +88,18 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		neighbors         N
 //		max_told          N
 //		hosts             NAME...
-//		site              NAME NETWORK...
+//		site              NAME [NETWORK...] {
+//			mode on|receive_only|off
+//			wan  [on|off]
+//		}
+//		sites_file        FILE
+//		site_id           claim|page|PLACEHOLDER...
+//		rule              on|receive_only|off {
+//			...
+//		}
+//		ramp              SHARE
+//		monitor           [on|off]
+//		min_viewers       N
 //		same_asn_only     [on|off]
 //		same_country_only [on|off]
 //		origins           ORIGIN...
@@ -173,18 +184,24 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			return nil
 		},
 		"site": func(d *caddyfile.Dispenser) error {
-			args := d.RemainingArgs()
-			if len(args) < 2 {
-				return d.ArgErr()
-			}
-			for _, n := range args[1:] {
-				if _, err := admission.ParseNetwork(n); err != nil && !option.IsLater(n) {
-					return option.Wrap(d, err)
-				}
-			}
-			h.Sites = append(h.Sites, Site{args[0], args[1:]})
-			return nil
+			h.Sites = append(h.Sites, Site{})
+			return h.Sites[len(h.Sites)-1].unmarshal(d)
 		},
+		"sites_file": option.String(&h.SitesFile),
+		"site_id":    option.List(&h.SiteIDs),
+		"rule": func(d *caddyfile.Dispenser) error {
+			h.Rules = append(h.Rules, Rule{})
+			return h.Rules[len(h.Rules)-1].unmarshal(d)
+		},
+		"ramp": func(d *caddyfile.Dispenser) error {
+			if err := option.One(d, &h.Ramp); err != nil || option.IsLater(h.Ramp) {
+				return err
+			}
+			_, err := admission.ParseShare(h.Ramp)
+			return option.Wrap(d, err)
+		},
+		"monitor":           option.Flag(&h.Monitor),
+		"min_viewers":       option.Int(&h.MinViewers),
 		"same_asn_only":     option.Flag(&h.SameASNOnly),
 		"same_country_only": option.Flag(&h.SameCountryOnly),
 		"origins": func(d *caddyfile.Dispenser) error {
@@ -211,7 +228,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser, named func() (caddy.ModuleMap, b
 			return h.Dashboard.UnmarshalCaddyfile(d)
 		},
 		"max_sessions": option.Int(&h.MaxSessions),
-	}, "exclude", "hosts", "origins", "site", "viewer_params")
+	}, "exclude", "hosts", "origins", "rule", "site", "site_id", "viewer_params")
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -12,7 +12,6 @@ import (
 	"github.com/viewmesh/viewmesh/caddymodule/option"
 	"github.com/viewmesh/viewmesh/caddymodule/viewertokens"
 	"github.com/viewmesh/viewmesh/edge"
-	"github.com/viewmesh/viewmesh/edge/admission"
 )
 
 func init() { caddy.RegisterModule(&Handler{}) }
@@ -81,9 +80,36 @@ type Handler struct {
 
 	// Sites are sets of networks whose viewers count as being in one place, such as the
 	// offices of a company that have several public addresses: they name each other their
-	// private addresses, and are introduced without the bound on peers of one network.
+	// private addresses, are introduced without the bound on peers of one network, and their
+	// bytes stay among them.
 	// Default: none, viewers share a place if they share a public address.
 	Sites []Site `json:"sites,omitempty"`
+
+	// SitesFile has more sites, as CSV: name, networks with spaces between, mode, and "wan" or
+	// nothing. It is read when the configuration is loaded. Default: none.
+	SitesFile string `json:"sites_file,omitempty"`
+
+	// SiteIDs say where viewers' sites are named, beside their networks: "claim", the claim
+	// siteId of the viewer token; "page", what the page says, which brings nobody into a site
+	// that has networks; or a placeholder, such as "{http.request.header.X-Site}", for requests from
+	// trusted_proxies. A name that is not among the sites is a site of its own. Default: none.
+	SiteIDs []string `json:"site_ids,omitempty"`
+
+	// Rules say who takes part, and who gives: the first that is about a viewer counts.
+	// Default: none, everybody takes part.
+	Rules []Rule `json:"rules,omitempty"`
+
+	// Ramp is the share of viewers that take part, such as "20%". The others are a control
+	// group, whose numbers are kept apart: they report, meet nobody and play from the origin.
+	// Which viewers they are stays, by account or else by public address. The admin API's /mesh/ramp goes before it. Default: 100%.
+	Ramp string `json:"ramp,omitempty"`
+
+	// Monitor has all viewers be the control group. Default: false.
+	Monitor bool `json:"monitor,omitempty"`
+
+	// MinViewers is the number of viewers of a stream from which they are introduced to each
+	// other; below half of it they are not any more. Default: 0, always.
+	MinViewers int `json:"min_viewers,omitempty"`
 
 	// SameASNOnly has viewers meet only those of their own network (ASN), and
 	// SameCountryOnly those of their own country. Both need locators: viewers of whom it is
@@ -144,16 +170,6 @@ type Handler struct {
 	site    *edge.Site
 }
 
-// Site is a set of networks that count as one place.
-type Site struct {
-	// Name tells the site from others. Required.
-	Name string `json:"name"`
-
-	// Networks are prefixes or single addresses by which the edge sees the site's
-	// viewers; of IPv6 a /64 or wider. Required.
-	Networks []string `json:"networks"`
-}
-
 // CaddyModule says what this module is.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.mesh", New: func() caddy.Module { return new(Handler) }}
@@ -172,8 +188,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.RelayOnly && a.TURN == nil {
 		return errors.New("relay_only needs a relay: configure turn in the global option mesh")
 	}
-	if (h.SameASNOnly || h.SameCountryOnly) && len(a.locate) == 0 {
-		return errors.New("same_asn_only and same_country_only need to know where viewers are: configure locator in the global option mesh")
+	if located(h) && len(a.locate) == 0 {
+		return errors.New("same_asn_only, same_country_only and rules by country or asn need to know where viewers are: configure locator in the global option mesh")
 	}
 	policy, err := h.policy(ctx)
 	if err != nil {
@@ -192,21 +208,12 @@ func (h *Handler) policy(ctx caddy.Context) (edge.Policy, error) {
 		Path: h.Path, Share: h.Share, Ads: h.Ads, Hosts: h.Hosts, Origins: h.Origins,
 		ViewerParams: h.ViewerParams, ViewerPath: h.ViewerPath,
 		UploadLimit: h.UploadLimit, UploadRatio: h.UploadRatio, Neighbors: h.Neighbors, MaxTold: h.MaxTold,
-		SameASNOnly: h.SameASNOnly, SameCountryOnly: h.SameCountryOnly,
 		RelayOnly: h.RelayOnly, Tracker: h.Tracker, SessionTTL: time.Duration(h.SessionTTL),
 		AnnounceInterval: time.Duration(h.AnnounceInterval), ReportInterval: time.Duration(h.ReportInterval),
 		Capacity: h.Capacity, Overload: h.Overload, Stats: h.Stats, MaxSessions: h.MaxSessions,
 	}
-	for _, s := range h.Sites {
-		site := admission.Site{Name: s.Name}
-		for _, n := range s.Networks {
-			network, err := admission.ParseNetwork(n)
-			if err != nil {
-				return p, fmt.Errorf("site %s: %w", s.Name, err)
-			}
-			site.Networks = append(site.Networks, network)
-		}
-		p.Sites = append(p.Sites, site)
+	if err := steer(h, &p); err != nil {
+		return p, err
 	}
 	if h.ExcludeRaw != nil {
 		sets, err := ctx.LoadModule(h, "ExcludeRaw")

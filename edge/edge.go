@@ -174,6 +174,10 @@ func (e *Edge) Close() {
 // that was unavailable. Sessions and ids that were handed out stay good.
 func (e *Edge) Rekey(secret []byte) { e.catalog.Rekey(secret) }
 
+// Ramps returns the shares of viewers that take part, by host, which can be set while the edge
+// runs. Viewers whose sessions are open follow with their next announce.
+func (e *Edge) Ramps() *admission.Ramps { return e.control.Ramps() }
+
 // Relayed counts payload bytes that a relay carried for a session of a swarm, from
 // (up) and to (down) its peer. first is set with the first bytes of a session.
 func (e *Edge) Relayed(swarm string, up, down int64, first bool) {

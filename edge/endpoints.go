@@ -185,6 +185,8 @@ func refuse(w http.ResponseWriter, err error) error {
 		return admission.RefuseViewer(w, refused)
 	case errors.Is(err, admission.ErrBanned):
 		return reply.Refuse(w, http.StatusForbidden, "banned", admission.ErrBanned.Error())
+	case errors.Is(err, admission.ErrOutside):
+		return reply.Refuse(w, http.StatusForbidden, "outside", admission.ErrOutside.Error())
 	}
 	return err
 }

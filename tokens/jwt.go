@@ -75,6 +75,7 @@ type JWT struct {
 type plainToken struct {
 	verified  *verified
 	subject   string
+	site      string
 	expires   time.Time // with leeway; zero: never
 	notBefore time.Time // with leeway
 	paths     pathGrant
@@ -188,7 +189,7 @@ func (j *JWT) verifyToken(ctx context.Context, r Request, token, clean string) (
 		return Entitlement{}, refuse(ReasonEverything, "the token allows every path of the site")
 	}
 	return Entitlement{
-		Subject: t.subject, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires, URI: clean, Grant: t.paths,
+		Subject: t.subject, Site: t.site, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires, URI: clean, Grant: t.paths,
 	}, nil
 }
 
@@ -271,6 +272,7 @@ func (j *JWT) readToken(ctx context.Context, token string) (*plainToken, error) 
 	if t.subject, _, err = c.text("sub"); err != nil {
 		return nil, err
 	}
+	t.site, _, _ = c.text("siteId") // one that is no string names no site
 	var ok bool
 	if t.expires, ok, err = c.date("exp"); err != nil {
 		return nil, err

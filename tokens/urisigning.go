@@ -79,6 +79,7 @@ type URISigning struct {
 type uriToken struct {
 	verified   *verified
 	subject    string
+	site       string
 	expires    time.Time // zero: never
 	notBefore  time.Time
 	id         string // jti
@@ -230,7 +231,7 @@ func (u *URISigning) verifyToken(ctx context.Context, r Request, token string, u
 		return Entitlement{}, err
 	}
 	e := Entitlement{
-		Subject: t.subject, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires,
+		Subject: t.subject, Site: t.site, Issuer: t.verified.issuer, Key: t.verified.key, Expires: t.expires,
 		Grant: containerGrant{t.container, uri.site, uri.path},
 	}
 	e.Renewal, e.RenewalErr = t.renew(&u.config, r.Time, uri)

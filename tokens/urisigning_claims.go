@@ -37,6 +37,7 @@ func (u *URISigning) readToken(ctx context.Context, token string) (*uriToken, er
 	if t.subject, err = u.readSubject(c); err != nil {
 		return nil, err
 	}
+	t.site, _, _ = c.text("siteId") // one that is no string names no site
 	if err := c.checkAudience(u.config.Audience); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,9 @@ type Entitlement struct {
 	Subject string
 	// Issuer is the token's iss, empty where there is none.
 	Issuer string
+	// Site is the claim siteId, the site of an enterprise that the viewer is in; empty
+	// where the token has none.
+	Site string
 	// Expires is when the token dies; the zero time where it never does.
 	Expires time.Time
 	// URI is the request's URI with the token removed and otherwise as it came.

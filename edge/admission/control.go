@@ -74,6 +74,7 @@ type Control struct {
 	refusals refusals
 	bans     bans
 	policies policies
+	ramps    Ramps
 	seal     seal
 	adopted  atomic.Uint64
 }
@@ -96,6 +97,9 @@ func (c *Control) Adopt(p *Policy) { p.age = c.adopted.Add(1) }
 
 // Gate returns the gate that checks the viewer tokens of requests.
 func (c *Control) Gate() *Gate { return &c.gate }
+
+// Ramps returns the shares that are set while the server runs.
+func (c *Control) Ramps() *Ramps { return &c.ramps }
 
 // Verdicts returns what viewer tokens came to so far.
 func (c *Control) Verdicts() []Verdict { return c.checker.verdicts.list() }
@@ -124,8 +128,8 @@ func (c *Control) Ban(m *Member) { c.bans.add(m.viewer, m.source, c.Now()) }
 
 // Open admits a viewer to the swarm of a presentation: it makes the identity and
 // the configuration of one viewer. The renewal, if any, goes out with the answer.
-// The error wraps a *tokens.Refusal for a viewer who is not entitled, and is
-// ErrBanned for one who was banned.
+// The error wraps a *tokens.Refusal for a viewer who is not entitled, is ErrBanned for one who
+// was banned, and ErrOutside for one whom the policy keeps out.
 func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req *signal.SessionRequest) (*signal.SessionAnswer, *tokens.Renewal, error) {
 	now := c.Now()
 	e, renewal, err := c.entitle(r, p, to, req.Token)
@@ -135,7 +139,16 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 	if c.bans.refuses(e.viewer, now) {
 		return nil, nil, ErrBanned
 	}
-	receiveOnly := req.Mode == "receive_only" || c.bans.silences(e.viewer, sourceOf(c.Server.ClientAddr(r)), now)
+	on := c.Connection(r, p)
+	basis := basis{device: device{Kind: req.Device.Kind, Connection: req.Device.Connection}, site: siteID{Name: e.site}}
+	if e.site == "" && isSiteName(req.Site) {
+		basis.site = siteID{Name: req.Site, Page: true}
+	}
+	stands := stand(p, &c.ramps, viewing{&on, basis.device, basis.site, e.viewer, to.Path})
+	if stands.part == outside {
+		return nil, nil, ErrOutside
+	}
+	receiveOnly := stands.part == takes || req.Mode == "receive_only" || c.bans.silences(e.viewer, on.source, now)
 	peer, err := newPeerID()
 	if err != nil {
 		return nil, nil, err
@@ -152,7 +165,6 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 		return nil, nil, &tokens.Refusal{Reason: tokens.ReasonExpired, Status: http.StatusServiceUnavailable,
 			Detail: "the token expires too soon for a session; come again with a new one"}
 	}
-	basis := basis{device: device{Kind: req.Device.Kind, Connection: req.Device.Connection}}
 	if p.required() {
 		basis.entitled = &e
 	}
@@ -171,13 +183,16 @@ func (c *Control) Open(r *http.Request, p *Policy, to *catalog.Presentation, req
 	if err != nil {
 		return nil, nil, fmt.Errorf("publish the keys: %w", err)
 	}
-	at := known(r, c.Server.HTTPS(r))
-	c.policies.set(at.Host, p)
+	c.policies.set(on.Host, p)
 	limits := p.limits(receiveOnly)
 	limits.RelayBPS = 8 * c.RelayShare()
+	servers := c.ICEServers(ICERequest{on.KnownAs, peer, req.Swarm, expires})
+	if stands.confined {
+		servers = withoutRelay(servers)
+	}
 	return &signal.SessionAnswer{
 		V: 1, Peer: peer, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), Keys: public,
-		ICEServers: c.ICEServers(ICERequest{at, peer, req.Swarm, expires}), RelayOnly: p.RelayOnly,
+		ICEServers: servers, RelayOnly: p.RelayOnly,
 		Signal: p.Path + "/signal", Segment: p.Path + "/segment", Limits: limits,
 		AnnounceMS: p.AnnounceInterval.Milliseconds(), ReportMS: p.ReportInterval.Milliseconds(),
 	}, renewal, nil
@@ -239,7 +254,7 @@ func (c *Control) entitle(r *http.Request, p *Policy, to *catalog.Presentation, 
 		return entitlement{}, nil, first.refused
 	}
 	e := first.entitlement
-	out := entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e), key: e.Key}
+	out := entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e), key: e.Key, site: e.Site}
 	if e.Renewal != nil && e.Renewal.Transport == tokens.TransportCookie && e.Renewal.Expires.After(out.until) && !out.until.IsZero() {
 		out.until = e.Renewal.Expires
 	}
@@ -257,14 +272,20 @@ type Connection struct {
 	source netip.Addr // for limits and bans; a /64 for IPv6
 	prefix string     // the peer's network
 	place  locator.Place
+	// siteName is the site that the request names (SiteIDs.Request).
+	siteName string
 }
 
 // Connection returns what is known of the sender of r, who opens signaling.
 func (c *Control) Connection(r *http.Request, p *Policy) Connection {
 	addr, https := c.Server.ClientAddr(r), c.Server.HTTPS(r)
-	return Connection{
+	on := Connection{
 		KnownAs: known(r, https), Policy: p, host: p.CanonicalHost(r.Host, https), source: sourceOf(addr), prefix: prefixOf(addr), place: c.Locate(r, addr),
 	}
+	if p.SiteIDs.Request != nil {
+		on.siteName = p.SiteIDs.Request(r)
+	}
+	return on
 }
 
 // Network returns the network that the connection comes from, a /24 or a /48, or "" if
@@ -285,7 +306,15 @@ type Member struct {
 	standing string       // as the pass carries it
 	based    *entitlement // what the session is based on; nil if the pass does not say
 	device   device
+	site     siteID
+	stands   standing // since its hello
 }
+
+// Control reports whether the member is of the control group: it meets nobody.
+func (m *Member) Control() bool { return m.stands.part == measured }
+
+// Site returns the name of the member's site, "" for none.
+func (m *Member) Site() string { return m.stands.site }
 
 // Account returns who opened the session, if its viewer token names somebody.
 func (m *Member) Account() (account Viewer, known bool) { return m.viewer, m.viewer != Viewer{} }
@@ -299,8 +328,27 @@ func (c *Control) Near(m, o *Member) bool {
 	if m.source == o.source || !IsPublic(m.source) && !IsPublic(o.source) {
 		return true
 	}
-	p, _ := c.PolicyOf(m)
-	return p.Sites.household(m.source) == p.Sites.household(o.source)
+	return m.stands.household == o.stands.household
+}
+
+// where returns where a member belongs now.
+func (c *Control) where(m *Member) (stands standing, there bool) {
+	p, there := c.PolicyOf(m)
+	return stand(p, &c.ramps, viewing{&m.Connection, m.device, m.site, m.viewer, m.Presentation.Path}), there
+}
+
+// Review looks again at where a member belongs, with each announce: a configuration or a ramp
+// may have changed. The message ends its session; nil if it goes on.
+func (c *Control) Review(m *Member) *signal.Message {
+	switch stands, there := c.where(m); {
+	case !there:
+		return nil // its renewal says so
+	case stands.part == outside:
+		return errOutside.message()
+	case stands != m.stands:
+		return anew()
+	}
+	return nil
 }
 
 // bad passes.
@@ -311,6 +359,7 @@ var (
 	errNotShared = refusal{"not_shared", "this presentation is not shared; play from the origin"}
 	errBanned    = refusal{"banned", ErrBanned.Error()}
 	errRefused   = refusal{"refused", "the session is not renewed; play from the origin"}
+	errOutside   = refusal{"refused", ErrOutside.Error()}
 	errTokenEnds = refusal{"refused", "the viewer token expires; open a new session with a new one"}
 )
 
@@ -351,13 +400,16 @@ func (c *Control) Hello(on Connection, pass string) (*Member, *signal.Message) {
 		if err != nil {
 			return nil, errPass.message()
 		}
-		m.standing, m.based, m.device = v.Standing, b.entitled, b.device
+		m.standing, m.based, m.device, m.site = v.Standing, b.entitled, b.device, b.site
 		if b.entitled != nil {
 			m.viewer = b.entitled.viewer
 		}
 	}
 	if c.bans.refuses(m.viewer, now) {
 		return nil, errBanned.message()
+	}
+	if m.stands, _ = c.where(m); m.stands.part == outside {
+		return nil, errOutside.message()
 	}
 	return m, nil
 }
@@ -391,10 +443,11 @@ func (c *Control) Renew(m *Member) (answer *signal.Message, expires time.Time, o
 		c.Log.Error("a pass could not be signed", zap.Error(err))
 		return errRefused.message(), expires, false
 	}
-	return &signal.Message{
-		Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(),
-		ICEServers: c.ICEServers(ICERequest{m.KnownAs, m.Peer, m.Swarm, expires}),
-	}, expires, true
+	servers := c.ICEServers(ICERequest{m.KnownAs, m.Peer, m.Swarm, expires})
+	if m.stands.confined {
+		servers = withoutRelay(servers)
+	}
+	return &signal.Message{Type: signal.Pass, Pass: pass, ExpiresMS: expires.Sub(now).Milliseconds(), ICEServers: servers}, expires, true
 }
 
 // PolicyOf returns the policy that counts for a member now; there is false if its

@@ -20,6 +20,7 @@ type entitlement struct {
 	until  time.Time // when the token expires
 	viewer Viewer    // whom it names
 	key    [32]byte  // that verified it
+	site   string    // that it names
 }
 
 // everything is what a session is based on at a site without viewer tokens.
@@ -54,6 +55,7 @@ const maxSealedScope = 512
 type basis struct {
 	entitled *entitlement // nil where the site requires no viewer tokens
 	device   device
+	site     siteID
 }
 
 // device is what a viewer has said of what it plays on, as in signal.Device.
@@ -69,6 +71,7 @@ type sealed struct {
 	Viewer []byte   `json:"v,omitempty"`
 	Key    []byte   `json:"k,omitempty"` // empty without entitlement
 	Device *device  `json:"d,omitempty"`
+	Site   *siteID  `json:"w,omitempty"`
 }
 
 // close encrypts what a session is based on for the pass of a peer; "" if there is nothing
@@ -77,6 +80,9 @@ func (s seal) close(of basis, peer string) (string, error) {
 	var c sealed
 	if of.device != (device{}) {
 		c.Device = &of.device
+	}
+	if of.site.Name != "" {
+		c.Site = &of.site
 	}
 	if e := of.entitled; e != nil {
 		c.Until, c.Key = e.until.Unix(), e.key[:]
@@ -88,7 +94,7 @@ func (s seal) close(of basis, peer string) (string, error) {
 		if e.viewer != (Viewer{}) {
 			c.Viewer = e.viewer[:]
 		}
-	} else if c.Device == nil {
+	} else if c.Device == nil && c.Site == nil {
 		return "", nil
 	}
 	b, err := json.Marshal(c)
@@ -112,6 +118,9 @@ func (s seal) open(text, peer string) (of basis, err error) {
 	}
 	if c.Device != nil {
 		of.device = *c.Device
+	}
+	if c.Site != nil {
+		of.site = *c.Site
 	}
 	switch len(c.Key) {
 	case 0:

@@ -24,7 +24,7 @@ func TestIntersect(t *testing.T) {
 // peer that it was made for, and by nobody else.
 func TestSeal(t *testing.T) {
 	e := entitlement{scope: []string{"/a/", "/b/"}, until: time.Unix(1_700_000_000, 0), viewer: Viewer{1}, key: [32]byte{2}}
-	of := basis{&e, device{"tv", "ethernet"}}
+	of := basis{&e, device{"tv", "ethernet"}, siteID{"campus", true}}
 	text, err := newSeal([]byte("secret")).close(of, "peer")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ const maxTriedGuest = 64
 type Guest struct {
 	Connection
 	entitlement
+	named string // its site, as the viewer token names it
 }
 
 // Account returns whom the guest's viewer token names, if it names somebody.
@@ -28,11 +29,16 @@ func (g *Guest) Site() string { return g.host }
 
 // Place names the swarms that the guest may be in: those of the site, or of the part of its
 // viewers whom the policy lets the guest meet.
-func (g *Guest) Place(p *Policy) string { return join(g.host, g.within(p)) }
+func (g *Guest) Place(p *Policy) string { return join(g.host, stand(p, &Ramps{}, g.viewing()).within) }
+
+func (g *Guest) viewing() viewing {
+	return viewing{on: &g.Connection, site: siteID{Name: g.named}, account: g.viewer}
+}
 
 // Admit checks the viewer token of a guest, in the URL of its request, a header or a cookie,
 // against the playlists of the site. The error wraps a *tokens.Refusal for one who is not
-// entitled, and is ErrBanned for one who was banned.
+// entitled, is ErrBanned for one who was banned, and ErrOutside for one whom the policy keeps
+// out, or would have give nothing, which a guest cannot be held to.
 func (c *Control) Admit(r *http.Request, p *Policy) (*Guest, error) {
 	g := &Guest{Connection: c.Connection(r, p), entitlement: everything(c.Now())}
 	if p.Enforced() {
@@ -45,6 +51,7 @@ func (c *Control) Admit(r *http.Request, p *Policy) (*Guest, error) {
 		case a.refused == nil:
 			e := a.entitlement
 			g.entitlement = entitlement{scope: e.Grant.Scope(), until: e.Expires, viewer: viewerOf(e), key: e.Key}
+			g.named = e.Site
 		case p.required():
 			return nil, a.refused
 		}
@@ -52,6 +59,9 @@ func (c *Control) Admit(r *http.Request, p *Policy) (*Guest, error) {
 	c.policies.set(g.Host, p)
 	if now := c.Now(); c.bans.refuses(g.viewer, now) || c.bans.silences(g.viewer, g.source, now) {
 		return nil, ErrBanned
+	}
+	if stand(p, &c.ramps, g.viewing()).part != gives {
+		return nil, ErrOutside
 	}
 	return g, nil
 }
@@ -109,8 +119,8 @@ func (c *Control) MayJoin(g *Guest, p *Policy, to *catalog.Presentation) error {
 }
 
 // GuestPolicy returns the policy that counts for a guest now; there is false if its site has no
-// tracker any more.
+// tracker any more, or keeps the guest out.
 func (c *Control) GuestPolicy(g *Guest) (p *Policy, there bool) {
 	p, there = c.policyAt(&g.Connection)
-	return p, there && p.Tracks()
+	return p, there && p.Tracks() && stand(p, &c.ramps, g.viewing()).part == gives
 }

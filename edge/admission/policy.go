@@ -95,9 +95,23 @@ type Policy struct {
 	// one of them is what it is under the first, so that viewers of all of them share
 	// swarms. Empty: each name is a site of its own.
 	Hosts []string
-	// Sites are sets of networks that count as one place each, the first that matches. None:
-	// viewers share a place if they share a public address (a /64 for IPv6).
+	// Sites are sets of networks that count as one place each. None: viewers share a place if
+	// they share a public address (a /64 for IPv6).
 	Sites Sites
+	// SiteIDs says where viewers' sites are named, beside their networks. Default: nowhere.
+	SiteIDs SiteIDs
+	// Rules say who takes part, and who gives; the first that is about a viewer counts. None:
+	// everybody takes part.
+	Rules []Rule
+	// Control is the share of viewers, 0 to 1, that are a control group: they meet nobody, play
+	// from the origin, and report. It is the same viewers each time, and those of a smaller
+	// share are among those of a larger one. Default: 0.
+	Control float64
+	// Monitor has all viewers be the control group, whatever share was set.
+	Monitor bool
+	// MinViewers is the number of viewers of a swarm from which they are introduced to each
+	// other; below half of it they are not any more. Default: 0, always.
+	MinViewers int
 	// SameASNOnly and SameCountryOnly have viewers meet only those of their own network or
 	// country; those of whom it is unknown meet those of their own address.
 	SameASNOnly, SameCountryOnly bool
@@ -146,6 +160,7 @@ type Policy struct {
 
 	age      uint64 // the newer the higher
 	identity manifest.Identity
+	sites    *siteTable
 }
 
 // ViewerTokens says which viewers are entitled to a site's streams.
@@ -183,6 +198,7 @@ func (p *Policy) Default() {
 	if p.MaxSessions == 0 {
 		p.MaxSessions = 100_000
 	}
+	p.sites = newSiteTable(p.Sites)
 	p.identity = manifest.Identity{Params: p.ViewerParams}
 	if names := p.tokenNames(); len(names) > 0 {
 		p.identity.Cut = func(uri string) string {
@@ -240,8 +256,19 @@ func (p *Policy) Validate() error {
 			return err
 		}
 	}
-	if err := p.Sites.validate(); err != nil {
+	if err := p.Sites.validate(p.SiteIDs.Claim || p.SiteIDs.Page || p.SiteIDs.Request != nil); err != nil {
 		return err
+	}
+	for i := range p.Rules {
+		if err := p.Rules[i].validate(); err != nil {
+			return err
+		}
+	}
+	if !(p.Control >= 0 && p.Control <= 1) || p.MinViewers < 0 {
+		return errors.New("the control group is a share of 0 to 1, and min_viewers cannot be negative")
+	}
+	if p.SiteIDs.Claim && p.Tokens == nil {
+		return errors.New("site_id claim needs viewer tokens: configure token")
 	}
 	for _, name := range p.ViewerParams {
 		if name == "" || strings.ContainsAny(name, " &=#?") || catalog.ValidBootstrap("", name) != nil {

@@ -69,6 +69,11 @@ func (s *session) next() (ok bool) {
 	case m.Type == signal.Renew:
 		s.renew()
 		return true
+	case m.Type == signal.Announce:
+		if last := s.hub.Control.Review(s.member.Member); last != nil {
+			s.finish(last)
+			return false
+		}
 	case m.Evidence != nil:
 		s.convict(&m)
 	case s.relayOnly(m.Type) && !hideAddresses(&m):

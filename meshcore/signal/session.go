@@ -29,6 +29,8 @@ type SessionRequest struct {
 	Token string `json:"token,omitempty"`
 	// Mode is "full" (the default), or "receive_only": take chunks, give none.
 	Mode string `json:"mode,omitempty"`
+	// Site is the site of an enterprise that the page says the viewer is in, at most 64 bytes.
+	Site string `json:"site,omitempty"`
 	// Key is the public half of the session key, an Ed25519 key of 32 bytes (base64 in
 	// JSON), with which the peer signs what it gives. Without one neighbors ask it for
 	// nothing.
@@ -206,6 +208,8 @@ func (r *SessionRequest) check() error {
 		return &FieldError{"swarm", fmt.Sprintf("has %d bytes, at most %d", len(r.Swarm), MaxText)}
 	case len(r.Key) != 0 && len(r.Key) != 32:
 		return &FieldError{"key", fmt.Sprintf("has %d bytes, an Ed25519 key has 32", len(r.Key))}
+	case len(r.Site) > 64:
+		return &FieldError{"site", fmt.Sprintf("has %d bytes, at most 64", len(r.Site))}
 	case len(r.Token) > 8<<10:
 		return &FieldError{"token", fmt.Sprintf("has %d bytes, at most %d", len(r.Token), 8<<10)}
 	case r.Device.MemoryMiB < 0:

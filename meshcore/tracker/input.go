@@ -158,6 +158,11 @@ type Facts struct {
 	MaxTold int
 	// ReceiveOnly says that the peer gives no chunks, whatever it announces.
 	ReceiveOnly bool
+	// Alone says that the peer meets nobody: it is of a control group, and reports.
+	Alone bool
+	// MinViewers is the number of members from which they are introduced to each other; below
+	// half of it they are not any more. The newest member's counts.
+	MinViewers int
 	// Device and Connection are what the peer plays on, as in signal.Device.
 	Device, Connection string
 }
