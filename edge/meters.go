@@ -2,7 +2,6 @@ package edge
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/golang-lru/v2"
 
@@ -44,10 +43,7 @@ func (k *facts) of(m *admission.Member) insight.Facts {
 	if of.ASN != 0 {
 		f.ASN = "AS" + strconv.FormatUint(uint64(of.ASN), 10)
 	}
-	f.Site, _ = strings.CutPrefix(of.Household, "site ")
-	if f.Site == of.Household {
-		f.Site = ""
-	}
+	f.Site = m.Site()
 	return f
 }
 

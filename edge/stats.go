@@ -21,6 +21,29 @@ type Stats struct {
 	// OriginEgressBytes is what this edge itself has sent of segments.
 	OriginEgressBytes int64 `json:"origin_egress_bytes"`
 	Carried
+	// Quality is what viewers have reported of their playback, apart for those who take part
+	// and for the control group (Policy.Control), whose traffic counts nowhere above.
+	Quality struct {
+		Mesh    Quality `json:"mesh"`
+		Control Quality `json:"control"`
+	} `json:"quality"`
+}
+
+// Quality is what the viewers of a group have reported of their playback.
+type Quality struct {
+	Sessions    int   `json:"sessions"` // now
+	PlayedMS    int64 `json:"played_ms"`
+	Stalls      int64 `json:"stalls"`
+	StallMS     int64 `json:"stall_ms"`
+	OriginBytes int64 `json:"origin_bytes"`
+}
+
+func (q *Quality) add(sessions int, r *signal.Report) {
+	q.Sessions += sessions
+	q.PlayedMS += r.PlayedMS
+	q.Stalls += r.Stalls
+	q.StallMS += r.StallMS
+	q.OriginBytes += r.OriginBytes
 }
 
 // SwarmStats is the part of one swarm in Stats.
@@ -97,6 +120,8 @@ func statsOf(hub *signaling.Hub, listed *catalog.Catalog, host string, all bool)
 		out.RelayUpBytes += c.RelayUpBytes
 		out.RelayDownBytes += c.RelayDownBytes
 		out.Sessions += s.Peers
+		out.Quality.Mesh.add(s.Peers-s.Alone, &s.Totals)
+		out.Quality.Control.add(s.Alone, &s.Control)
 		out.PeerBytes += t.PeerBytes
 		out.OriginBytes += t.OriginBytes
 		out.RelayedBytes += t.RelayedBytes

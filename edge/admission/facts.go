@@ -9,7 +9,9 @@ func Facts(c *Control, m *Member) tracker.Facts {
 	f := m.facts(p, &m.stands)
 	f.Scope = join(group(c.Catalog.Scopes(m.Presentation), e.scope), m.stands.within)
 	f.ReceiveOnly, f.Device, f.Connection = m.ReceiveOnly || m.stands.part == takes, m.device.Kind, m.device.Connection
-	f.Alone, f.MinViewers = m.stands.part == measured, p.MinViewers
+	if f.MinViewers = p.MinViewers; m.stands.part == measured {
+		f.Alone, f.Scope = true, join(f.Scope, "control") // whom nobody meets is not drawn for others
+	}
 	return f
 }
 

@@ -120,9 +120,25 @@ func (s *Swarm) tellDuty(m *member) {
 	s.emit(Send, m.id, s.peersMessage(m))
 }
 
-// peersMessage is a list of peers for m without any.
+// peersMessage is a list of peers for m without any. Who meets nobody fetches all, as if it
+// were the only viewer.
 func (s *Swarm) peersMessage(m *member) *signal.Message {
-	return &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all), OriginWaitMS: s.originWait.Milliseconds()}
+	answer := &signal.Message{Type: signal.Peers, Duty: s.duty(m), SwarmSize: len(s.all), OriginWaitMS: s.originWait.Milliseconds()}
+	if m.alone || !s.meets() {
+		answer.Duty, answer.SwarmSize = &signal.Duty{Rank: 0, Of: 1, Fetchers: 1}, 1
+	}
+	return answer
+}
+
+// meets reports whether members are introduced to each other (Facts.MinViewers).
+func (s *Swarm) meets() bool {
+	switch n := len(s.all); {
+	case n >= s.minViewers:
+		s.meeting = true
+	case 2*n < s.minViewers:
+		s.meeting = false
+	}
+	return s.meeting
 }
 
 func (s *Swarm) duty(m *member) *signal.Duty {

@@ -172,6 +172,8 @@ type Stats struct {
 	Peers     int           // members now
 	Uploaders int           // members that give chunks, now
 	Totals    signal.Report // sums over all sessions, ended ones included; without BufferMS and Neighbors
+	Alone     int           // members that meet nobody, now
+	Control   signal.Report // Totals of the sessions that met nobody, which are not in Totals
 	Banned    int           // peers banned so far
 	Doubted   int           // sessions of whose reports something cannot be true, or be checked: Totals are without it
 }

@@ -30,6 +30,7 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 	m := &member{rank: -1, octave: -1, heard: now, accounts: accounts{since: now}, allowance: s.cfg.Burst, allowedAt: now}
 	m.id, m.introduced = id, s.past.recall(now, id)
 	m.setFacts(&f, s.cfg.MaxTold)
+	s.minViewers = f.MinViewers
 	s.members[id] = m
 	s.all = put(s.all, m, inAll)
 	if s.sweepAt == 0 {
@@ -46,6 +47,7 @@ func (s *Swarm) setFacts(now time.Duration, m *member, f Facts) {
 		s.leaveGroups(now, m)
 	}
 	m.setFacts(&f, s.cfg.MaxTold)
+	s.minViewers = f.MinViewers
 	if moved {
 		s.enterGroups(m, rendition)
 	}
@@ -60,7 +62,7 @@ func (m *member) setFacts(f *Facts, maxTold int) {
 		maxTold = f.MaxTold
 	}
 	m.scope, m.scopeKey, m.locality, m.place = f.Scope, hash(f.Scope), f.locality(), f.Place()
-	m.receiveOnly, m.maxTold = f.ReceiveOnly, int32(min(maxTold, math.MaxInt32))
+	m.receiveOnly, m.alone, m.maxTold = f.ReceiveOnly || f.Alone, f.Alone, int32(min(maxTold, math.MaxInt32))
 }
 
 func (s *Swarm) remove(now time.Duration, m *member) {
@@ -68,7 +70,11 @@ func (s *Swarm) remove(now time.Duration, m *member) {
 	s.all = take(s.all, m, inAll)
 	delete(s.members, m.id)
 	s.past.remember(m)
-	s.doubted += m.accounts.add(&s.ended)
+	sums := &s.ended
+	if m.alone {
+		sums = &s.control
+	}
+	s.doubted += m.accounts.add(sums)
 }
 
 // put appends m to a list and notes its place.

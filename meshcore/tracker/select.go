@@ -30,6 +30,9 @@ func (s *Swarm) announce(now time.Duration, m *member, ann *signal.Announcement)
 	m.lines.settle(now)
 	answer := s.peersMessage(m)
 	want := min(ann.Want, int(m.maxTold-m.introduced.in(now).told), signal.MaxPeers)
+	if m.alone || !s.meets() {
+		want = 0
+	}
 	chosen := s.choose(now, m, want, ann.Failed)
 	if len(chosen) > 0 {
 		answer.Peers = make([]signal.PeerInfo, 0, len(chosen))
@@ -167,7 +170,7 @@ func (s *Swarm) met(m, o *member) (n int) {
 
 // eligible reports whether o may be a neighbor of m, is there, and has room for one.
 func (s *Swarm) eligible(now time.Duration, m, o *member) bool {
-	return o.announced && !o.silent && o.scopeKey == m.scopeKey && (m.uploads() || o.uploads()) && !keptApart(m, o) &&
+	return o.announced && !o.silent && !o.alone && o.scopeKey == m.scopeKey && (m.uploads() || o.uploads()) && !keptApart(m, o) &&
 		int(o.neighbors+o.pending) < s.cfg.MaxNeighbors && o.introduced.in(now).shown < o.maxTold
 }
 

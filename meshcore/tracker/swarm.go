@@ -22,7 +22,10 @@ type Swarm struct {
 	sweepAt    time.Duration
 	swept      int // place in all that is looked at next for silence
 	ended      signal.Report
-	doubted    int // sessions that ended in doubt
+	control    signal.Report // of ended sessions that met nobody
+	minViewers int           // Facts.MinViewers
+	meeting    bool          // there were as many, and never less than half since
+	doubted    int           // sessions that ended in doubt
 	banned     map[wire.PeerID]bool
 	past       past
 	choice     choice
@@ -37,6 +40,7 @@ type groupKey struct {
 type member struct {
 	card
 	scope      string
+	alone      bool // Facts.Alone
 	locality   string
 	at         [4]int32 // places in all, group, rendition, uploaders of the rendition
 	rank       int32    // place in duty.ranks, -1 if none

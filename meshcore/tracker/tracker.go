@@ -120,16 +120,23 @@ func (s *Swarm) Reported(p wire.PeerID) (totals signal.Report, ok bool) {
 
 // Stats sums up the swarm; it takes time in proportion to the members.
 func (s *Swarm) Stats() Stats {
-	st := Stats{Peers: len(s.all), Totals: s.ended, Banned: len(s.banned), Doubted: s.doubted}
+	st := Stats{Peers: len(s.all), Totals: s.ended, Control: s.control, Banned: len(s.banned), Doubted: s.doubted}
 	for _, m := range s.all {
 		if m.uploads() {
 			st.Uploaders++
 		}
-		st.Doubted += m.accounts.add(&st.Totals)
+		if m.alone {
+			st.Alone++
+			st.Doubted += m.accounts.add(&st.Control)
+		} else {
+			st.Doubted += m.accounts.add(&st.Totals)
+		}
 	}
 	given := st.Totals.UploadedBytes
 	for _, m := range s.all { // what peers got, others gave
-		st.Totals.PeerBytes -= m.accounts.excess(given)
+		if !m.alone {
+			st.Totals.PeerBytes -= m.accounts.excess(given)
+		}
 	}
 	st.Totals.PeerBytes = max(0, min(st.Totals.PeerBytes, given+underWay))
 	st.Totals.RelayedBytes = min(st.Totals.RelayedBytes, st.Totals.PeerBytes)
