@@ -22,10 +22,9 @@ const (
 // history keeps rows in a file. Each put is one transaction, which is on the disk when it
 // returns (bbolt syncs), so that a crash loses what was not put yet and nothing else.
 type history struct {
-	db      *bolt.DB
-	age     time.Duration // of the oldest row
-	size    int64         // of the file, at most, as far as old rows are what fills it
-	packing time.Time     // hours before it are packed
+	db   *bolt.DB
+	age  time.Duration // of the oldest row
+	size int64         // of the file, at most, as far as old rows are what fills it
 }
 
 // openHistory opens a file, which is made if there is none. One that is damaged is put aside.
