@@ -19,10 +19,10 @@ import (
 
 // TestHomes: a peer elsewhere learns no private address of a viewer, and does not have it
 // knock at a host of its home network, however it names that. One that shares the viewer's
-// public address, or its site, does.
+// public address, or its site, does. The site has a WAN: else nobody elsewhere meets its viewers.
 func TestHomes(t *testing.T) {
 	s := newStreams(t)
-	s.base = run(t, s.directives("site campus 192.0.2.0/28 198.51.100.0/28"))[0]
+	s.base = run(t, s.directives("site campus 192.0.2.0/28 198.51.100.0/28 {\n wan\n }"))[0]
 	a := s.audience()
 	for _, address := range []string{"203.0.113.1", "192.0.2.1"} {
 		a.joinWith(seenAs(t, s.tokenOf("viewer at "+address, "/film/", time.Hour), address), "/film/index.m3u8", nil)
