@@ -18,15 +18,26 @@ import (
 // join opens a session with a device and says hello; it returns the connection.
 func (s *site) join(device signal.Device) *websocket.Conn {
 	s.t.Helper()
+	return s.hello(s.open(device))
+}
+
+// open opens a session.
+func (s *site) open(device signal.Device) (a signal.SessionAnswer) {
+	s.t.Helper()
 	body, err := json.Marshal(signal.SessionRequest{V: 1, Swarm: s.swarm(), Device: device})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	resp, b := s.do(http.MethodPost, "/mesh/session", "", string(body))
-	var a signal.SessionAnswer
 	if err := json.Unmarshal(b, &a); err != nil || resp.StatusCode != http.StatusOK {
 		s.t.Fatalf("session: %s: %s", resp.Status, b)
 	}
+	return a
+}
+
+// hello connects a session.
+func (s *site) hello(a signal.SessionAnswer) *websocket.Conn {
+	s.t.Helper()
 	ws, up, err := websocket.DefaultDialer.Dial(strings.Replace(s.server.URL, "http", "ws", 1)+a.Signal, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -44,6 +55,14 @@ func (s *site) send(ws *websocket.Conn, m *signal.Message) {
 	s.t.Helper()
 	if err := ws.WriteMessage(websocket.TextMessage, signal.Encode(m)); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// taken waits until the edge has taken what was sent.
+func (s *site) taken(ws *websocket.Conn) {
+	s.t.Helper()
+	s.send(ws, &signal.Message{Type: signal.Ping})
+	for s.read(ws).Type != signal.Pong {
 	}
 }
 
@@ -93,9 +112,7 @@ func TestSessionsAreSeen(t *testing.T) {
 	ws := s.join(signal.Device{Kind: "tv", Player: "hls.js", Label: "<b>home</b>"})
 	s.send(ws, &signal.Message{Type: signal.Announce, Announcement: &signal.Announcement{Rendition: "/vod/index.m3u8"}})
 	s.send(ws, &signal.Message{Type: signal.ReportMsg, Report: &signal.Report{PeerBytes: 1000, OriginBytes: 100_000, StartupMS: 700, PlayedMS: 2000}})
-	s.send(ws, &signal.Message{Type: signal.Ping})
-	for s.read(ws).Type != signal.Pong { // what came before was taken
-	}
+	s.taken(ws)
 	host := strings.TrimPrefix(s.server.URL, "http://")
 	for token, want := range map[string]int{"let me see": 200, s.edge.Link(host, time.Minute): 200, s.edge.Link("elsewhere", time.Minute): 401, "": 401} {
 		if status := s.figures("now", token, nil); status != want {
@@ -113,6 +130,40 @@ func TestSessionsAreSeen(t *testing.T) {
 	}
 	if status := s.figures("summary?split=nothing", "let me see", nil); status != 400 {
 		t.Errorf("a dimension that is unknown: status %d", status)
+	}
+}
+
+// TestReconnectsCountOnce: the totals of a session go on where it has another connection, whether
+// the one before is still there or gone, and count once.
+func TestReconnectsCountOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, edge.Policy{Dashboard: &insight.Access{Token: "let me see"}})
+	a := s.open(signal.Device{})
+	report := func(ws *websocket.Conn, total int64) {
+		t.Helper()
+		s.send(ws, &signal.Message{Type: signal.ReportMsg, Report: &signal.Report{UploadedBytes: total, PlayedMS: total, StartupMS: 700}})
+		s.taken(ws)
+		if r := s.edge.Numbers().Reported; r.UploadedBytes != total || r.PlayedMS != total {
+			t.Errorf("the edge counts %+v, want %d", r, total)
+		}
+	}
+	first := s.hello(a)
+	report(first, 1000)
+	second := s.hello(a) // beside the first, as after a change of network
+	report(second, 1500)
+	_ = second.Close()
+	for s.edge.Numbers().Peers > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	report(s.hello(a), 1700)
+	var got struct{ Groups []insight.Figures }
+	for end := time.Now().Add(30 * time.Second); len(got.Groups) == 0 || got.Groups[0].PlayedMS < 1700; time.Sleep(100 * time.Millisecond) {
+		if s.figures("summary?since=1h", "let me see", &got); time.Now().After(end) { // a row comes each ten seconds
+			t.Fatalf("the figures have %+v", got)
+		}
+	}
+	if f := got.Groups[0]; f.PlayedMS != 1700 || f.Startups != 1 {
+		t.Errorf("the figures have %d ms played and %d start-ups, want 1700 and 1", f.PlayedMS, f.Startups)
 	}
 }
 

@@ -153,6 +153,17 @@ func (s *Session) Report(totals, said *signal.Report) {
 	s.last = *totals
 }
 
+// Resume has the session go on from totals that have been counted, where the peer comes back
+// with another connection.
+func (s *Session) Resume(totals *signal.Report) {
+	if s == nil {
+		return
+	}
+	s.meters.mu.Lock()
+	defer s.meters.mu.Unlock()
+	s.last = *totals
+}
+
 // count adds to the cells of the session. The meters' lock is held.
 func (s *Session) count(c Counter, n int64) {
 	for _, cell := range s.cells {

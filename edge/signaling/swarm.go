@@ -76,6 +76,9 @@ func (s *swarm) join(m *member, f tracker.Facts) {
 	}
 	s.members[m.Peer] = m
 	s.step(tracker.Input{Kind: tracker.Join, Peer: m.Peer, Facts: f})
+	if totals, ok := s.engine.Reported(m.Peer); ok {
+		m.meter.Resume(&totals)
+	}
 }
 
 // receive hands a message of m to the engine.

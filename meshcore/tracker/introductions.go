@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viewmesh/viewmesh/meshcore/signal"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
 )
 
@@ -63,7 +64,7 @@ func (k *known) has(id wire.PeerID) bool { return slices.Contains(k.ids, id) }
 // haveMet reports whether one of two peers was told of the other.
 func haveMet(m, o *member) bool { return m.known.has(o.id) || o.known.has(m.id) }
 
-// past is what sessions that left were introduced to, the longest ago first.
+// past is what sessions that left were introduced to and had reported, the longest ago first.
 type past struct {
 	order list.List                     // of departed
 	byID  map[wire.PeerID]*list.Element // places in order
@@ -73,26 +74,30 @@ type past struct {
 type departed struct {
 	id wire.PeerID
 	introductions
+	said *signal.Report // nil for nothing
 }
 
 // remember keeps what a session that leaves was introduced to, so that coming back
-// with the same pass is no way to be told of more.
+// with the same pass is no way to be told of more, and what it had reported, so that this
+// counts once.
 func (p *past) remember(m *member) {
-	if m.introduced.told == 0 && m.introduced.shown == 0 {
+	said := m.accounts.said()
+	if m.introduced.told == 0 && m.introduced.shown == 0 && said == nil {
 		return
 	}
 	if p.order.Len() == maxPast {
 		p.recall(0, p.order.Front().Value.(departed).id)
 	}
-	p.byID[m.id] = p.order.PushBack(departed{m.id, m.introduced})
+	p.byID[m.id] = p.order.PushBack(departed{m.id, m.introduced, said})
 }
 
-// recall takes out what a session that joins was introduced to before.
-func (p *past) recall(now time.Duration, id wire.PeerID) introductions {
+// recall takes out what a session that joins was introduced to before, and had reported.
+func (p *past) recall(now time.Duration, id wire.PeerID) (introductions, *signal.Report) {
 	e, ok := p.byID[id]
 	if !ok {
-		return introductions{from: now}
+		return introductions{from: now}, nil
 	}
 	delete(p.byID, id)
-	return p.order.Remove(e).(departed).introductions
+	d := p.order.Remove(e).(departed)
+	return d.introductions, d.said
 }

@@ -23,11 +23,11 @@ func TestPastKeepsTheLatest(t *testing.T) {
 		leave(id)
 	}
 	leave(maxPast + 1)
-	if got := s.past.recall(0, 1).told; got != 1 {
-		t.Errorf("the session that left last but a few was told of %d peers, want 1", got)
+	if got, _ := s.past.recall(0, 1); got.told != 1 {
+		t.Errorf("the session that left last but a few was told of %d peers, want 1", got.told)
 	}
-	if got := s.past.recall(0, 2).told; got != 0 {
-		t.Errorf("the session that left first was told of %d peers, want to have forgotten it", got)
+	if got, _ := s.past.recall(0, 2); got.told != 0 {
+		t.Errorf("the session that left first was told of %d peers, want to have forgotten it", got.told)
 	}
 	if n, m := len(s.past.byID), s.past.order.Len(); n != m || n != maxPast-1 {
 		t.Errorf("%d sessions are remembered in an order of %d, want %d in both", n, m, maxPast-1)

@@ -28,7 +28,8 @@ func (s *Swarm) join(now time.Duration, id wire.PeerID, f Facts) {
 		return
 	}
 	m := &member{rank: -1, octave: -1, heard: now, accounts: accounts{since: now}, allowance: s.cfg.Burst, allowedAt: now}
-	m.id, m.introduced = id, s.past.recall(now, id)
+	m.id = id
+	m.introduced, m.accounts.base = s.past.recall(now, id)
 	m.setFacts(&f, s.cfg.MaxTold)
 	s.minViewers = f.MinViewers
 	s.members[id] = m

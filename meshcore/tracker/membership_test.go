@@ -148,8 +148,15 @@ func TestReportsNeverGoDown(t *testing.T) {
 	check("one left", want)
 	d.join(1, Facts{})
 	report(1, signal.Report{PeerBytes: 5})
-	want.PeerBytes += 5
-	check("a new session of it", want)
+	want.PeerBytes += 2
+	check("it came back and goes on", want)
+	d.leave(1)
+	d.join(1, Facts{})
+	d.leave(1)
+	d.join(1, Facts{})
+	report(1, signal.Report{PeerBytes: 6})
+	want.PeerBytes++
+	check("it came back again", want)
 }
 
 // TestForgedReports: what cannot be true is left out of the sums, and counted.

@@ -22,7 +22,7 @@ const (
 // accounts are what a session has reported.
 type accounts struct {
 	totals   signal.Report
-	base     *signal.Report // what it reported first, if that cannot be checked; nil for nothing
+	base     *signal.Report // what it reported before it joined, or first if that cannot be checked; nil for nothing
 	since    time.Duration  // when it joined
 	reported bool
 	unproven bool // something of it is left out
@@ -65,12 +65,22 @@ func (a *accounts) report(now time.Duration, r *signal.Report) {
 
 var nothing signal.Report
 
-// first is what the session reported first that cannot be checked.
+// first is what of the running totals does not count.
 func (a *accounts) first() *signal.Report {
 	if a.base == nil {
 		return &nothing
 	}
 	return a.base
+}
+
+// said is all that the session has reported, also before it joined; nil for nothing.
+func (a *accounts) said() *signal.Report {
+	if !a.reported {
+		return a.base
+	}
+	all := *a.first()
+	all.Add(&a.totals)
+	return &all
 }
 
 // possible reports whether a report can be true of the time since the session was opened.
