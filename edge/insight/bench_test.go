@@ -15,7 +15,7 @@ import (
 // presentations, history included. 300 ms are 3 % of a core.
 func BenchmarkTenSeconds(b *testing.B) {
 	now := start
-	in := New(Config{Log: zap.NewNop(), Now: func() time.Time { return now }, File: filepath.Join(b.TempDir(), "history.db")})
+	in := stepped(Config{Log: zap.NewNop(), Now: func() time.Time { return now }, File: filepath.Join(b.TempDir(), "history.db")})
 	defer in.Close()
 	var sessions []*Session
 	for i := range 10_000 {

@@ -30,9 +30,8 @@ func audience(t *testing.T, viewers int) *Insight {
 	now.Store(time.Now().Add(-time.Hour).UnixNano())
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
 	var egress int64
-	in := New(Config{Log: zap.NewNop(), Now: clock, Sample: func(m *Meters) { m.Egress("tv.example/channel-0/main.m3u8", egress) }})
+	in := stepped(Config{Log: zap.NewNop(), Now: clock, Sample: func(m *Meters) { m.Egress("tv.example/channel-0/main.m3u8", egress) }})
 	t.Cleanup(in.Close)
-	in.timer.Stop() // rows are made below
 	r := rand.New(rand.NewPCG(7, 7))
 	pick := func(of ...string) string { return of[min(r.IntN(len(of)), r.IntN(len(of)))] }
 	type viewer struct {

@@ -26,7 +26,7 @@ func TestFullDisk(t *testing.T) {
 	ballast := filepath.Join(dir, "ballast")
 	core, logs := observer.New(zap.InfoLevel)
 	now := start
-	in := New(Config{Log: zap.New(core), Now: func() time.Time { return now }, File: filepath.Join(dir, "history.db")})
+	in := stepped(Config{Log: zap.New(core), Now: func() time.Time { return now }, File: filepath.Join(dir, "history.db")})
 	defer in.Close()
 	s := in.Open(Facts{Presentation: "a/x", Viewer: "v"})
 	var said int64
@@ -57,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err == nil {
 		t.Fatal("the disk is not full")
 	}
-	for range 100 {
+	for range 30 {
 		step()
 	}
 	if in.Failed() == nil || nowOf(in, "").History == "" {
