@@ -9,7 +9,7 @@ import (
 // origin is used without waiting: one and a half times what the origin needs for
 // the rest of the segment, four times the deviation of what it needed from what
 // was expected (as in RFC 6298), and some margin; at most half the slack, or three quarters
-// of it for a segment that was there before this peer, to which no neighbor has proved
+// of it for a live segment that was there before this peer, to which no neighbor has proved
 // itself by then. A segment that this peer needs as soon as it is there comes from the
 // neighbors that have it, or take it, until the origin is just in time.
 func urgent(e *Engine, s *segment) time.Duration {
@@ -22,7 +22,7 @@ func urgent(e *Engine, s *segment) time.Duration {
 	}
 	u := e.originTime(rest)*3/2 + 4*e.originDev + 250*time.Millisecond + time.Duration(e.fraction(s)*float64(200*time.Millisecond))
 	share := s.slack / 2
-	if !s.fresh {
+	if e.live && !s.fresh {
 		share = s.slack * 3 / 4
 	}
 	return max(min(u, share), 400*time.Millisecond)

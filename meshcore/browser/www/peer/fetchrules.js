@@ -12,8 +12,8 @@ import { fraction } from "./segment.js";
 /**
  * urgent is the length of the window before a segment's deadline in which the origin is used without waiting: one and a
  * half times what the origin needs for the rest of the segment, four times the deviation of what it needed from what was
- * expected (as in RFC 6298), and some margin; at most half the slack, or three quarters of it for a segment that was there
- * before this peer, to which no neighbor has proved itself by then. A segment that this peer needs as soon as it is there
+ * expected (as in RFC 6298), and some margin; at most half the slack, or three quarters of it for a live segment that was
+ * there before this peer, to which no neighbor has proved itself by then. A segment that this peer needs as soon as it is there
  * comes from the neighbors that have it, or take it, until the origin is just in time.
  * @param {Engine} e
  * @param {SegmentState} s
@@ -22,7 +22,7 @@ export function urgent(e, s) {
   const rest = s.chunks > 0 ? s.bytes(s.all & ~s.have) : s.size;
   if (s.quick) return originTime(e, rest) + 2 * e.originDev;
   const u = Math.trunc((originTime(e, rest) * 3) / 2) + 4 * e.originDev + 250 * Millisecond + Math.trunc(fraction(e, s) * 200 * Millisecond);
-  return Math.max(Math.min(u, Math.trunc((s.slack * (s.fresh ? 2 : 3)) / 4)), 400 * Millisecond);
+  return Math.max(Math.min(u, Math.trunc((s.slack * (s.fresh || !e.live ? 2 : 3)) / 4)), 400 * Millisecond);
 }
 
 /** @type {When} */
