@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/viewmesh/viewmesh/examples/peer/player"
 	"github.com/viewmesh/viewmesh/examples/peer/viewer"
 	"github.com/viewmesh/viewmesh/internal/ask"
 	"github.com/viewmesh/viewmesh/meshcore/wire"
@@ -37,6 +39,10 @@ func TestPollution(t *testing.T) {
 	a.until("the others to let it go", 30*time.Second, func() bool { return liar.Stats().Neighbors == 0 })
 	gave := liar.Stats().UploadedBytes
 	a.until("8 s of media", 60*time.Second, a.all(func(v viewer.Stats) bool { return v.PlayedMS > 8_000 }))
+	// On a slow machine they take that much from the origin before they have met.
+	a.until("the others to share", 60*time.Second, func() bool {
+		return slices.ContainsFunc(a.players[1:], func(p *player.Player) bool { return p.Stats().PeerBytes > 0 })
+	})
 	a.end()
 	var bad, fromPeers, stalls int64
 	for _, p := range a.players[1:] {
